@@ -1,0 +1,89 @@
+package verifier
+
+// Algorithm is a JWS signature algorithm by its registered name (RFC 7518 §3.1,
+// RFC 8037 §3.1). "none" is not one.
+type Algorithm string
+
+// The algorithms that can be verified.
+const (
+	HS256 Algorithm = "HS256" // HMAC with SHA-256, a shared secret of at least 32 bytes
+	HS384 Algorithm = "HS384" // HMAC with SHA-384, at least 48 bytes
+	HS512 Algorithm = "HS512" // HMAC with SHA-512, at least 64 bytes
+	RS256 Algorithm = "RS256" // RSASSA-PKCS1-v1_5 with SHA-256
+	RS384 Algorithm = "RS384"
+	RS512 Algorithm = "RS512"
+	PS256 Algorithm = "PS256" // RSASSA-PSS with SHA-256
+	PS384 Algorithm = "PS384"
+	PS512 Algorithm = "PS512"
+	ES256 Algorithm = "ES256" // ECDSA on P-256 with SHA-256
+	ES384 Algorithm = "ES384" // ECDSA on P-384 with SHA-384
+	ES512 Algorithm = "ES512" // ECDSA on P-521 with SHA-512
+	EdDSA Algorithm = "EdDSA" // Ed25519
+)
+
+// algorithmSet is a set of algorithms, one bit each, so that asking whether a
+// key may verify a token's algorithm costs one instruction.
+type algorithmSet uint16
+
+const (
+	bitHS256 algorithmSet = 1 << iota
+	bitHS384
+	bitHS512
+	bitRS256
+	bitRS384
+	bitRS512
+	bitPS256
+	bitPS384
+	bitPS512
+	bitES256
+	bitES384
+	bitES512
+	bitEdDSA
+
+	rsaAlgorithms = bitRS256 | bitRS384 | bitRS512 | bitPS256 | bitPS384 | bitPS512
+	allAlgorithms = bitEdDSA<<1 - 1
+)
+
+// bit returns the set that holds a alone, empty for an unknown algorithm.
+func (a Algorithm) bit() algorithmSet {
+	switch a {
+	case HS256:
+		return bitHS256
+	case HS384:
+		return bitHS384
+	case HS512:
+		return bitHS512
+	case RS256:
+		return bitRS256
+	case RS384:
+		return bitRS384
+	case RS512:
+		return bitRS512
+	case PS256:
+		return bitPS256
+	case PS384:
+		return bitPS384
+	case PS512:
+		return bitPS512
+	case ES256:
+		return bitES256
+	case ES384:
+		return bitES384
+	case ES512:
+		return bitES512
+	case EdDSA:
+		return bitEdDSA
+	}
+	return 0
+}
+
+// list returns the set's members in the order of their declaration.
+func (s algorithmSet) list() []Algorithm {
+	var out []Algorithm
+	for _, a := range []Algorithm{HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA} {
+		if s&a.bit() != 0 {
+			out = append(out, a)
+		}
+	}
+	return out
+}

@@ -1,0 +1,122 @@
+package verifier
+
+import (
+	"encoding/json"
+	"errors"
+)
+
+// The codes that socketio-jwt gave its errors, which JavaScript clients match
+// on.
+const (
+	CodeCredentialsRequired  = "credentials_required"
+	CodeCredentialsBadFormat = "credentials_bad_format"
+	CodeMissingHeader        = "missing_authorization_header"
+	CodeInvalidSecret        = "invalid_secret"
+	CodeInvalidToken         = "invalid_token"
+)
+
+// Reason says why a token was refused: a short, stable word that clients see
+// as data.reason and that Go callers compare with errors.Is. An application
+// may define its own.
+type Reason string
+
+// The reasons this package gives.
+const (
+	ErrTokenMissing     Reason = "token_missing"         // no token was presented
+	ErrTokenConflict    Reason = "token_conflict"        // two different tokens were presented
+	ErrTokenMalformed   Reason = "token_malformed"       // not a compact JWS whose parts can be read, or presented in the wrong form
+	ErrTokenTooLong     Reason = "token_too_long"        // longer than MaxTokenLength
+	ErrAlgorithm        Reason = "algorithm_not_allowed" // no key may verify the header's alg
+	ErrSignature        Reason = "signature_invalid"     // the signature does not hold
+	ErrKeyNotFound      Reason = "key_not_found"         // no key is known for the token
+	ErrKeysUnavailable  Reason = "keys_unavailable"      // the keys could not be had now; retryable
+	ErrTokenNotActive   Reason = "token_not_active"      // nbf lies ahead
+	ErrTokenExpired     Reason = "token_expired"         // exp has passed
+	ErrMaxAgeExceeded   Reason = "max_age_exceeded"      // issued longer ago than MaxAge
+	ErrAudienceMismatch Reason = "audience_mismatch"     // aud is not the expected one
+	ErrIssuerMismatch   Reason = "issuer_mismatch"       // iss is not the expected one
+	ErrSubjectMismatch  Reason = "subject_mismatch"      // sub is not the expected one
+	ErrTokenIDMismatch  Reason = "token_id_mismatch"     // jti is not the expected one
+	ErrNonceMismatch    Reason = "nonce_mismatch"        // nonce is not the expected one
+	ErrClaimInvalid     Reason = "claim_invalid"         // a claim has the wrong type, or is required and absent
+	ErrRejected         Reason = "rejected"              // a ClaimValidator or the application refused the token
+)
+
+// Error returns the reason itself, so that a Reason can be the target of
+// errors.Is.
+func (r Reason) Error() string { return string(r) }
+
+// UnauthorizedError is the one error that the pipeline answers with: whatever
+// went wrong, errors.As finds it. Code and Message are those that JavaScript
+// clients of socketio-jwt match on; Reason tells more, and errors.Is compares
+// with it.
+//
+// Code, Message, Reason and Retryable are shown to the remote client. Err is
+// not: it is for the server's log.
+type UnauthorizedError struct {
+	Code      string // one of the Code constants, or the application's own; CodeInvalidToken if empty
+	Message   string // what the client is told; never internals
+	Reason    Reason // why, in a word; ErrRejected if empty
+	Retryable bool   // whether the same token may succeed later
+	Err       error  // the cause, for the server's own eyes; may be nil
+}
+
+// Error returns the message and, behind it, the cause.
+func (e *UnauthorizedError) Error() string {
+	if e.Err == nil {
+		return e.Message
+	}
+	return e.Message + ": " + e.Err.Error()
+}
+
+// Unwrap returns the cause.
+func (e *UnauthorizedError) Unwrap() error { return e.Err }
+
+// Is reports whether target is the error's [Reason].
+func (e *UnauthorizedError) Is(target error) bool {
+	r, ok := target.(Reason)
+	return ok && r == e.reason()
+}
+
+func (e *UnauthorizedError) reason() Reason {
+	if e.Reason == "" {
+		return ErrRejected
+	}
+	return e.Reason
+}
+
+// MarshalJSON gives the object that clients receive: message, code and type
+// as socketio-jwt has them, then reason and, where it is so, retryable.
+func (e *UnauthorizedError) MarshalJSON() ([]byte, error) {
+	code := e.Code
+	if code == "" {
+		code = CodeInvalidToken
+	}
+	return json.Marshal(struct {
+		Message   string `json:"message"`
+		Code      string `json:"code"`
+		Type      string `json:"type"`
+		Reason    Reason `json:"reason"`
+		Retryable bool   `json:"retryable"`
+	}{e.Message, code, "UnauthorizedError", e.reason(), e.Retryable})
+}
+
+// AsUnauthorized returns err as an [UnauthorizedError]: the first in its tree,
+// or a new one that says only that the server rejected the token and keeps err
+// as its cause. Nil stays nil.
+func AsUnauthorized(err error) *UnauthorizedError {
+	if err == nil {
+		return nil
+	}
+	var u *UnauthorizedError
+	if errors.As(err, &u) {
+		return u
+	}
+	return &UnauthorizedError{Code: CodeInvalidToken, Message: "rejected by the server", Reason: ErrRejected, Err: err}
+}
+
+// refuse makes the error of a failed verification, whose code is always
+// invalid_token.
+func refuse(reason Reason, message string, cause error) *UnauthorizedError {
+	return &UnauthorizedError{Code: CodeInvalidToken, Message: message, Reason: reason, Err: cause}
+}

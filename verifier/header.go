@@ -1,0 +1,75 @@
+package verifier
+
+import (
+	"encoding/base64"
+	"errors"
+)
+
+// Header is the protected header of a token (RFC 7515 §4). Only what a
+// verifier may act on is kept: jku, jwk, x5u and x5c are never looked at.
+type Header struct {
+	Algorithm   Algorithm // alg
+	KeyID       string    // kid, "" if absent
+	Type        string    // typ, "" if absent
+	ContentType string    // cty, "" if absent
+}
+
+var (
+	errHeaderBase64   = errors.New("the header is not base64url without padding (RFC 7515 §2)")
+	errPayloadBase64  = errors.New("the payload is not base64url without padding (RFC 7515 §2)")
+	errSignBase64     = errors.New("the signature is not base64url without padding (RFC 7515 §2)")
+	errHeaderMember   = errors.New("alg, kid, typ and cty must be strings (RFC 7515 §4.1)")
+	errHeaderAlg      = errors.New("the header has no alg (RFC 7515 §4.1.1)")
+	errHeaderCritical = errors.New("the header has crit, and no extension is understood (RFC 7515 §4.1.11)")
+	errHeaderB64      = errors.New("an unencoded payload is not supported (RFC 7797)")
+)
+
+// b64 is base64url as RFC 7515 §2 has it. Strict, so that one token has one
+// spelling; it would ignore line breaks, which therefore are looked for apart.
+var b64 = base64.RawURLEncoding.Strict()
+
+func parseHeader(segment string) (Header, error) {
+	var h Header
+	// The first character of "{" in base64url is "e" but for white space before
+	// it: what is not a JSON object is told before it is decoded.
+	if segment == "" || segment[0] != 'e' && segment[0] != 'I' && segment[0] != 'C' && segment[0] != 'D' {
+		return h, errJSON
+	}
+	text, err := b64.DecodeString(segment)
+	if err != nil {
+		return h, errHeaderBase64
+	}
+	o := newObject(string(text))
+	for o.next() {
+		ok := true
+		switch o.name {
+		case "alg":
+			var s string
+			if s, ok = jsonString(o.value); ok {
+				h.Algorithm = Algorithm(s)
+			}
+		case "kid":
+			h.KeyID, ok = jsonString(o.value)
+		case "typ":
+			h.Type, ok = jsonString(o.value)
+		case "cty":
+			h.ContentType, ok = jsonString(o.value)
+		case "crit":
+			return h, errHeaderCritical
+		case "b64":
+			if o.value != "true" {
+				return h, errHeaderB64
+			}
+		}
+		if !ok {
+			return h, errHeaderMember
+		}
+	}
+	if o.err != nil {
+		return h, o.err
+	}
+	if h.Algorithm == "" {
+		return h, errHeaderAlg
+	}
+	return h, nil
+}

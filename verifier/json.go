@@ -1,0 +1,334 @@
+package verifier
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"unicode/utf8"
+)
+
+// A header and a claims set are read by a scanner of our own, for two reasons.
+// encoding/json keeps the last of two members of the same name, takes a name in
+// another case for the same, and replaces broken UTF-8, all of which let two
+// parties read one token differently. And it costs more than an HMAC.
+
+// maxDepth bounds nesting, so that the recursion that skips a value is bounded.
+const maxDepth = 32
+
+var (
+	errJSON          = errors.New("not a JSON object (RFC 8259)")
+	errJSONDuplicate = errors.New("two members have the same name, letter case aside")
+	errJSONDepth     = errors.New("nested too deeply")
+	errJSONUTF8      = errors.New("not UTF-8")
+)
+
+// object iterates over the members of a JSON object: strict in grammar, and
+// member names must be unique, letter case aside. Set up by newObject, advanced
+// by next until it returns false; err then tells whether the object was good to
+// its end.
+type object struct {
+	text string
+	pos  int
+	err  error
+
+	name  string // of the current member, unescaped
+	value string // of the current member: its JSON text
+
+	seen    [24]string // names so far; more are kept in overflow
+	count   int
+	more    map[string]struct{} // lower-cased names, once there are too many for seen
+	started bool
+	wide    bool // whether a name with a letter beyond ASCII occurred
+}
+
+func newObject(text string) object {
+	o := object{text: text}
+	if !utf8.ValidString(text) {
+		o.err = errJSONUTF8
+	}
+	return o
+}
+
+// next advances to the next member. It returns false at the end and on an
+// error.
+func (o *object) next() bool {
+	if o.err != nil {
+		return false
+	}
+	if !o.started {
+		o.started = true
+		o.pos = skipSpace(o.text, 0)
+		if !o.take('{') {
+			return o.fail(errJSON)
+		}
+		o.space()
+		if o.take('}') {
+			return o.end()
+		}
+	} else {
+		o.space()
+		if o.take('}') {
+			return o.end()
+		}
+		if !o.take(',') {
+			return o.fail(errJSON)
+		}
+		o.space()
+	}
+
+	start := o.pos
+	end, escaped, ok := skipString(o.text, start)
+	if !ok {
+		return o.fail(errJSON)
+	}
+	o.name = o.text[start+1 : end-1]
+	if escaped {
+		if json.Unmarshal([]byte(o.text[start:end]), &o.name) != nil {
+			return o.fail(errJSON)
+		}
+	}
+	if !o.remember(o.name) {
+		return o.fail(errJSONDuplicate)
+	}
+	o.pos = end
+	o.space()
+	if !o.take(':') {
+		return o.fail(errJSON)
+	}
+	o.space()
+	start = o.pos
+	end, err := skipValue(o.text, start, 1)
+	if err != nil {
+		return o.fail(err)
+	}
+	o.value, o.pos = o.text[start:end], end
+	return true
+}
+
+func (o *object) fail(err error) bool { o.err = err; return false }
+
+// end checks that nothing follows the object.
+func (o *object) end() bool {
+	o.space()
+	if o.pos != len(o.text) {
+		o.err = errJSON
+	}
+	return false
+}
+
+func (o *object) space() { o.pos = skipSpace(o.text, o.pos) }
+
+func (o *object) take(c byte) bool {
+	if o.pos < len(o.text) && o.text[o.pos] == c {
+		o.pos++
+		return true
+	}
+	return false
+}
+
+// remember notes a member's name and reports whether it is new, letter case
+// aside.
+func (o *object) remember(name string) bool {
+	if !o.wide && !ascii(name) {
+		o.wide = true
+	}
+	if o.more == nil {
+		for _, s := range o.seen[:o.count] {
+			// Folding keeps the length of ASCII, so most pairs cost one comparison.
+			if (o.wide || len(s) == len(name)) && strings.EqualFold(s, name) {
+				return false
+			}
+		}
+		if o.count < len(o.seen) {
+			o.seen[o.count] = name
+			o.count++
+			return true
+		}
+		o.more = make(map[string]struct{}, 2*len(o.seen))
+		for _, s := range o.seen {
+			o.more[fold(s)] = struct{}{}
+		}
+	}
+	key := fold(name)
+	if _, ok := o.more[key]; ok {
+		return false
+	}
+	o.more[key] = struct{}{}
+	return true
+}
+
+// fold maps names that strings.EqualFold holds for equal to one spelling:
+// upper-casing first unites the letters that lower-casing alone keeps apart
+// (K and the Kelvin sign, s and the long s).
+func fold(name string) string { return strings.ToLower(strings.ToUpper(name)) }
+
+func ascii(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+func skipSpace(s string, i int) int {
+	for i < len(s) && (s[i] == ' ' || s[i] == '\t' || s[i] == '\n' || s[i] == '\r') {
+		i++
+	}
+	return i
+}
+
+// skipString returns where the string that starts at s[i] ends, and whether it
+// has an escape in it.
+func skipString(s string, i int) (end int, escaped, ok bool) {
+	if i >= len(s) || s[i] != '"' {
+		return 0, false, false
+	}
+	for i++; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '"':
+			return i + 1, escaped, true
+		case c < ' ':
+			return 0, false, false
+		case c == '\\':
+			escaped = true
+			i++
+			if i >= len(s) {
+				return 0, false, false
+			}
+			switch s[i] {
+			case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+			case 'u':
+				if i+4 >= len(s) || !hex(s[i+1]) || !hex(s[i+2]) || !hex(s[i+3]) || !hex(s[i+4]) {
+					return 0, false, false
+				}
+				i += 4
+			default:
+				return 0, false, false
+			}
+		}
+	}
+	return 0, false, false
+}
+
+func hex(c byte) bool {
+	return digit(c) || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
+}
+
+func digit(c byte) bool { return '0' <= c && c <= '9' }
+
+// skipValue returns where the value that starts at s[i] ends.
+func skipValue(s string, i, depth int) (int, error) {
+	if i >= len(s) {
+		return 0, errJSON
+	}
+	switch c := s[i]; {
+	case c == '"':
+		if end, _, ok := skipString(s, i); ok {
+			return end, nil
+		}
+	case c == '{' || c == '[':
+		return skipCompound(s, i, depth)
+	case c == '-' || digit(c):
+		if end, ok := skipNumber(s, i); ok {
+			return end, nil
+		}
+	default:
+		for _, word := range [...]string{"true", "false", "null"} {
+			if strings.HasPrefix(s[i:], word) {
+				return i + len(word), nil
+			}
+		}
+	}
+	return 0, errJSON
+}
+
+// skipCompound skips an object or array.
+func skipCompound(s string, i, depth int) (int, error) {
+	if depth >= maxDepth {
+		return 0, errJSONDepth
+	}
+	named, last := s[i] == '{', byte(']')
+	if named {
+		last = '}'
+	}
+	i = skipSpace(s, i+1)
+	if i < len(s) && s[i] == last {
+		return i + 1, nil
+	}
+	for {
+		if named {
+			end, _, ok := skipString(s, i)
+			if !ok {
+				return 0, errJSON
+			}
+			i = skipSpace(s, end)
+			if i >= len(s) || s[i] != ':' {
+				return 0, errJSON
+			}
+			i = skipSpace(s, i+1)
+		}
+		end, err := skipValue(s, i, depth+1)
+		if err != nil {
+			return 0, err
+		}
+		i = skipSpace(s, end)
+		if i >= len(s) {
+			return 0, errJSON
+		}
+		switch s[i] {
+		case last:
+			return i + 1, nil
+		case ',':
+			i = skipSpace(s, i+1)
+		default:
+			return 0, errJSON
+		}
+	}
+}
+
+func skipNumber(s string, i int) (end int, ok bool) {
+	digits := func() bool {
+		start := i
+		for i < len(s) && digit(s[i]) {
+			i++
+		}
+		return i > start
+	}
+	if s[i] == '-' {
+		i++
+	}
+	if i < len(s) && s[i] == '0' {
+		i++ // no digit may follow a leading zero
+	} else if !digits() {
+		return 0, false
+	}
+	if i < len(s) && s[i] == '.' {
+		i++
+		if !digits() {
+			return 0, false
+		}
+	}
+	if i < len(s) && (s[i] == 'e' || s[i] == 'E') {
+		i++
+		if i < len(s) && (s[i] == '+' || s[i] == '-') {
+			i++
+		}
+		if !digits() {
+			return 0, false
+		}
+	}
+	return i, true
+}
+
+// jsonString decodes the JSON text of a string; ok is false for any other
+// value.
+func jsonString(text string) (s string, ok bool) {
+	if len(text) < 2 || text[0] != '"' {
+		return "", false
+	}
+	if strings.IndexByte(text, '\\') < 0 {
+		return text[1 : len(text)-1], true
+	}
+	return s, json.Unmarshal([]byte(text), &s) == nil
+}

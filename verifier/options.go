@@ -1,0 +1,237 @@
+package verifier
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"regexp/syntax"
+	"strings"
+	"time"
+)
+
+// DefaultMaxTokenLength is the length in bytes above which a token is refused
+// unread.
+const DefaultMaxTokenLength = 16 << 10
+
+// An Option configures a [Verifier]. [New] reports one that makes no sense.
+type Option func(*config) error
+
+type config struct {
+	extractor       Extractor
+	algorithms      algorithmSet
+	audience        *matcher
+	issuer          *matcher
+	subject         *string
+	id              *string
+	nonce           *string
+	maxAge          time.Duration
+	tolerance       time.Duration
+	now             func() time.Time
+	ignoreExpiry    bool
+	ignoreNotBefore bool
+	maxLength       int
+	validators      []ClaimValidator
+}
+
+// matcher is what aud or iss is compared with: a list, or a pattern.
+type matcher struct {
+	values  []string
+	pattern *regexp.Regexp
+	shown   string // as jsonwebtoken shows it in its message
+}
+
+func (m *matcher) match(s string) bool {
+	if m.pattern != nil {
+		return m.pattern.MatchString(s)
+	}
+	for _, v := range m.values {
+		if v == s {
+			return true
+		}
+	}
+	return false
+}
+
+// WithExtractor says where the token of a handshake is. The default is
+// [DefaultExtractor].
+func WithExtractor(e Extractor) Option {
+	return func(c *config) error {
+		if e == nil {
+			return errors.New("verifier: WithExtractor: the extractor is nil")
+		}
+		c.extractor = e
+		return nil
+	}
+}
+
+// Algorithms narrows the algorithms that are accepted, whatever more the keys
+// allow. The default is what each key allows.
+func Algorithms(algorithms ...Algorithm) Option {
+	return func(c *config) (err error) {
+		c.algorithms, err = restrict(allAlgorithms, algorithms)
+		return err
+	}
+}
+
+// Audience asks that aud hold at least one of the audiences (RFC 7519 §4.1.3).
+// Without it any audience is accepted, even one that is not this server's: give
+// it whenever the issuer issues tokens for others too (RFC 8725 §3.9).
+func Audience(audiences ...string) Option {
+	return func(c *config) error {
+		if err := nonEmpty("Audience", audiences); err != nil {
+			return err
+		}
+		c.audience = &matcher{values: audiences, shown: strings.Join(audiences, " or ")}
+		return nil
+	}
+}
+
+// AudienceMatching asks that an audience match the pattern, which must be
+// anchored at both ends: ^...$. A token without aud never matches.
+func AudienceMatching(pattern *regexp.Regexp) Option {
+	return func(c *config) (err error) {
+		c.audience, err = anchored("AudienceMatching", pattern)
+		return err
+	}
+}
+
+// Issuer asks that iss be one of the issuers.
+func Issuer(issuers ...string) Option {
+	return func(c *config) error {
+		if err := nonEmpty("Issuer", issuers); err != nil {
+			return err
+		}
+		c.issuer = &matcher{values: issuers, shown: strings.Join(issuers, ",")}
+		return nil
+	}
+}
+
+// IssuerMatching asks that iss match the pattern, which must be anchored at
+// both ends: ^...$. A token without iss never matches.
+func IssuerMatching(pattern *regexp.Regexp) Option {
+	return func(c *config) (err error) {
+		c.issuer, err = anchored("IssuerMatching", pattern)
+		return err
+	}
+}
+
+// Subject asks that sub be exactly this.
+func Subject(subject string) Option {
+	return exactly("Subject", subject, func(c *config) **string { return &c.subject })
+}
+
+// JWTID asks that jti be exactly this.
+func JWTID(id string) Option { return exactly("JWTID", id, func(c *config) **string { return &c.id }) }
+
+// Nonce asks that the claim nonce be exactly this.
+func Nonce(nonce string) Option {
+	return exactly("Nonce", nonce, func(c *config) **string { return &c.nonce })
+}
+
+// MaxAge asks that the token was issued, by its iat, less than d ago.
+func MaxAge(d time.Duration) Option {
+	return func(c *config) error {
+		if d <= 0 {
+			return fmt.Errorf("verifier: MaxAge is %v: expected a positive duration", d)
+		}
+		c.maxAge = d
+		return nil
+	}
+}
+
+// ClockTolerance forgives that much difference between the issuer's clock and
+// ours in exp, nbf and MaxAge. The default is none; a minute is plenty.
+func ClockTolerance(d time.Duration) Option {
+	return func(c *config) error {
+		if d < 0 {
+			return fmt.Errorf("verifier: ClockTolerance is %v: expected zero or more", d)
+		}
+		c.tolerance = d
+		return nil
+	}
+}
+
+// WithClock sets the clock, [time.Now] by default.
+func WithClock(now func() time.Time) Option {
+	return func(c *config) error {
+		if now == nil {
+			return errors.New("verifier: WithClock: the clock is nil")
+		}
+		c.now = now
+		return nil
+	}
+}
+
+// IgnoreExpiration accepts tokens whose exp has passed.
+func IgnoreExpiration() Option { return func(c *config) error { c.ignoreExpiry = true; return nil } }
+
+// IgnoreNotBefore accepts tokens whose nbf lies ahead.
+func IgnoreNotBefore() Option { return func(c *config) error { c.ignoreNotBefore = true; return nil } }
+
+// MaxTokenLength is the length in bytes above which a token is refused unread.
+// The default is [DefaultMaxTokenLength].
+func MaxTokenLength(n int) Option {
+	return func(c *config) error {
+		if n <= 0 {
+			return fmt.Errorf("verifier: MaxTokenLength is %d: expected a positive number of bytes", n)
+		}
+		c.maxLength = n
+		return nil
+	}
+}
+
+// Validate adds validators, which are asked in order once everything else
+// holds. It may be given several times.
+func Validate(validators ...ClaimValidator) Option {
+	return func(c *config) error {
+		for _, v := range validators {
+			if v == nil {
+				return errors.New("verifier: Validate: a validator is nil")
+			}
+		}
+		c.validators = append(c.validators, validators...)
+		return nil
+	}
+}
+
+func exactly(option, value string, field func(*config) **string) Option {
+	return func(c *config) error {
+		if value == "" {
+			return fmt.Errorf("verifier: %s must not be empty", option)
+		}
+		*field(c) = &value
+		return nil
+	}
+}
+
+// nonEmpty refuses an empty list, with which jsonwebtoken would reject every
+// token, and an empty member, which is most likely a missing setting.
+func nonEmpty(option string, values []string) error {
+	if len(values) == 0 {
+		return fmt.Errorf("verifier: %s needs at least one value", option)
+	}
+	for _, v := range values {
+		if v == "" {
+			return fmt.Errorf("verifier: %s: a value is empty", option)
+		}
+	}
+	return nil
+}
+
+// anchored refuses a pattern that could match a part of its subject: without
+// anchors, https://good.example also matches https://good.example.evil.test.
+func anchored(option string, pattern *regexp.Regexp) (*matcher, error) {
+	if pattern == nil {
+		return nil, fmt.Errorf("verifier: %s: the pattern is nil", option)
+	}
+	parsed, err := syntax.Parse(pattern.String(), syntax.Perl)
+	if err != nil {
+		return nil, fmt.Errorf("verifier: %s: %w", option, err)
+	}
+	parts := parsed.Simplify().Sub
+	if parsed.Op != syntax.OpConcat || len(parts) < 2 ||
+		parts[0].Op != syntax.OpBeginText || parts[len(parts)-1].Op != syntax.OpEndText {
+		return nil, fmt.Errorf("verifier: %s: the pattern %q must be anchored at both ends, as in ^(?:%s)$", option, pattern, pattern)
+	}
+	return &matcher{pattern: pattern, shown: "/" + pattern.String() + "/"}, nil
+}

@@ -1,0 +1,224 @@
+package verifier
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"strconv"
+	"time"
+)
+
+// Token is a verified token: its signature holds and every check of the
+// [Verifier] that returned it passed. It is immutable and may be shared.
+type Token struct {
+	Header Header
+
+	Issuer    string    // iss, "" if absent
+	Subject   string    // sub, "" if absent; of a number, its JSON text
+	Audience  []string  // aud, always as a list
+	ExpiresAt time.Time // exp, zero if absent
+	NotBefore time.Time // nbf, zero if absent
+	IssuedAt  time.Time // iat, zero if absent
+	ID        string    // jti, "" if absent; of a number, its JSON text
+
+	raw     string
+	payload string
+	key     *Key
+}
+
+// Raw returns the token in its compact serialization. It is a credential: keep
+// it out of logs.
+func (t *Token) Raw() string { return t.raw }
+
+// Key returns the key that verified the token.
+func (t *Token) Key() *Key { return t.key }
+
+// Claims decodes the whole claims set into v, as [json.Unmarshal] does. Names
+// are unique, letter case aside, so no member can be taken for another.
+func (t *Token) Claims(v any) error {
+	if err := json.Unmarshal([]byte(t.payload), v); err != nil {
+		return fmt.Errorf("verifier: claims do not fit %T: %w", v, err)
+	}
+	return nil
+}
+
+// String names the token without revealing it: by its jti, or by nothing.
+func (t *Token) String() string {
+	if t.ID != "" {
+		return "token " + strconv.Quote(t.ID)
+	}
+	return "token without jti"
+}
+
+// GoString is String, so that %#v reveals no more than %v.
+func (t *Token) GoString() string { return t.String() }
+
+// LogValue is String for log/slog.
+func (t *Token) LogValue() slog.Value { return slog.StringValue(t.String()) }
+
+// UnverifiedToken is what a token says of itself before anything is verified.
+// A [KeyProvider] may select keys by it, and must trust none of it.
+type UnverifiedToken struct {
+	Header    Header
+	Handshake *Handshake // what the token came in; never nil
+
+	payload []byte // decoded
+}
+
+// Claims decodes the unverified claims set into v, as [json.Unmarshal] does.
+func (t *UnverifiedToken) Claims(v any) error { return json.Unmarshal(t.payload, v) }
+
+// Issuer returns the unverified iss, "" if the payload is not a claims set or
+// has none.
+func (t *UnverifiedToken) Issuer() string {
+	o := newObject(string(t.payload))
+	iss := ""
+	for o.next() {
+		if o.name == "iss" {
+			iss, _ = jsonString(o.value)
+		}
+	}
+	if o.err != nil {
+		return ""
+	}
+	return iss
+}
+
+// ClaimValidator accepts or rejects a token whose signature holds and which
+// passed the built-in checks. An [*UnauthorizedError] reaches the client as it
+// is; of any other error the client learns only that the server rejected it. h
+// is never nil. Validate is called from many goroutines at once.
+type ClaimValidator interface {
+	Validate(ctx context.Context, t *Token, h *Handshake) error
+}
+
+// ClaimValidatorFunc makes a function a [ClaimValidator].
+type ClaimValidatorFunc func(ctx context.Context, t *Token, h *Handshake) error
+
+// Validate calls f.
+func (f ClaimValidatorFunc) Validate(ctx context.Context, t *Token, h *Handshake) error {
+	return f(ctx, t, h)
+}
+
+// claims are what the built-in checks need to know beyond the Token: a claim of
+// the wrong type is reported by its own check, in its turn.
+type claims struct {
+	nonce    string
+	hasIat   bool
+	badExp   bool
+	badNbf   bool
+	badOther string // the first other registered claim of the wrong type
+}
+
+var errNotClaims = errors.New("the payload is not a claims set (RFC 7519 §7.2)")
+
+// parseClaims fills in t from its payload in one pass.
+func parseClaims(t *Token) (claims, error) {
+	var c claims
+	o := newObject(t.payload)
+	for o.next() {
+		// A null is taken for absent, except in a date: jsonwebtoken refuses that.
+		ok := true
+		switch o.name {
+		case "exp":
+			t.ExpiresAt, ok = numericDate(o.value)
+			c.badExp = !ok
+			continue
+		case "nbf":
+			t.NotBefore, ok = numericDate(o.value)
+			c.badNbf = !ok
+			continue
+		case "iat":
+			t.IssuedAt, ok = numericDate(o.value)
+			c.hasIat = ok
+		case "iss":
+			t.Issuer, ok = stringOrNull(o.value)
+		case "aud":
+			t.Audience, ok = audience(o.value)
+		case "sub":
+			t.Subject, ok = stringOrNumber(o.value)
+		case "jti":
+			t.ID, ok = stringOrNumber(o.value)
+		case "nonce":
+			c.nonce, _ = jsonString(o.value)
+		}
+		if !ok && c.badOther == "" {
+			c.badOther = o.name
+		}
+	}
+	if o.err != nil {
+		return c, fmt.Errorf("%w: %w", errNotClaims, o.err)
+	}
+	return c, nil
+}
+
+func stringOrNull(text string) (string, bool) {
+	if text == "null" {
+		return "", true
+	}
+	return jsonString(text)
+}
+
+// stringOrNumber also takes a number, as its text: RFC 7519 asks for a string
+// in sub and jti, but issuers that put a numeric user id there are many.
+func stringOrNumber(text string) (string, bool) {
+	if text[0] == '-' || digit(text[0]) {
+		return text, true
+	}
+	return stringOrNull(text)
+}
+
+// audience reads aud, a string or a list of strings (RFC 7519 §4.1.3).
+func audience(text string) ([]string, bool) {
+	if text[0] != '[' {
+		s, ok := stringOrNull(text)
+		if !ok || text == "null" {
+			return nil, ok
+		}
+		return []string{s}, true
+	}
+	if text[1] == '"' { // the usual list of one needs no decoder
+		if end, escaped, ok := skipString(text, 1); ok && !escaped && end == len(text)-1 {
+			return []string{text[2 : end-1]}, true
+		}
+	}
+	var list []*string // pointers, since a null would be taken for ""
+	if json.Unmarshal([]byte(text), &list) != nil {
+		return nil, false
+	}
+	out := make([]string, len(list))
+	for i, s := range list {
+		if s == nil {
+			return nil, false
+		}
+		out[i] = *s
+	}
+	return out, true
+}
+
+// maxDate bounds a NumericDate to years that time.Time and its arithmetic
+// hold: 31 December 9999. What lies beyond is taken for the bound, and what
+// lies before 1970 for 1970, so that no date is the zero time.Time, which here
+// means absent.
+const maxDate = 253402300799
+
+// numericDate reads a NumericDate (RFC 7519 §2): seconds since 1970, which may
+// have a fraction.
+func numericDate(text string) (time.Time, bool) {
+	if text[0] != '-' && !digit(text[0]) {
+		return time.Time{}, false
+	}
+	if seconds, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return time.Unix(min(max(seconds, 0), maxDate), 0), true
+	}
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
+		return time.Time{}, false
+	}
+	f = min(max(f, 0), maxDate) // a value out of range is an infinity
+	whole, fraction := math.Modf(f)
+	return time.Unix(int64(whole), int64(fraction*1e9)), true
+}

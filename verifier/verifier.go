@@ -1,0 +1,224 @@
+package verifier
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// maxKeys bounds how many keys are tried for one token: more candidates than
+// this cannot be told apart by kid, and each costs a signature check.
+const maxKeys = 16
+
+// Verifier verifies tokens: see the package comment. Its zero value is not
+// usable, [New] makes one. It is safe for concurrent use.
+type Verifier struct {
+	keys KeyProvider
+	config
+}
+
+// New composes a verifier of the provider of its keys and options. It fails
+// where an option makes no sense or contradicts another.
+//
+// Without options a token must be signed by one of the keys, and be within its
+// exp and nbf where it has them. Most servers also want [Audience] and
+// [Issuer].
+func New(keys KeyProvider, options ...Option) (*Verifier, error) {
+	if keys == nil {
+		return nil, errors.New("verifier: New: the key provider is nil")
+	}
+	v := &Verifier{keys: keys, config: config{
+		extractor:  DefaultExtractor(),
+		algorithms: allAlgorithms,
+		now:        time.Now,
+		maxLength:  DefaultMaxTokenLength,
+	}}
+	for _, option := range options {
+		if option == nil {
+			return nil, errors.New("verifier: New: an option is nil")
+		}
+		if err := option(&v.config); err != nil {
+			return nil, err
+		}
+	}
+	return v, nil
+}
+
+// Authenticate finds the token in the handshake and verifies it. A handshake
+// without one is refused with the code credentials_required. The error is
+// always an [*UnauthorizedError].
+func (v *Verifier) Authenticate(ctx context.Context, h *Handshake) (*Token, error) {
+	raw, err := v.extractor.Extract(ctx, h)
+	if err != nil {
+		return nil, AsUnauthorized(err)
+	}
+	if raw == "" {
+		return nil, &UnauthorizedError{Code: CodeCredentialsRequired, Message: "no token provided", Reason: ErrTokenMissing}
+	}
+	return v.verify(ctx, raw, h)
+}
+
+// Verify verifies a raw token in the compact serialization, outside of any
+// handshake. The error is always an [*UnauthorizedError].
+func (v *Verifier) Verify(ctx context.Context, raw string) (*Token, error) {
+	return v.verify(ctx, raw, &Handshake{})
+}
+
+// verify checks in jsonwebtoken's order, with two exceptions that cannot be
+// told from outside by a good token: the algorithm is checked before keys are
+// asked for, so that nobody causes a key fetch with a token that no key could
+// verify; and claims are read after the signature, so that nobody makes us
+// parse what nobody signed.
+func (v *Verifier) verify(ctx context.Context, raw string, h *Handshake) (*Token, error) {
+	if raw == "" {
+		return nil, refuse(ErrTokenMissing, "jwt must be provided", nil)
+	}
+	if len(raw) > v.maxLength {
+		return nil, refuse(ErrTokenTooLong, "jwt malformed", fmt.Errorf("the token has %d bytes: at most %d are read", len(raw), v.maxLength))
+	}
+	header, rest, ok := strings.Cut(raw, ".")
+	payload, signature, ok2 := strings.Cut(rest, ".")
+	if !ok || !ok2 || strings.IndexByte(signature, '.') >= 0 {
+		return nil, refuse(ErrTokenMalformed, "jwt malformed", errors.New("a compact JWS has three parts (RFC 7515 §7.1)"))
+	}
+	if strings.IndexByte(raw, '\n') >= 0 || strings.IndexByte(raw, '\r') >= 0 {
+		return nil, refuse(ErrTokenMalformed, "invalid token", errors.New("the token has a line break in it (RFC 7515 §2)"))
+	}
+	unverified := UnverifiedToken{Handshake: h}
+	var err error
+	if unverified.Header, err = parseHeader(header); err != nil {
+		return nil, refuse(ErrTokenMalformed, "invalid token", err)
+	}
+	if unverified.payload, err = b64.DecodeString(payload); err != nil {
+		return nil, refuse(ErrTokenMalformed, "invalid token", errPayloadBase64)
+	}
+	sig, err := b64.DecodeString(signature)
+	if err != nil {
+		return nil, refuse(ErrTokenMalformed, "invalid token", errSignBase64)
+	}
+	if len(sig) == 0 {
+		return nil, refuse(ErrSignature, "jwt signature is required", nil)
+	}
+	algorithm := unverified.Header.Algorithm.bit()
+	if algorithm&v.algorithms == 0 {
+		return nil, refuse(ErrAlgorithm, "invalid algorithm", fmt.Errorf("alg is %.20q: expected one of %s", string(unverified.Header.Algorithm), names(v.algorithms)))
+	}
+
+	keys, err := v.keys.Keys(ctx, &unverified)
+	if err != nil {
+		return nil, keyError(err)
+	}
+	key, err := v.checkSignature(raw[:len(header)+1+len(payload)], sig, algorithm, keys)
+	if err != nil {
+		return nil, err
+	}
+
+	t := &Token{Header: unverified.Header, raw: raw, payload: string(unverified.payload), key: key}
+	c, err := parseClaims(t)
+	if err != nil {
+		return nil, refuse(ErrTokenMalformed, "invalid token", err)
+	}
+	if err := v.checkClaims(t, &c); err != nil {
+		return nil, err
+	}
+	for _, validator := range v.validators {
+		if err := validator.Validate(ctx, t, h); err != nil {
+			return nil, AsUnauthorized(err)
+		}
+	}
+	return t, nil
+}
+
+// keyError classes what a provider answered: see [KeyProvider].
+func keyError(err error) error {
+	var u *UnauthorizedError
+	if errors.As(err, &u) {
+		return u
+	}
+	return &UnauthorizedError{
+		Code: CodeInvalidSecret, Message: "keys unavailable, try again later",
+		Reason: ErrKeysUnavailable, Retryable: true, Err: err,
+	}
+}
+
+// checkSignature returns the first of the keys that verifies the signature.
+func (v *Verifier) checkSignature(input string, signature []byte, algorithm algorithmSet, keys []*Key) (*Key, error) {
+	if len(keys) == 0 {
+		return nil, &UnauthorizedError{
+			Code: CodeInvalidSecret, Message: "secret or public key must be provided", Reason: ErrKeyNotFound,
+		}
+	}
+	text := []byte(input)
+	tried := 0
+	for _, k := range keys {
+		if k == nil || k.allowed&algorithm == 0 {
+			continue
+		}
+		if tried++; tried > maxKeys {
+			break
+		}
+		if k.checks[algorithm](text, signature, k.material) == nil {
+			return k, nil
+		}
+	}
+	if tried == 0 {
+		return nil, refuse(ErrAlgorithm, "invalid algorithm", errors.New("no key for this token may be used with its alg"))
+	}
+	return nil, refuse(ErrSignature, "invalid signature", nil)
+}
+
+// checkClaims is jsonwebtoken's list, in its order.
+func (v *Verifier) checkClaims(t *Token, c *claims) error {
+	now := v.now()
+	if !v.ignoreNotBefore {
+		if c.badNbf {
+			return refuse(ErrClaimInvalid, "invalid nbf value", nil)
+		}
+		if t.NotBefore.After(now.Add(v.tolerance)) {
+			return refuse(ErrTokenNotActive, "jwt not active", fmt.Errorf("not before %v", t.NotBefore))
+		}
+	}
+	if !v.ignoreExpiry {
+		if c.badExp {
+			return refuse(ErrClaimInvalid, "invalid exp value", nil)
+		}
+		if !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt.Add(v.tolerance)) {
+			return refuse(ErrTokenExpired, "jwt expired", fmt.Errorf("expired at %v", t.ExpiresAt))
+		}
+	}
+	if v.audience != nil {
+		found := false
+		for _, a := range t.Audience {
+			found = found || v.audience.match(a)
+		}
+		if !found {
+			return refuse(ErrAudienceMismatch, "jwt audience invalid. expected: "+v.audience.shown, fmt.Errorf("aud is %q", t.Audience))
+		}
+	}
+	if v.issuer != nil && (t.Issuer == "" || !v.issuer.match(t.Issuer)) {
+		return refuse(ErrIssuerMismatch, "jwt issuer invalid. expected: "+v.issuer.shown, fmt.Errorf("iss is %q", t.Issuer))
+	}
+	if v.subject != nil && t.Subject != *v.subject {
+		return refuse(ErrSubjectMismatch, "jwt subject invalid. expected: "+*v.subject, fmt.Errorf("sub is %q", t.Subject))
+	}
+	if v.id != nil && t.ID != *v.id {
+		return refuse(ErrTokenIDMismatch, "jwt jwtid invalid. expected: "+*v.id, fmt.Errorf("jti is %q", t.ID))
+	}
+	if v.nonce != nil && c.nonce != *v.nonce {
+		return refuse(ErrNonceMismatch, "jwt nonce invalid. expected: "+*v.nonce, fmt.Errorf("nonce is %q", c.nonce))
+	}
+	if v.maxAge != 0 {
+		if !c.hasIat {
+			return refuse(ErrClaimInvalid, "iat required when maxAge is specified", nil)
+		}
+		if !now.Before(t.IssuedAt.Add(v.maxAge).Add(v.tolerance)) {
+			return refuse(ErrMaxAgeExceeded, "maxAge exceeded", fmt.Errorf("issued at %v", t.IssuedAt))
+		}
+	}
+	if c.badOther != "" {
+		return refuse(ErrClaimInvalid, "invalid "+c.badOther+" value", nil)
+	}
+	return nil
+}
