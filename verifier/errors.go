@@ -13,6 +13,7 @@ const (
 	CodeMissingHeader        = "missing_authorization_header"
 	CodeInvalidSecret        = "invalid_secret"
 	CodeInvalidToken         = "invalid_token"
+	CodeUnknown              = "unknown" // a check of the application's failed and gave no code
 )
 
 // Reason says why a token was refused: a short, stable word that clients see
@@ -54,7 +55,7 @@ func (r Reason) Error() string { return string(r) }
 // Code, Message, Reason and Retryable are shown to the remote client. Err is
 // not: it is for the server's log.
 type UnauthorizedError struct {
-	Code      string // one of the Code constants, or the application's own; CodeInvalidToken if empty
+	Code      string // one of the Code constants, or the application's own; CodeUnknown if empty
 	Message   string // what the client is told; never internals
 	Reason    Reason // why, in a word; ErrRejected if empty
 	Retryable bool   // whether the same token may succeed later
@@ -90,7 +91,7 @@ func (e *UnauthorizedError) reason() Reason {
 func (e *UnauthorizedError) MarshalJSON() ([]byte, error) {
 	code := e.Code
 	if code == "" {
-		code = CodeInvalidToken
+		code = CodeUnknown
 	}
 	return json.Marshal(struct {
 		Message   string `json:"message"`
@@ -112,7 +113,7 @@ func AsUnauthorized(err error) *UnauthorizedError {
 	if errors.As(err, &u) {
 		return u
 	}
-	return &UnauthorizedError{Code: CodeInvalidToken, Message: "rejected by the server", Reason: ErrRejected, Err: err}
+	return &UnauthorizedError{Code: CodeUnknown, Message: "rejected by the server", Reason: ErrRejected, Err: err}
 }
 
 // refuse makes the error of a failed verification, whose code is always

@@ -1,0 +1,131 @@
+package socketio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
+)
+
+// The reasons this package adds to those of package verifier.
+const (
+	ErrTimeout          verifier.Reason = "authentication_timeout" // the socket did not authenticate in time
+	ErrTooManyAttempts  verifier.Reason = "too_many_attempts"      // the socket failed too often in a row
+	ErrIdentityMismatch verifier.Reason = "identity_mismatch"      // a renewal is for another issuer or subject
+	ErrServer           verifier.Reason = "server_error"           // a function of the application's panicked; retryable
+)
+
+// Authorizer guards one namespace: see the package comment. It is safe for
+// concurrent use.
+type Authorizer struct {
+	auth Authenticator
+	config
+}
+
+// New makes an authorizer of an authenticator and options. It fails where an
+// option makes no sense.
+func New(auth Authenticator, options ...Option) (*Authorizer, error) {
+	if auth == nil {
+		return nil, errors.New("socketio: New: the authenticator is nil")
+	}
+	a := &Authorizer{auth: auth, config: config{
+		timeout:     DefaultTimeout,
+		maxAttempts: DefaultMaxAttempts,
+		logger:      slog.Default(),
+	}}
+	for _, option := range options {
+		if option == nil {
+			return nil, errors.New("socketio: New: an option is nil")
+		}
+		if err := option(&a.config); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+// Pass is what a good token is worth: the verified token and the user value
+// that the application made of it.
+type Pass struct {
+	token *verifier.Token
+	user  any
+}
+
+// Admit decides about a socket before it is opened. With [ByHandshake] it
+// verifies the handshake's token and returns a pass or an error, which is always
+// an [*verifier.UnauthorizedError]; with [ByEvent], and for a guest, it returns
+// no pass and no error. Either way [Authorizer.Attach] follows once the socket
+// exists.
+func (a *Authorizer) Admit(ctx context.Context, h *verifier.Handshake) (*Pass, error) {
+	if !a.byHandshake {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, a.timeout)
+	defer cancel()
+	p, err := a.check(ctx, h)
+	if err == nil {
+		return p, nil
+	}
+	// Only who presents nothing at all is a guest: a bad token is refused.
+	if a.optional && errors.Is(err, verifier.ErrTokenMissing) {
+		return nil, nil
+	}
+	a.refused(h, err)
+	return nil, err
+}
+
+// check authenticates the handshake and maps the user. It recovers the panics
+// of the functions it was given: none of them ends the server.
+func (a *Authorizer) check(ctx context.Context, h *verifier.Handshake) (p *Pass, refusal *verifier.UnauthorizedError) {
+	p = new(Pass)
+	var err error
+	refusal = a.guarded("the authenticator", func() {
+		if p.token, err = a.auth.Authenticate(ctx, h); err != nil {
+			return
+		}
+		if p.token == nil {
+			err = errors.New("socketio: the authenticator returned neither a token nor an error")
+		} else if a.user != nil {
+			p.user, err = a.user(ctx, p.token, h)
+		}
+	})
+	if refusal == nil {
+		refusal = verifier.AsUnauthorized(err)
+	}
+	if refusal != nil {
+		return nil, refusal
+	}
+	return p, nil
+}
+
+// panicked logs a panic of a function of the application's and makes a refusal
+// of it.
+func (a *Authorizer) panicked(who string, r any) *verifier.UnauthorizedError {
+	a.logger.Error("socketio: "+who+" panicked", "panic", r, "stack", string(debug.Stack()))
+	return &verifier.UnauthorizedError{
+		Message: "internal server error", Code: "internal_error", Reason: ErrServer, Retryable: true,
+		Err: fmt.Errorf("%s panicked: %v", who, r),
+	}
+}
+
+// refused reports a refusal to the log and the hooks.
+func (a *Authorizer) refused(h *verifier.Handshake, err *verifier.UnauthorizedError) {
+	a.logger.Debug("socketio: refused", "namespace", h.Namespace, "remote", h.RemoteAddr, "reason", string(err.Reason), "error", err)
+	for _, f := range a.onFailure {
+		a.guarded("OnFailure", func() { f(h, err) })
+	}
+}
+
+// guarded calls f and makes a refusal of its panic.
+func (a *Authorizer) guarded(who string, f func()) (refusal *verifier.UnauthorizedError) {
+	defer func() {
+		if r := recover(); r != nil {
+			refusal = a.panicked(who, r)
+		}
+	}()
+	f()
+	return nil
+}

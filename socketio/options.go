@@ -1,0 +1,151 @@
+package socketio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
+)
+
+// The defaults of [Timeout] and [MaxAttempts].
+const (
+	DefaultTimeout     = 5 * time.Second
+	DefaultMaxAttempts = 3
+)
+
+// An Option configures an [Authorizer]. [New] reports one that makes no sense.
+type Option func(*config) error
+
+type config struct {
+	byHandshake bool
+	optional    bool
+	timeout     time.Duration
+	maxAttempts int
+	farewell    farewell
+	linger      time.Duration // of farewellAfter
+	user        func(ctx context.Context, t *verifier.Token, h *verifier.Handshake) (any, error)
+	onSuccess   []func(*Session)
+	onFailure   []func(*verifier.Handshake, *verifier.UnauthorizedError)
+	logger      *slog.Logger
+}
+
+// farewell is what follows "unauthorized".
+type farewell int
+
+const (
+	farewellOnAck farewell = iota // disconnect when the client acknowledges
+	farewellNow                   // disconnect at once
+	farewellAfter                 // disconnect after a while, or when the client acknowledges
+)
+
+// ByEvent has sockets open and authenticate by the event "authenticate". It is
+// the default of package googollee, as of socketio-jwt.
+func ByEvent() Option { return func(c *config) error { c.byHandshake = false; return nil } }
+
+// ByHandshake has sockets authenticate in the handshake: without a good token
+// none is opened. It is the default of package zishang.
+func ByHandshake() Option { return func(c *config) error { c.byHandshake = true; return nil } }
+
+// Optional lets sockets stay without authentication, as guests: there is no
+// deadline, and the application's events reach them, but handlers for
+// authenticated sockets do not run for them. A guest may authenticate at any
+// time by event. A token that is presented must be good all the same.
+func Optional() Option { return func(c *config) error { c.optional = true; return nil } }
+
+// Timeout is how long a socket may take to authenticate by event, from its
+// opening on and whatever it tries meanwhile. The default is [DefaultTimeout].
+// For a handshake it bounds the verification.
+func Timeout(d time.Duration) Option {
+	return func(c *config) error {
+		if d <= 0 {
+			return fmt.Errorf("socketio: Timeout is %v: expected a positive duration", d)
+		}
+		c.timeout = d
+		return nil
+	}
+}
+
+// MaxAttempts is how many times in a row a socket may fail to authenticate by
+// event before it is disconnected. The default is [DefaultMaxAttempts].
+func MaxAttempts(n int) Option {
+	return func(c *config) error {
+		if n <= 0 {
+			return fmt.Errorf("socketio: MaxAttempts is %d: expected a positive number", n)
+		}
+		c.maxAttempts = n
+		return nil
+	}
+}
+
+// DisconnectNow disconnects a socket right after "unauthorized". By default it
+// is disconnected when it acknowledges that event, at the latest by its
+// [Timeout] or after [MaxAttempts], and may try again until then.
+func DisconnectNow() Option {
+	return func(c *config) error { c.farewell = farewellNow; return nil }
+}
+
+// DisconnectAfter disconnects a socket d after "unauthorized", or earlier when
+// it acknowledges that event. It may try again until then.
+func DisconnectAfter(d time.Duration) Option {
+	return func(c *config) error {
+		if d <= 0 {
+			return fmt.Errorf("socketio: DisconnectAfter is %v: expected a positive duration (DisconnectNow disconnects at once)", d)
+		}
+		c.farewell, c.linger = farewellAfter, d
+		return nil
+	}
+}
+
+// User maps a verified token to the application's own user value, which
+// [Session.User] then returns. An error refuses the token: an
+// [*verifier.UnauthorizedError] is shown to the client, any other is not. It
+// is also the place for a check that needs the application's data.
+func User(f func(ctx context.Context, t *verifier.Token, h *verifier.Handshake) (any, error)) Option {
+	return func(c *config) error {
+		if f == nil {
+			return errors.New("socketio: User: the function is nil")
+		}
+		c.user = f
+		return nil
+	}
+}
+
+// OnSuccess calls f when a socket is authenticated: once for each session,
+// before any of its events is handled. It is not called for a renewal.
+func OnSuccess(f func(*Session)) Option {
+	return func(c *config) error {
+		if f == nil {
+			return errors.New("socketio: OnSuccess: the function is nil")
+		}
+		c.onSuccess = append(c.onSuccess, f)
+		return nil
+	}
+}
+
+// OnFailure calls f for every refusal: of a handshake, of an attempt by event,
+// and of a socket whose time is up ([ErrTimeout]).
+func OnFailure(f func(*verifier.Handshake, *verifier.UnauthorizedError)) Option {
+	return func(c *config) error {
+		if f == nil {
+			return errors.New("socketio: OnFailure: the function is nil")
+		}
+		c.onFailure = append(c.onFailure, f)
+		return nil
+	}
+}
+
+// WithLogger sets where decisions are logged: refusals at the level debug,
+// panics of the application's functions at the level error. Tokens are never
+// logged. The default is [slog.Default].
+func WithLogger(l *slog.Logger) Option {
+	return func(c *config) error {
+		if l == nil {
+			return errors.New("socketio: WithLogger: the logger is nil")
+		}
+		c.logger = l
+		return nil
+	}
+}

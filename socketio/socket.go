@@ -1,0 +1,37 @@
+package socketio
+
+// The events that authorization speaks, those of socketio-jwt.
+const (
+	EventAuthenticate  = "authenticate"  // from the client: {"token": "..."}
+	EventAuthenticated = "authenticated" // to the client: the socket may speak
+	EventUnauthorized  = "unauthorized"  // to the client: why not, with an acknowledgement
+)
+
+// Socket is the narrow view of a server's socket, in one namespace, that
+// authorization needs. A binding implements it. Its methods may be called from
+// any goroutine, and all but Authenticated return without waiting; once the socket
+// is closed they do nothing.
+type Socket interface {
+	// ID is the server's name for the socket, unique within the namespace.
+	ID() string
+
+	// Emit sends an event whether or not the socket is open to the
+	// application. If ack is not nil an acknowledgement is asked for, and ack
+	// is called at most once when it comes, from any goroutine.
+	Emit(event string, ack func(), args ...any)
+
+	// Open lets the application's events in and out from now on. If event is
+	// not empty it is sent first, before anything of the application's can
+	// be.
+	Open(event string)
+
+	// Authenticated is called once, when the socket has its session and before
+	// any of its events is handled: the place for the application's own
+	// handlers, which may block. An error ends the session.
+	Authenticated(s *Session) error
+
+	// Close shuts out the application's events from now on, and disconnects
+	// the socket once what was emitted before is on its way. cause says why,
+	// for the server's log and hooks.
+	Close(cause error)
+}
