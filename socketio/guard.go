@@ -119,7 +119,7 @@ func (g *Guard) work() {
 // attempt verifies one token and acts on the result.
 func (g *Guard) attempt(data any) {
 	h := *g.handshake
-	h.Auth = data
+	h.Auth, h.InBand = data, true
 	ctx, cancel := context.WithTimeout(g.ctx, g.a.timeout)
 	defer cancel()
 	p, err := g.a.check(ctx, &h)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/url"
 	"reflect"
 	"sync"
 	"testing"
@@ -135,7 +136,8 @@ func newAuthorizer(t *testing.T, options ...socketio.Option) *socketio.Authorize
 
 func token(word string) any { return map[string]any{"token": word} }
 
-var handshake = &verifier.Handshake{Namespace: "/", RemoteAddr: "192.0.2.1:1234"}
+// handshake carries a stale token, which an attempt by event must not find.
+var handshake = &verifier.Handshake{Namespace: "/", RemoteAddr: "192.0.2.1:1234", Query: url.Values{"token": {"stale"}}}
 
 // TestByEvent drives a socket that authenticates by event through scripts of
 // steps, each followed by what the socket must have seen.
@@ -213,7 +215,10 @@ func TestByEvent(t *testing.T) {
 		}},
 		{name: "no token in it", steps: []step{{auth(map[string]any{}), []string{noDatatype + "token_missing"}}}},
 		{name: "no argument", steps: []step{{auth(nil), []string{noDatatype + "token_missing"}}}},
-		{name: "an empty token", steps: []step{{auth(token("")), []string{noDatatype + "token_missing"}}}},
+		{name: "an empty token", steps: []step{{auth(token("")), []string{"emit unauthorized invalid_token/jwt must be provided/token_missing"}}}},
+		{name: "a token of the handshake does not conflict with the event's", session: true, steps: []step{
+			{auth(token("u1")), []string{"open authenticated", "handlers for u1"}},
+		}},
 		{name: "an argument that is no object", steps: []step{{auth("u1"), []string{noDatatype + "token_malformed"}}}},
 		{name: "internals stay here", steps: []step{
 			{auth(token("down")), []string{"emit unauthorized unknown/rejected by the server/rejected"}},
@@ -322,7 +327,7 @@ func TestByHandshake(t *testing.T) {
 					options = append(options, socketio.Optional())
 				}
 				a := newAuthorizer(t, options...)
-				h := *handshake
+				h := verifier.Handshake{Namespace: "/"}
 				if test.token != "" {
 					h.Auth = token(test.token)
 				}

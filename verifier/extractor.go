@@ -45,7 +45,7 @@ func RequireBearerHeader() Extractor {
 
 func bearerHeader(_ context.Context, h *Handshake) (string, error) {
 	values := h.Header["Authorization"]
-	if len(values) == 0 {
+	if len(values) == 0 || h.InBand {
 		return "", nil
 	}
 	if len(values) > 1 {
@@ -74,7 +74,7 @@ func badFormat(cause error) error {
 func Query(name string) Extractor {
 	return ExtractorFunc(func(_ context.Context, h *Handshake) (string, error) {
 		values := h.Query[name]
-		if len(values) == 0 {
+		if len(values) == 0 || h.InBand {
 			return "", nil
 		}
 		for _, v := range values[1:] {
@@ -124,6 +124,9 @@ func AuthPayload(member string) Extractor {
 		const scheme = "bearer "
 		if len(token) > len(scheme) && strings.EqualFold(token[:len(scheme)], scheme) {
 			token = token[len(scheme):]
+		}
+		if token == "" && h.InBand {
+			return "", refuse(ErrTokenMissing, "jwt must be provided", nil)
 		}
 		return token, nil
 	})

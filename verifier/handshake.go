@@ -31,6 +31,12 @@ type Handshake struct {
 	// encoding/json decodes it into an any. Nil if it sent none.
 	Auth any
 
+	// InBand says that Auth is the argument of an "authenticate" event, sent
+	// over a connection that was opened earlier. The connection's query and
+	// Authorization header are then no longer what the client presents, and
+	// [Query] and [BearerHeader] find nothing; [Cookie] still does.
+	InBand bool
+
 	// Namespace is the Socket.IO namespace to be entered, "/" by default.
 	Namespace string
 

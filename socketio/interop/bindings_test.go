@@ -1,0 +1,4 @@
+package interop
+
+// bindings are the packages that are held to the table.
+var bindings []binding

@@ -1,0 +1,564 @@
+package jsclient
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Version is a release of the npm package socket.io-client.
+type Version string
+
+// The versions at hand: one of each generation in use.
+const (
+	V1 Version = "1.7.4"
+	V2 Version = "2.5.0"
+	V4 Version = "4.8.4"
+)
+
+// Modern reports whether the version speaks the protocol of Socket.IO 3 and
+// later.
+func (v Version) Modern() bool { return v == V4 }
+
+// Options say how a client connects. Besides the first two, what is left out
+// stays as a JavaScript program without options has it.
+type Options struct {
+	Version Version
+	URL     string // "http://127.0.0.1:3000"
+
+	Namespace  string            // appended to the URL; may have a query: "/admin?token=x"
+	Transports []string          // nil: polling, then an upgrade to websocket
+	Query      map[string]string // of the connection
+	Header     map[string]string // extraHeaders
+	Auth       any               // the auth payload, for modern clients
+
+	// Multiplex lets the client share a connection with others to the same
+	// server, as they do by default. Without it the client has its own.
+	Multiplex bool
+
+	// OnConnect is emitted inside the client's connect handler, where
+	// applications authenticate. Events sent later by Emit come one round trip
+	// between processes after it.
+	OnConnect []Emission
+
+	// Extra holds any other option under its JavaScript name.
+	Extra map[string]any
+}
+
+// Emission is an event to be emitted.
+type Emission struct {
+	Event string `json:"event"`
+	Args  []any  `json:"args"`
+}
+
+// The transports of a client, for [Options].
+var (
+	Websocket = []string{"websocket"}
+	Polling   = []string{"polling"}
+)
+
+func (o *Options) command() map[string]any {
+	c := map[string]any{"version": o.Version, "url": o.URL, "namespace": o.Namespace, "multiplex": o.Multiplex}
+	if o.Transports != nil {
+		c["transports"] = o.Transports
+	}
+	if o.Query != nil {
+		c["query"] = o.Query
+	}
+	if o.Header != nil {
+		c["headers"] = o.Header
+	}
+	if o.Auth != nil {
+		c["auth"] = o.Auth
+	}
+	if o.OnConnect != nil {
+		c["onConnect"] = o.OnConnect
+	}
+	if o.Extra != nil {
+		c["extra"] = o.Extra
+	}
+	return c
+}
+
+// Binary is bytes as an argument of an event: the client sends an attachment.
+type Binary []byte
+
+// MarshalJSON gives the form in which the driver passes bytes on.
+func (b Binary) MarshalJSON() ([]byte, error) {
+	return json.Marshal(map[string]string{"$bin": base64.StdEncoding.EncodeToString(b)})
+}
+
+// UnmarshalJSON reads the form in which the driver passes bytes on.
+func (b *Binary) UnmarshalJSON(data []byte) error {
+	var v struct {
+		Bin *[]byte `json:"$bin"`
+	}
+	if err := json.Unmarshal(data, &v); err != nil {
+		return err
+	}
+	if v.Bin == nil {
+		return fmt.Errorf("not binary: %s", data)
+	}
+	*b = *v.Bin
+	return nil
+}
+
+// Client is one client in the driver's process.
+type Client struct {
+	d       *Driver
+	id      int
+	options Options
+	started time.Time
+
+	mu      sync.Mutex // guards what follows
+	events  []Event    // all that it saw
+	taken   []bool     // which of them an Expect has returned
+	changed chan struct{}
+	acks    map[int]*Ack
+	log     []string
+	closed  bool
+}
+
+// Event is something that a client saw. Its name is that of the JavaScript
+// client: an event of the server, or one of the client's own such as "connect",
+// "disconnect", "error", "connect_error", "reconnect_attempt". Those of the
+// connection below have a prefix: "engine:upgrade", "engine:upgradeError" and
+// "engine:close".
+//
+// An argument that is an Error in JavaScript has the form
+// {"$error": name, "message": ..., "data": ...}, a binary one is a [Binary].
+type Event struct {
+	Name string
+	Args []json.RawMessage
+
+	client *Client
+	ack    int
+}
+
+// Connect starts a client. It returns at once: what becomes of the connection
+// is for the Expect methods. The client is closed when the test ends.
+func (d *Driver) Connect(t testing.TB, o Options) *Client {
+	t.Helper()
+	c := &Client{d: d, options: o, started: time.Now(), changed: make(chan struct{}), acks: map[int]*Ack{}}
+	d.mu.Lock()
+	d.seq++
+	c.id = d.seq
+	d.clients[c.id] = c
+	d.mu.Unlock()
+	command := o.command()
+	command["cmd"], command["id"] = "connect", c.id
+	c.note("→ connect %s%s with %s %v", o.URL, o.Namespace, o.Version, o.Transports)
+	c.must(t, command, nil)
+	t.Cleanup(func() { c.Close(t) })
+	return c
+}
+
+func (c *Client) must(t testing.TB, command map[string]any, into any) {
+	t.Helper()
+	command["id"] = c.id
+	name := command["cmd"]
+	result, err := c.d.call(command, Deadline)
+	if err == nil && into != nil {
+		err = json.Unmarshal(result, into)
+	}
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", name, err, c.Log())
+	}
+}
+
+// saw records an event. It runs in the driver's reading goroutine.
+func (c *Client) saw(name string, args []json.RawMessage) {
+	e := Event{Name: name, Args: args, client: c}
+	if n := len(args); n > 0 {
+		var last struct {
+			Ack int `json:"$ack"`
+		}
+		if json.Unmarshal(args[n-1], &last) == nil && last.Ack != 0 {
+			e.ack, e.Args = last.Ack, args[:n-1]
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.events = append(c.events, e)
+	c.taken = append(c.taken, false)
+	c.noteLocked("← %s", e)
+	c.wake()
+}
+
+// wake lets every waiting Expect look again. The mutex is held.
+func (c *Client) wake() {
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+func (c *Client) note(format string, args ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.noteLocked(format, args...)
+}
+
+func (c *Client) noteLocked(format string, args ...any) {
+	at := time.Since(c.started).Round(100 * time.Microsecond)
+	line := fmt.Sprintf(format, args...)
+	if len(line) > maxLogLine {
+		line = fmt.Sprintf("%s... (%d bytes)", line[:maxLogLine], len(line))
+	}
+	c.log = append(c.log, fmt.Sprintf("%10s  %s", at, line))
+}
+
+// maxLogLine keeps a megabyte of payload out of a failing test's output.
+const maxLogLine = 2000
+
+// Log tells everything that the client saw and did, a line each.
+func (c *Client) Log() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return "the client's log:\n" + strings.Join(c.log, "\n")
+}
+
+// Seen returns every event so far, in order, returned by an Expect or not.
+func (c *Client) Seen() []Event {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]Event(nil), c.events...)
+}
+
+// Saw reports whether an event of that name has come so far.
+func (c *Client) Saw(name string) bool {
+	for _, e := range c.Seen() {
+		if e.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// Expect waits for an event of that name which no Expect has returned yet.
+// Other events may come before it; they stay for other Expects.
+func (c *Client) Expect(t testing.TB, name string) Event {
+	t.Helper()
+	return c.wait(t, "event "+name, func(e Event) bool { return e.Name == name })
+}
+
+// ExpectAny waits for the first event with one of the names.
+func (c *Client) ExpectAny(t testing.TB, names ...string) Event {
+	t.Helper()
+	return c.wait(t, "any of "+strings.Join(names, ", "), func(e Event) bool {
+		for _, name := range names {
+			if e.Name == name {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// ExpectNext waits for the next event that no Expect has returned and fails if
+// it has another name. Events of the connection below ("engine:...") are passed
+// over, as an application does not see them.
+func (c *Client) ExpectNext(t testing.TB, name string) Event {
+	t.Helper()
+	e := c.wait(t, "event "+name, func(e Event) bool { return !strings.HasPrefix(e.Name, "engine:") })
+	if e.Name != name {
+		t.Fatalf("the next event is %s, want %s\n%s", e, name, c.Log())
+	}
+	return e
+}
+
+// ExpectUpgrade waits until a client with default transports has left polling
+// for websocket.
+func (c *Client) ExpectUpgrade(t testing.TB) {
+	t.Helper()
+	e := c.ExpectAny(t, "engine:upgrade", "engine:upgradeError", "engine:close")
+	if e.Name != "engine:upgrade" {
+		t.Fatalf("%s instead of an upgrade\n%s", e, c.Log())
+	}
+}
+
+// ExpectNone fails if an event of one of the names has come by the time that the
+// server answers a [Client.Barrier]. What the server sends later, or from a
+// goroutine that has yet to run, is not covered: wait for its cause first.
+func (c *Client) ExpectNone(t testing.TB, names ...string) {
+	t.Helper()
+	c.Barrier(t)
+	for _, name := range names {
+		if c.Saw(name) {
+			t.Fatalf("unexpected event %s\n%s", name, c.Log())
+		}
+	}
+}
+
+// ExpectSilence fails if there is an event by the time that the server answers a
+// [Client.Barrier], or that the connection is closed, which no Expect has
+// returned. Events of the connection below are passed over.
+func (c *Client) ExpectSilence(t testing.TB) {
+	t.Helper()
+	if c.State(t).Engine == "open" {
+		c.Barrier(t)
+	}
+	c.mu.Lock()
+	var more []string
+	for i, e := range c.events {
+		if !c.taken[i] && !strings.HasPrefix(e.Name, "engine:") {
+			more = append(more, e.String())
+		}
+	}
+	c.mu.Unlock()
+	if len(more) > 0 {
+		t.Fatalf("unexpected: %s\n%s", strings.Join(more, "; "), c.Log())
+	}
+}
+
+func (c *Client) wait(t testing.TB, what string, match func(Event) bool) Event {
+	t.Helper()
+	timer := time.NewTimer(Deadline)
+	defer timer.Stop()
+	for {
+		c.mu.Lock()
+		for i, e := range c.events {
+			if !c.taken[i] && match(e) {
+				c.taken[i] = true
+				c.mu.Unlock()
+				return e
+			}
+		}
+		changed := c.changed
+		c.mu.Unlock()
+		select {
+		case <-changed:
+		case <-c.d.gone:
+			t.Fatalf("waiting for %s: %s\n%s", what, c.d.obituary(), c.Log())
+		case <-timer.C:
+			t.Fatalf("no %s in %s\n%s\nthe Node process: %s", what, Deadline, c.Log(), c.d.stderr)
+		}
+	}
+}
+
+// Emit emits an event.
+func (c *Client) Emit(t testing.TB, event string, args ...any) {
+	t.Helper()
+	c.note("→ %s", show(event, args))
+	c.must(t, map[string]any{"cmd": "emit", "event": event, "args": args}, nil)
+}
+
+// EmitAck emits an event with an acknowledgement.
+func (c *Client) EmitAck(t testing.TB, event string, args ...any) *Ack {
+	t.Helper()
+	a := &Ack{client: c, event: event, done: make(chan struct{})}
+	c.d.mu.Lock()
+	c.d.seq++
+	a.id = c.d.seq
+	c.d.mu.Unlock()
+	c.mu.Lock()
+	c.acks[a.id] = a
+	c.noteLocked("→ %s, acknowledgement %d", show(event, args), a.id)
+	c.mu.Unlock()
+	c.must(t, map[string]any{"cmd": "emit", "event": event, "args": args, "answer": a.id}, nil)
+	return a
+}
+
+// answered settles an acknowledgement. It runs in the driver's reading
+// goroutine.
+func (c *Client) answered(id int, args []json.RawMessage) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.noteLocked("← acknowledgement %d %s", id, join(args))
+	if a := c.acks[id]; a != nil {
+		delete(c.acks, id)
+		a.args = args
+		close(a.done)
+	}
+}
+
+// Ack is an acknowledgement that a client has asked for.
+type Ack struct {
+	client *Client
+	id     int
+	event  string
+	args   []json.RawMessage
+	done   chan struct{}
+}
+
+// Wait waits for the server's acknowledgement and returns its arguments.
+func (a *Ack) Wait(t testing.TB) []json.RawMessage {
+	t.Helper()
+	timer := time.NewTimer(Deadline)
+	defer timer.Stop()
+	select {
+	case <-a.done:
+		return a.args
+	case <-a.client.d.gone:
+		t.Fatalf("%s\n%s", a.client.d.obituary(), a.client.Log())
+	case <-timer.C:
+		t.Fatalf("%s was not acknowledged in %s\n%s", a.event, Deadline, a.client.Log())
+	}
+	return nil
+}
+
+// Answered reports whether the acknowledgement has come so far.
+func (a *Ack) Answered() bool {
+	select {
+	case <-a.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// Barrier waits for a round trip of the connection itself, so that everything
+// the server had written before it has been seen. It works for sockets that are
+// not authenticated. On a modern client it asks for a namespace that does not
+// exist, which the server refuses.
+func (c *Client) Barrier(t testing.TB) {
+	t.Helper()
+	c.must(t, map[string]any{"cmd": "barrier"}, nil)
+}
+
+// State is what a client knows about its connection.
+type State struct {
+	Connected    bool   // the namespace is connected
+	Reconnecting bool   // the client is about to try again
+	Transport    string // "polling" or "websocket"
+	Engine       string // "opening", "open", "closing" or "closed"
+	ID           string // the socket's id, as the client sees it
+	SID          string // the connection's id
+	PendingEmits int    // emitted, but kept until it is connected
+}
+
+// State asks the client for its state.
+func (c *Client) State(t testing.TB) State {
+	t.Helper()
+	var s State
+	c.must(t, map[string]any{"cmd": "state"}, &s)
+	return s
+}
+
+// Present changes what the client presents when it connects again: the auth
+// payload of a modern client, or the query. Nil leaves it as it is.
+func (c *Client) Present(t testing.TB, auth any, query map[string]string) {
+	t.Helper()
+	command := map[string]any{"cmd": "present"}
+	if auth != nil {
+		command["auth"] = auth
+	}
+	if query != nil {
+		command["query"] = query
+	}
+	c.must(t, command, nil)
+}
+
+// Open connects again, after a disconnect from either side.
+func (c *Client) Open(t testing.TB) {
+	t.Helper()
+	c.note("→ connect again")
+	c.must(t, map[string]any{"cmd": "open"}, nil)
+}
+
+// Drop cuts the client's websocket without a goodbye, as a lost network does.
+// The client will reconnect by itself.
+func (c *Client) Drop(t testing.TB) {
+	t.Helper()
+	c.note("→ drop the connection")
+	c.must(t, map[string]any{"cmd": "drop"}, nil)
+}
+
+// Close disconnects the client, waits until its connection is closed on its
+// side, and forgets it. Only the first call does something.
+func (c *Client) Close(t testing.TB) {
+	t.Helper()
+	c.mu.Lock()
+	closed := c.closed
+	c.closed = true
+	c.mu.Unlock()
+	if closed {
+		return
+	}
+	c.note("→ close")
+	if _, err := c.d.call(map[string]any{"cmd": "close", "id": c.id}, Deadline); err != nil {
+		t.Errorf("close: %v\n%s", err, c.Log())
+	}
+	c.d.mu.Lock()
+	delete(c.d.clients, c.id)
+	c.d.mu.Unlock()
+}
+
+// Closed reports whether Close was called.
+func (c *Client) Closed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
+}
+
+// String shows the event on one line.
+func (e Event) String() string {
+	s := e.Name + " " + join(e.Args)
+	if e.ack != 0 {
+		s += ", which asks for an acknowledgement"
+	}
+	return s
+}
+
+// JSON returns the arguments as one JSON array whose objects have sorted
+// members, fit for comparison with [Canonical].
+func (e Event) JSON() string { return Canonical(join(e.Args)) }
+
+// WantsAck reports whether the server asked for an acknowledgement.
+func (e Event) WantsAck() bool { return e.ack != 0 }
+
+// Ack calls the acknowledgement that the server asked for with the event.
+func (e Event) Ack(t testing.TB, args ...any) {
+	t.Helper()
+	if e.ack == 0 {
+		t.Fatalf("%s asks for no acknowledgement\n%s", e.Name, e.client.Log())
+	}
+	e.client.note("→ acknowledge %s", show(e.Name, args))
+	e.client.must(t, map[string]any{"cmd": "ack", "ack": e.ack, "args": args}, nil)
+}
+
+// Decode reads argument i of the event into v.
+func (e Event) Decode(t testing.TB, i int, v any) {
+	t.Helper()
+	if i >= len(e.Args) {
+		t.Fatalf("%s has no argument %d\n%s", e, i, e.client.Log())
+	}
+	if err := json.Unmarshal(e.Args[i], v); err != nil {
+		t.Fatalf("%s: argument %d: %v\n%s", e, i, err, e.client.Log())
+	}
+}
+
+// Canonical rewrites JSON with the members of every object sorted and no white
+// space. It panics if s is not JSON.
+func Canonical(s string) string {
+	var v any
+	if err := json.Unmarshal([]byte(s), &v); err != nil {
+		panic(fmt.Sprintf("not JSON: %v: %s", err, s))
+	}
+	out, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(out)
+}
+
+func join(args []json.RawMessage) string {
+	parts := make([]string, len(args))
+	for i, a := range args {
+		parts[i] = string(a)
+	}
+	return "[" + strings.Join(parts, ",") + "]"
+}
+
+func show(event string, args []any) string {
+	if args == nil {
+		args = []any{}
+	}
+	out, err := json.Marshal(args)
+	if err != nil {
+		return event + " " + err.Error()
+	}
+	return event + " " + string(out)
+}

@@ -1,0 +1,137 @@
+package interop
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/interop/jsclient"
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
+)
+
+// handshakeRows are the one roundtrip.
+func handshakeRows() []behaviour {
+	admitted := func(o jsclient.Options) script {
+		return script{opens(o), connects(), asks("whoami", 0, `["alice"]`), upgrades(), asks("whoami", 0, `["alice"]`)}
+	}
+	turnedAway := func(o jsclient.Options, f refusal) script { return script{opens(o), refused(f)} }
+	both := withQuery(alice)
+	both.Header = map[string]string{"Authorization": "Bearer " + alice}
+	different := withQuery(alice)
+	different.Header = map[string]string{"Authorization": "Bearer " + bob}
+
+	return []behaviour{
+		{name: "handshake/in the query", guards: root(byHandshake()), script: admitted(withQuery(alice)), calls: calls("alice")},
+		{name: "handshake/in the header", guards: root(byHandshake()), script: admitted(withHeader("Authorization", "Bearer "+alice)), calls: calls("alice")},
+		{name: "handshake/in the header, bearer", guards: root(byHandshake()), script: admitted(withHeader("Authorization", "bearer "+alice)), calls: calls("alice")},
+		{
+			name: "handshake/in a cookie", guards: root(byHandshake().from(verifier.Cookie("session"))),
+			script: admitted(withHeader("Cookie", "session="+alice)), calls: calls("alice"),
+		},
+		{
+			name: "handshake/in the auth payload", guards: root(byHandshake()), only: modern,
+			script: admitted(jsclient.Options{Auth: map[string]any{"token": alice}}), calls: calls("alice"),
+		},
+		{
+			name: "handshake/in the auth payload, Bearer", guards: root(byHandshake()), only: modern,
+			script: admitted(jsclient.Options{Auth: map[string]any{"token": "Bearer " + alice}}), calls: calls("alice"),
+		},
+		{
+			name: "handshake/an auth payload of another type", guards: root(byHandshake()), only: modern,
+			script: turnedAway(jsclient.Options{Auth: map[string]any{"token": 123}}, datatype), calls: []string{"failure token_malformed"},
+		},
+		{name: "handshake/twice the same", guards: root(byHandshake()), script: admitted(both), calls: calls("alice")},
+		{name: "handshake/two different", guards: root(byHandshake()), script: turnedAway(different, twoTokens), calls: []string{"failure token_conflict"}},
+		{name: "handshake/nothing", guards: root(byHandshake()), script: turnedAway(jsclient.Options{}, noToken), calls: []string{"failure token_missing"}},
+		{
+			name: "handshake/a header of one part", guards: root(byHandshake()),
+			script: turnedAway(withHeader("Authorization", alice), badFormat), calls: []string{"failure token_malformed"},
+		},
+		{
+			name: "handshake/a header of three parts", guards: root(byHandshake()),
+			script: turnedAway(withHeader("Authorization", "Bearer "+alice+" x"), badFormat), calls: []string{"failure token_malformed"},
+		},
+		{
+			name: "handshake/a header of another scheme", guards: root(byHandshake()),
+			script: turnedAway(withHeader("Authorization", "Basic "+alice), noToken), calls: []string{"failure token_missing"},
+		},
+		{
+			name: "handshake/the header is required", guards: root(byHandshake().from(verifier.RequireBearerHeader())),
+			script: admitted(withHeader("Authorization", "Bearer "+alice)), calls: calls("alice"),
+		},
+		{
+			name: "handshake/the header is required, not the query", guards: root(byHandshake().from(verifier.RequireBearerHeader())),
+			script: turnedAway(withQuery(alice), noHeader), calls: []string{"failure token_missing"},
+		},
+		{
+			name: "handshake/a guest", guards: root(byHandshake(socketio.Optional())),
+			script: script{
+				opens(jsclient.Options{}), connects(), asks("hello", 0, `["hello, guest"]`), asksInVain("whoami", 0),
+				authenticates(alice), sees("authenticated", "[]"), asks("hello", 0, `["hello, alice"]`),
+			},
+			calls: []string{"connected a guest", "authenticated alice", "success alice", "disconnected"},
+		},
+		{
+			name: "handshake/no guest with a bad token", guards: root(byHandshake(socketio.Optional())),
+			script: turnedAway(withQuery("a.b"), malformed), calls: []string{"failure token_malformed"},
+		},
+		{
+			name: "handshake/renewed by event", guards: root(byHandshake()),
+			script: script{
+				opens(withHeader("Authorization", "Bearer "+alice)), connects(),
+				authenticates(mint(claims{"sub": "alice", "exp": 4102444801})), sees("authenticated", "[]"),
+				authenticates(bob), unauthorized(otherUser), asksNoAck(),
+				asks("whoami", 0, `["alice"]`),
+			},
+			calls: []string{"authenticated alice", "success alice", "failure identity_mismatch", "disconnected"},
+		},
+		{
+			name: "handshake/keys come back while the client retries",
+			guards: root(policy{
+				options: []socketio.Option{socketio.ByHandshake()},
+				keys: func(t testing.TB) verifier.KeyProvider {
+					var asked atomic.Int64
+					real := secretKey(t)
+					return verifier.KeyProviderFunc(func(ctx context.Context, u *verifier.UnverifiedToken) ([]*verifier.Key, error) {
+						if asked.Add(1) == 1 {
+							return nil, errors.New("the key server is down")
+						}
+						return real.Keys(ctx, u)
+					})
+				},
+			}),
+			only: legacy, // later clients leave it to the application to connect again
+			script: script{
+				opens(jsclient.Options{Query: map[string]string{"token": alice}, Extra: map[string]any{"reconnectionDelay": 20}}),
+				sees("error", "["+keysAway.json()+"]"), comesBack(), asks("whoami", 0, `["alice"]`),
+			},
+			calls: append([]string{"failure keys_unavailable"}, calls("alice")...),
+		},
+		{
+			name: "handshake/keys unavailable, a modern client",
+			guards: root(policy{
+				options: []socketio.Option{socketio.ByHandshake()},
+				keys: func(testing.TB) verifier.KeyProvider {
+					return keys(func() ([]*verifier.Key, error) { return nil, errors.New("the key server is down") })
+				},
+			}),
+			only:   modern,
+			script: turnedAway(withQuery(alice), keysAway),
+			calls:  []string{"failure keys_unavailable"},
+		},
+	}
+}
+
+// comesBack waits until a client that was cut off has connected again by itself.
+func comesBack() step {
+	return func(r *run) {
+		r.Helper()
+		// On the way it reports how it was cut off and each attempt.
+		r.client.Expect(r, "connect")
+		r.client.Expect(r, "reconnect")
+		r.client.Expect(r, "disconnect")
+		r.client.Expect(r, "reconnect_attempt")
+	}
+}

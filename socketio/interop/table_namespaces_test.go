@@ -1,0 +1,93 @@
+package interop
+
+import (
+	"github.com/seed15b1dee8/socketio-jwt/socketio"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/interop/jsclient"
+)
+
+// namespaceRows are several namespaces on one connection.
+func namespaceRows() []behaviour {
+	shared := func(namespace string) jsclient.Options {
+		return jsclient.Options{Namespace: namespace, Multiplex: true}
+	}
+	inNamespace := func(token string) jsclient.Options {
+		o := shared("/admin")
+		o.Namespace += "?token=" + token
+		return o
+	}
+	return []behaviour{
+		{
+			name:   "namespaces/a guarded one beside a public one",
+			public: []string{"/"},
+			guards: map[string]policy{"/admin": byHandshake()},
+			only:   legacy, // the token of a modern client is in its auth payload
+			script: script{
+				opens(shared("")), connects(), asks("hello", 0, `["hello, guest"]`),
+				opens(inNamespace(alice)), connects(), asks("whoami", 0, `["alice"]`), closes(),
+				as(""), asks("hello", 0, `["hello, guest"]`),
+			},
+			calls: []string{"connected a guest", "authenticated alice", "success alice", "disconnected", "disconnected"},
+		},
+		{
+			name:   "namespaces/refused in one, alive in another",
+			public: []string{"/"},
+			guards: map[string]policy{"/admin": byHandshake()},
+			script: script{
+				opens(shared("")), connects(),
+				opens(shared("/admin")), refusedInNamespace(noToken),
+				as(""), silence(), asks("hello", 0, `["hello, guest"]`),
+			},
+			calls: []string{"connected a guest", "failure token_missing", "disconnected"},
+		},
+		{
+			name:   "namespaces/each its own policy",
+			guards: map[string]policy{"/": byEvent(), "/admin": byEvent(socketio.DisconnectNow())},
+			script: script{
+				opens(shared("")), connects(), authenticates(alice), sees("authenticated", "[]"),
+				opens(shared("/admin")), connects(), asksInVain("whoami", 0), broadcasts("/admin", "news", 1),
+				authenticates("a.b"), unauthorized(malformed), disconnectedInNamespace(),
+				as(""), silence(), asks("whoami", 0, `["alice"]`),
+			},
+			calls: []string{"authenticated alice", "success alice", "failure token_malformed", "disconnected"},
+		},
+		{
+			name:   "namespaces/unknown",
+			public: []string{"/"},
+			script: script{
+				opens(shared("")), connects(),
+				opens(shared("/nowhere")), unknownNamespace(),
+				as(""), silence(), asks("hello", 0, `["hello, guest"]`),
+			},
+			calls: []string{"connected a guest", "disconnected"},
+		},
+	}
+}
+
+// refusedInNamespace is refused where the connection lives on: a client 1.x or
+// 2.x is told by an ERROR packet for the namespace and stays on the connection.
+func refusedInNamespace(f refusal) step {
+	return func(r *run) {
+		r.Helper()
+		if r.version.Modern() {
+			sees("connect_error", connectErrorArgs(f))(r)
+			return
+		}
+		sees("error", "["+f.json()+"]")(r)
+	}
+}
+
+// disconnectedInNamespace waits for a disconnect that leaves the connection to
+// other namespaces.
+func disconnectedInNamespace() step { return sees("disconnect", `["io server disconnect"]`) }
+
+// unknownNamespace is what a client sees of a namespace that does not exist.
+func unknownNamespace() step {
+	return func(r *run) {
+		r.Helper()
+		if r.version.Modern() {
+			sees("connect_error", `[{"$error": "Error", "message": "Invalid namespace"}]`)(r)
+			return
+		}
+		sees("error", `["Invalid namespace"]`)(r)
+	}
+}
