@@ -15,7 +15,7 @@ const (
 	ErrTimeout          verifier.Reason = "authentication_timeout" // the socket did not authenticate in time
 	ErrTooManyAttempts  verifier.Reason = "too_many_attempts"      // the socket failed too often in a row
 	ErrIdentityMismatch verifier.Reason = "identity_mismatch"      // a renewal is for another issuer or subject
-	ErrServer           verifier.Reason = "server_error"           // a function of the application's panicked; retryable
+	ErrServer           verifier.Reason = "server_error"           // a function of the application's panicked
 )
 
 // Authorizer guards one namespace: see the package comment. It is safe for
@@ -106,7 +106,7 @@ func (a *Authorizer) check(ctx context.Context, h *verifier.Handshake) (p *Pass,
 func (a *Authorizer) panicked(who string, r any) *verifier.UnauthorizedError {
 	a.logger.Error("socketio: "+who+" panicked", "panic", r, "stack", string(debug.Stack()))
 	return &verifier.UnauthorizedError{
-		Message: "internal server error", Code: "internal_error", Reason: ErrServer, Retryable: true,
+		Message: "internal server error", Code: "internal_error", Reason: ErrServer,
 		Err: fmt.Errorf("%s panicked: %v", who, r),
 	}
 }

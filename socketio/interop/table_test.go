@@ -20,7 +20,7 @@ var (
 	tooLate       = refusal{"credentials_required", "no token provided in time", "authentication_timeout", false}
 	rejected      = refusal{"unknown", "rejected by the server", "rejected", false}
 	otherUser     = refusal{"invalid_token", "the token is not the same user's", "identity_mismatch", false}
-	crashed       = refusal{"internal_error", "internal server error", "server_error", true}
+	crashed       = refusal{"internal_error", "internal server error", "server_error", false}
 	keysAway      = refusal{"invalid_secret", "keys unavailable, try again later", "keys_unavailable", true}
 )
 

@@ -1,0 +1,240 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+)
+
+// authenticateEvent never reaches the library.
+const authenticateEvent = "authenticate"
+
+// inPacket is a packet for the library, with its attachments. An event or
+// acknowledgement has its space, whose gate is asked again when it is read.
+type inPacket struct {
+	text        []byte
+	attachments [][]byte
+	space       *space
+}
+
+func (p *inPacket) size() int {
+	n := len(p.text) + 64
+	for _, a := range p.attachments {
+		n += len(a)
+	}
+	return n
+}
+
+// inbound is the way from the client to the library.
+type inbound struct {
+	queue   []inPacket
+	bytes   int
+	rest    [][]byte // attachments of the packet that the library is reading
+	eof     bool     // nothing follows the queue
+	waiting int      // readers of the client that wait for room
+
+	// A packet whose attachments have not all come.
+	partial     *packet
+	attachments [][]byte
+	partialSize int
+}
+
+// pushLocked adds a packet for the library.
+func (s *Session) pushLocked(p inPacket) {
+	if s.libClosed || s.in.eof {
+		return
+	}
+	s.in.queue = append(s.in.queue, p)
+	s.in.bytes += p.size()
+	s.cond.Broadcast()
+}
+
+// pop takes the next frame for the library: of the packet it is reading, or the
+// next packet that may pass. A gate that closed meanwhile holds back what had
+// passed it before. It waits, and reports false at the end.
+func (s *Session) pop() (data []byte, binary, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		if len(s.in.rest) > 0 {
+			data, s.in.rest = s.in.rest[0], s.in.rest[1:]
+			return data, true, true
+		}
+		for len(s.in.queue) > 0 {
+			p := s.in.queue[0]
+			s.in.queue[0] = inPacket{}
+			if s.in.queue = s.in.queue[1:]; len(s.in.queue) == 0 {
+				s.in.queue = nil
+			}
+			s.in.bytes -= p.size()
+			if s.in.waiting > 0 {
+				s.cond.Broadcast()
+			}
+			if p.space != nil && p.space.gate == Pending {
+				continue
+			}
+			s.in.rest = p.attachments
+			return p.text, false, true
+		}
+		if s.in.eof || s.libClosed {
+			return nil, false, false
+		}
+		s.cond.Wait()
+	}
+}
+
+// receive takes what the client sent, in order. It waits while the library has
+// enough to read, and reports whether more is wanted.
+func (s *Session) receive(frames ...frame) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range frames {
+		for s.phase == opening || s.phase == live && !s.libClosed && s.in.bytes > s.server.config.MaxInbound {
+			s.in.waiting++
+			s.cond.Wait()
+			s.in.waiting--
+		}
+		if s.phase >= ending {
+			return false
+		}
+		s.lastSeen = now()
+		if err := s.frameLocked(f); err != nil {
+			s.endLocked(end{reason: "malformed packet: " + err.Error(), keep: true})
+			return false
+		}
+	}
+	return s.phase < ending
+}
+
+func (s *Session) frameLocked(f frame) error {
+	switch f.kind {
+	case typePing:
+		// Ours to answer: behind the library's reader a slow handler would
+		// cost the client its connection.
+		if len(f.data) > 64 || !isASCII(f.data) {
+			return errors.New("expected at most 64 bytes of ASCII in a PING")
+		}
+		s.sendLocked(message{text: append([]byte{typePong}, f.data...)})
+		return nil
+	case typeClose:
+		s.endLocked(end{reason: "transport close", keep: true})
+		s.farewellLocked()
+		return nil
+	case typePong, typeNoop:
+		return nil
+	case typeMessage:
+		if f.binary {
+			return s.attachmentLocked(f.data)
+		}
+		if s.in.partial != nil {
+			return errors.New("a packet came before the attachments of the one before it")
+		}
+		p, err := parsePacket(f.data, s.server.config.MaxAttachments)
+		if err != nil {
+			return err
+		}
+		if p.attachments > 0 {
+			s.in.partial, s.in.partialSize = &p, len(f.data)
+			return nil
+		}
+		return s.packetLocked(&p, nil)
+	}
+	return fmt.Errorf("a client sent an Engine.IO packet of type %q", f.kind)
+}
+
+func (s *Session) attachmentLocked(data []byte) error {
+	p := s.in.partial
+	if p == nil {
+		return errors.New("an attachment belongs to no packet")
+	}
+	s.in.partialSize += len(data) + 64
+	if s.in.partialSize > s.limitLocked()+64*p.attachments {
+		return errors.New("a packet is too large with its attachments")
+	}
+	s.in.attachments = append(s.in.attachments, data)
+	if len(s.in.attachments) < p.attachments {
+		return nil
+	}
+	all := s.in.attachments
+	s.in.partial, s.in.attachments = nil, nil
+	return s.packetLocked(p, all)
+}
+
+// packetLocked is the gate for what comes in.
+func (s *Session) packetLocked(p *packet, attachments [][]byte) error {
+	if s.libClosed {
+		return nil // the application closed the connection; nobody reads
+	}
+	if p.kind == kindConnect {
+		s.connectLocked(p)
+		return nil
+	}
+	sp := s.spaces[p.nsp]
+	switch {
+	case sp == nil:
+		return nil
+	case p.kind == kindDisconnect:
+		s.leaveLocked(sp, "client namespace disconnect", false)
+		return nil
+	case !sp.admitted:
+		return nil
+	case p.isEvent() && p.name == authenticateEvent:
+		return s.authenticateLocked(sp, p)
+	case p.isEvent():
+		if sp.gate == Pending || sp.gate == Guest && !s.server.config.GuestEvent(p.nsp, p.name) {
+			return nil
+		}
+	case p.id >= firstOwnID:
+		a, ok := s.acks[p.id]
+		if !ok || a.space != sp {
+			return nil
+		}
+		delete(s.acks, p.id)
+		args, err := p.args()
+		if err != nil {
+			return err
+		}
+		s.post("an acknowledgement", func() { a.call(args) })
+		return nil
+	default:
+		// The library is left with the packet's attachments unread, and dies
+		// of them, when it gets an acknowledgement it does not wait for.
+		if _, ok := sp.acks[p.id]; !ok || sp.gate == Pending {
+			return nil
+		}
+		delete(sp.acks, p.id)
+	}
+	s.pushLocked(inPacket{p.forLibrary(), attachments, sp})
+	return nil
+}
+
+func (s *Session) authenticateLocked(sp *space, p *packet) error {
+	f := s.server.hooks.Authenticate
+	if f == nil || p.attachments > 0 {
+		return nil
+	}
+	if len(p.data) > s.server.config.MaxUnauthenticated {
+		return errors.New("an authenticate event is too large")
+	}
+	if s.attempts >= maxAttempts {
+		return errors.New("too many authenticate events at once")
+	}
+	args, err := p.args()
+	if err != nil {
+		return err
+	}
+	var ack func(...any)
+	if p.hasID {
+		ack = s.acknowledge(sp, p.id)
+	}
+	s.attempts++
+	s.post("Authenticate", func() {
+		s.mu.Lock()
+		s.attempts--
+		current := s.spaces[sp.name] == sp
+		s.mu.Unlock()
+		if current {
+			f(s, sp.name, args, ack)
+		}
+	})
+	return nil
+}

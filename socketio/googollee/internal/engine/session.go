@@ -1,0 +1,207 @@
+package engine
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// phase is how far a session has come.
+type phase uint8
+
+const (
+	opening phase = iota // the library has not yet answered the handshake
+	live                 // packets pass
+	ending               // the goodbye is on its way, and the library is reading to its end
+	gone                 // neither the client nor the library will be heard of again
+)
+
+// Session is one Engine.IO session: a client, over polling or a websocket. Its
+// methods may be called from any goroutine, hooks included; none of them waits
+// for the client or the library.
+type Session struct {
+	server  *Server
+	request *http.Request
+	value   any
+	base64  bool // the client's polling cannot take binary
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+
+	mu     sync.Mutex // guards everything below
+	cond   sync.Cond  // of mu: inbound was added or taken, or the phase changed
+	id     string
+	phase  phase
+	reason string
+	root   Verdict
+	opened bool // Opened was called
+	spaces map[string]*space
+	acks   map[uint64]ownAck
+	ownIDs uint64
+	syncs  map[string]func()
+
+	in       inbound
+	out      outbound
+	link     link
+	calls    []func()
+	calling  bool
+	deciding int // Connect hooks running
+	refusals int // namespaces refused so far
+	attempts int // "authenticate" events waiting for their hook
+
+	timer     *time.Timer
+	created   time.Time
+	lastSeen  time.Time
+	endedAt   time.Time
+	halfOpen  bool // counted among the server's handshakes
+	libClosed bool // the library closed its side
+	cutOff    bool // the client's side is finished
+}
+
+func newSession(server *Server, r *http.Request, value any, verdict Verdict) *Session {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	now := time.Now()
+	s := &Session{
+		server: server, request: detach(r), value: value, root: verdict,
+		base64: r.URL.Query().Get("b64") != "" || r.URL.Query().Get("j") != "",
+		ctx:    ctx, cancel: cancel,
+		spaces: make(map[string]*space, 1), created: now, lastSeen: now,
+		halfOpen: true,
+	}
+	s.cond.L = &s.mu
+	return s
+}
+
+// detach copies what stays readable of a request when its handler has returned:
+// not the body, which holds on to the connection's buffers, nor the end of its
+// context.
+func detach(r *http.Request) *http.Request {
+	c := r.WithContext(context.WithoutCancel(r.Context()))
+	c.Body, c.GetBody, c.Form, c.PostForm, c.MultipartForm = http.NoBody, nil, nil, nil, nil
+	return c
+}
+
+// ID is the session's name, which is also that of go-socket.io's Conn.
+func (s *Session) ID() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.id
+}
+
+// Request is the handshake's request, without its body.
+func (s *Session) Request() *http.Request { return s.request }
+
+// Value is what the Handshake hook attached.
+func (s *Session) Value() any { return s.value }
+
+// Context ends with the session.
+func (s *Session) Context() context.Context { return s.ctx }
+
+// Done is closed when the session has ended.
+func (s *Session) Done() <-chan struct{} { return s.ctx.Done() }
+
+// limit is the most bytes that one message or POST body may have now.
+func (s *Session) limit() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.limitLocked()
+}
+
+func (s *Session) limitLocked() int {
+	for _, sp := range s.spaces {
+		if sp.gate == Open {
+			return s.server.config.MaxMessage
+		}
+	}
+	return s.server.config.MaxUnauthenticated
+}
+
+// touch notes a sign of life.
+func (s *Session) touch() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lastSeen = time.Now()
+}
+
+// established notes that the client got the handshake's answer.
+func (s *Session) established() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.establishedLocked()
+}
+
+func (s *Session) establishedLocked() {
+	s.lastSeen = time.Now()
+	if s.halfOpen {
+		s.halfOpen = false
+		s.server.handshakes.Add(-1)
+	}
+}
+
+// start begins the session's timekeeping.
+func (s *Session) start() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase != gone {
+		s.timer = time.AfterFunc(s.server.config.HandshakeTimeout, s.tick)
+	}
+}
+
+// tick is the session's only timer. It looks which deadline holds now, so that
+// signs of life need not touch the timer.
+func (s *Session) tick() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := &s.server.config
+	var deadline time.Time
+	var reason string
+	switch {
+	case s.phase == gone:
+		return
+	case s.phase == ending:
+		// The goodbye's write has its own deadline, which comes first.
+		deadline = s.endedAt.Add(c.WriteTimeout + c.CloseTimeout)
+	case s.phase == opening || s.halfOpen:
+		deadline, reason = s.created.Add(c.HandshakeTimeout), "handshake timeout"
+	default:
+		// A client that waits for the library to read is not idle.
+		if s.in.waiting > 0 {
+			s.lastSeen = time.Now()
+		}
+		deadline, reason = s.lastSeen.Add(c.PingInterval+c.PingTimeout), "ping timeout"
+	}
+	if d := time.Until(deadline); d > 0 {
+		s.timer.Reset(d)
+		return
+	}
+	if s.phase == ending {
+		s.cutLocked()
+		return
+	}
+	s.endLocked(end{reason: reason, keep: true})
+	s.farewellLocked()
+}
+
+// post has f called after everything posted before it, in a goroutine that
+// exists only while there is something to call. The caller holds mu.
+func (s *Session) post(what string, f func()) {
+	s.calls = append(s.calls, func() { s.server.guard(s, what, f) })
+	if s.calling {
+		return
+	}
+	s.calling = true
+	s.server.tasks.Go(func() {
+		for {
+			s.mu.Lock()
+			if len(s.calls) == 0 {
+				s.calling, s.calls = false, nil
+				s.mu.Unlock()
+				return
+			}
+			call := s.calls[0]
+			s.calls = s.calls[1:]
+			s.mu.Unlock()
+			call()
+		}
+	})
+}

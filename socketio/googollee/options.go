@@ -1,0 +1,41 @@
+package googollee
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// Options sets the bounds of a [Server]. A zero field takes its default.
+type Options struct {
+	// CheckOrigin admits a request by its Origin header. By default requests
+	// from the same origin and those without one are admitted: a page of
+	// another origin would otherwise act with its visitor's cookies. An origin
+	// admitted here may also read the answers (CORS).
+	CheckOrigin func(*http.Request) bool
+
+	// PingInterval is how often clients ping, 25 s by default; a connection
+	// ends PingTimeout, 20 s by default, after a missed one.
+	PingInterval, PingTimeout time.Duration
+
+	// MaxMessage is the size in bytes of the largest message accepted from an
+	// authenticated socket, with its attachments: 1 MiB by default.
+	// MaxUnauthenticatedMessage is the same before: 16 KiB by default.
+	MaxMessage, MaxUnauthenticatedMessage int
+
+	// MaxBuffered is how many bytes may wait for a client that does not read
+	// before its connection ends: 4 MiB by default.
+	MaxBuffered int
+
+	// MaxNamespaces is how many namespaces a connection may be in: 16 by
+	// default.
+	MaxNamespaces int
+
+	// MaxHandshakes is how many handshakes may be under way at once: 4096 by
+	// default. One more is answered 503, and its client tries again.
+	MaxHandshakes int
+
+	// Logger is told of panics and of what ends a connection before its time:
+	// [slog.Default] by default.
+	Logger *slog.Logger
+}

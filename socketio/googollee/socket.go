@@ -1,0 +1,232 @@
+package googollee
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+
+	gosio "github.com/googollee/go-socket.io"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/googollee/internal/engine"
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
+)
+
+// socket is a connection's presence in one namespace. It is the view of it that
+// authorization has ([socketio.Socket]), and joins the three that know it: the
+// engine's session below, go-socket.io's connection above, and the guard beside.
+type socket struct {
+	session   *engine.Session
+	namespace *Namespace
+	guarding  atomic.Pointer[socketio.Guard] // nil in a public namespace
+
+	guest bool        // whether it came without a pass; set by attach
+	let   atomic.Bool // whether it was let in as a guest
+
+	conn      *Conn         // set before bound is closed
+	bound     chan struct{} // closed when go-socket.io has connected the socket
+	connected chan struct{} // closed when OnConnect has returned, where it is due
+	gone      chan struct{} // closed when the socket is gone
+
+	greeting sync.Mutex // held while a handler that begins or ends the socket runs
+	greeted  bool       // guarded by greeting: whether one that begins it has run
+
+	current atomic.Pointer[socketio.Session] // the session, also once it has ended
+}
+
+var _ socketio.Socket = (*socket)(nil)
+
+func newSocket(session *engine.Session, n *Namespace) *socket {
+	return &socket{
+		session: session, namespace: n,
+		bound: make(chan struct{}), connected: make(chan struct{}), gone: make(chan struct{}),
+	}
+}
+
+// attach has the socket guarded.
+func (s *socket) attach(h *verifier.Handshake, pass *socketio.Pass) {
+	s.guest = pass == nil
+	s.guarding.Store(s.namespace.auth.Attach(s, h, pass))
+}
+
+func (s *socket) guard() *socketio.Guard { return s.guarding.Load() }
+
+// ID is go-socket.io's name for the connection, the same in every namespace.
+func (s *socket) ID() string { return s.session.ID() }
+
+// Emit sends an event whatever the gate.
+func (s *socket) Emit(event string, ack func(), args ...any) {
+	var acknowledged func([]json.RawMessage)
+	if ack != nil {
+		acknowledged = func([]json.RawMessage) { ack() }
+	}
+	if err := s.session.Emit(s.namespace.name, event, acknowledged, args...); err != nil {
+		s.namespace.server.logger.Error("googollee: "+event+" was not sent", "error", err)
+	}
+}
+
+// Open opens the gate, behind the event.
+func (s *socket) Open(event string) {
+	if event == "" {
+		gate := engine.Open
+		if s.guest {
+			gate = engine.Guest
+			s.let.Store(true)
+		}
+		s.session.SetGate(s.namespace.name, gate)
+		return
+	}
+	if err := s.session.EmitAndSetGate(s.namespace.name, engine.Open, event); err != nil {
+		s.namespace.server.logger.Error("googollee: "+event+" was not sent", "error", err)
+	}
+}
+
+// Close ends the socket at once. The reason that OnDisconnect is given is the
+// word that the client was given too.
+func (s *socket) Close(cause error) {
+	var u *verifier.UnauthorizedError
+	if errors.As(cause, &u) {
+		s.disconnect(string(u.Reason), u.Retryable)
+	} else {
+		s.disconnect(serverDisconnect, false)
+	}
+}
+
+// serverDisconnect is the reason where the application disconnected the socket.
+const serverDisconnect = "server disconnect"
+
+// disconnect ends the namespace, and with the root the whole connection. A
+// client that may retry is left to its own reconnection.
+func (s *socket) disconnect(reason string, retryable bool) {
+	if s.namespace.name == "/" {
+		s.session.End(reason, &engine.Refusal{Retryable: retryable})
+	} else {
+		s.session.DisconnectNamespace(s.namespace.name, reason, nil)
+	}
+}
+
+// flush calls then once what the application emitted has left go-socket.io,
+// whose Emit returns before that. The socket must be bound.
+func (s *socket) flush(then func()) {
+	s.session.AfterFlush(func(event string) { s.conn.Conn.Emit(event) }, then)
+}
+
+// bind takes note that go-socket.io has connected the socket, in whose connect
+// handler nothing may block or emit.
+func (s *socket) bind(c gosio.Conn) {
+	s.conn = &Conn{Conn: c, socket: s}
+	n := s.namespace
+	if n.onConnect == nil || n.auth != nil && !s.let.Load() {
+		close(s.connected)
+	} else {
+		s.greeting.Lock() // before anybody who waits for bound can
+		n.server.tasks.Go(func() {
+			defer s.greeting.Unlock()
+			defer close(s.connected)
+			if s.isGone() {
+				return
+			}
+			s.greeted = true
+			if err := s.protect("OnConnect", func() error { return n.onConnect(s.conn) }); err != nil {
+				s.flush(func() { s.disconnect(serverDisconnect, false) })
+			}
+		})
+	}
+	close(s.bound)
+}
+
+// Authenticated runs the application's handler of a new session.
+func (s *socket) Authenticated(session *socketio.Session) error {
+	s.current.Store(session)
+	select {
+	case <-s.bound:
+	case <-s.gone:
+		return socketio.ErrDisconnected
+	}
+	s.greeting.Lock()
+	defer s.greeting.Unlock()
+	if s.isGone() {
+		return socketio.ErrDisconnected
+	}
+	s.greeted = true
+	f := s.namespace.onAuthenticated
+	if f == nil {
+		return nil
+	}
+	err := f(s.conn, session)
+	if err != nil {
+		flushed := make(chan struct{})
+		s.flush(func() { close(flushed) })
+		<-flushed
+	}
+	return err
+}
+
+// mayHandle reports whether an event may be handed to the application: one that
+// is open to sockets without a session, or one of a session's, and not before
+// the handler that begins the socket has returned.
+func (s *socket) mayHandle(open bool) bool {
+	if g := s.guard(); g != nil {
+		if session := g.Session(); session != nil {
+			return session.Wait()
+		}
+	}
+	if !open {
+		return false
+	}
+	select {
+	case <-s.connected:
+		return !s.isGone()
+	case <-s.gone:
+		return false
+	}
+}
+
+// closed ends the socket for everybody who knows it.
+func (s *socket) closed(reason string) {
+	close(s.gone)
+	if g := s.guard(); g != nil {
+		g.Closed()
+	}
+	n := s.namespace
+	n.remove(s)
+	n.server.tasks.Go(func() {
+		s.greeting.Lock()
+		defer s.greeting.Unlock()
+		if s.greeted && n.onDisconnect != nil {
+			_ = s.protect("OnDisconnect", func() error { n.onDisconnect(s.conn, reason); return nil })
+		}
+	})
+}
+
+func (s *socket) isBound() bool {
+	select {
+	case <-s.bound:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *socket) isGone() bool {
+	select {
+	case <-s.gone:
+		return true
+	default:
+		return false
+	}
+}
+
+// protect calls a handler of the application's and makes an error of its panic.
+func (s *socket) protect(who string, f func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.namespace.server.logger.Error("googollee: "+who+" panicked", "panic", r, "stack", string(debug.Stack()))
+			err = fmt.Errorf("googollee: %s panicked: %v", who, r)
+		}
+	}()
+	return f()
+}
