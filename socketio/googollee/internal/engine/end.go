@@ -2,7 +2,6 @@ package engine
 
 import (
 	"errors"
-	"maps"
 	"slices"
 	"time"
 )
@@ -33,9 +32,8 @@ func (s *Session) endLocked(e end) {
 		return
 	}
 	if e.goodbye {
-		names := slices.Sorted(maps.Keys(s.spaces))
 		s.releaseOpenLocked()
-		for _, m := range refusalMessages(e.refusal, names) {
+		for _, m := range refusalMessages(e.refusal, s.names()) {
 			s.out.queue = append(s.out.queue, m)
 			s.out.bytes += m.size()
 		}
@@ -44,15 +42,17 @@ func (s *Session) endLocked(e end) {
 		s.in.queue, s.in.bytes = nil, 0
 	}
 	s.in.partial, s.in.attachments = nil, nil
-	for _, name := range slices.Backward(slices.Sorted(maps.Keys(s.spaces))) {
-		s.leaveLocked(s.spaces[name], e.reason, !e.keep) // the root, which sorts first, last
+	for _, sp := range slices.Backward(slices.Clone(s.spaces)) { // the root, usually the first, last
+		s.leaveLocked(sp, e.reason, !e.keep)
 	}
 	s.phase, s.reason, s.endedAt = ending, e.reason, now()
 	s.in.eof = true
 	if f := s.server.hooks.Closed; f != nil && s.opened {
 		s.post("Closed", func() { f(s, e.reason) })
 	}
-	s.cancel(errors.New(e.reason))
+	if s.cancel != nil {
+		s.cancel(errors.New(e.reason))
+	}
 	s.establishedLocked()
 	if s.timer != nil {
 		s.timer.Reset(s.server.config.WriteTimeout + s.server.config.CloseTimeout)

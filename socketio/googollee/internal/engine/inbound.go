@@ -168,7 +168,7 @@ func (s *Session) packetLocked(p *packet, attachments [][]byte) error {
 		s.connectLocked(p)
 		return nil
 	}
-	sp := s.spaces[p.nsp]
+	sp := s.space(p.nsp)
 	switch {
 	case sp == nil:
 		return nil
@@ -230,7 +230,7 @@ func (s *Session) authenticateLocked(sp *space, p *packet) error {
 	s.post("Authenticate", func() {
 		s.mu.Lock()
 		s.attempts--
-		current := s.spaces[sp.name] == sp
+		current := s.space(sp.name) == sp
 		s.mu.Unlock()
 		if current {
 			f(s, sp.name, args, ack)

@@ -32,7 +32,7 @@ const (
 // connectLocked takes a CONNECT packet. One for a namespace that is connected,
 // or being decided about, asks for nothing.
 func (s *Session) connectLocked(p *packet) {
-	if s.spaces[p.nsp] != nil {
+	if s.space(p.nsp) != nil {
 		return
 	}
 	if s.server.hooks.Connect == nil {
@@ -44,7 +44,7 @@ func (s *Session) connectLocked(p *packet) {
 		return
 	}
 	sp := &space{name: p.nsp}
-	s.spaces[p.nsp] = sp
+	s.spaces = append(s.spaces, sp)
 	s.deciding++
 	// What does not parse is left out: the hook sees a query as it would a
 	// request's.
@@ -55,14 +55,14 @@ func (s *Session) connectLocked(p *packet) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.deciding--
-		if s.phase != live || s.spaces[sp.name] != sp {
+		if s.phase != live || s.space(sp.name) != sp {
 			return // the client left, or left this namespace
 		}
 		if v.admitted {
 			s.admitLocked(sp, v.gate)
 			return
 		}
-		delete(s.spaces, sp.name)
+		s.drop(sp)
 		s.refuseLocked(sp.name, v)
 	})
 }
@@ -79,7 +79,7 @@ func (s *Session) admitLocked(sp *space, gate Gate) {
 	s.post("CONNECT", func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if s.phase != live || s.spaces[sp.name] != sp {
+		if s.phase != live || s.space(sp.name) != sp {
 			return
 		}
 		sp.known = true
@@ -106,10 +106,10 @@ func (s *Session) refuseLocked(nsp string, v Verdict) {
 // leaveLocked ends one namespace: for the hooks, the library and whoever waits
 // for an acknowledgement. cut keeps from the library what it has not read yet.
 func (s *Session) leaveLocked(sp *space, reason string, cut bool) {
-	if s.spaces[sp.name] != sp {
+	if s.space(sp.name) != sp {
 		return
 	}
-	delete(s.spaces, sp.name)
+	s.drop(sp)
 	if !sp.admitted {
 		return
 	}
@@ -145,7 +145,7 @@ func disconnectForLibrary(nsp, reason string) []byte {
 func (s *Session) SetGate(nsp string, gate Gate) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if sp := s.spaces[nsp]; sp != nil && sp.admitted {
+	if sp := s.space(nsp); sp != nil && sp.admitted {
 		sp.gate = gate
 	}
 }
@@ -160,7 +160,7 @@ func (s *Session) EmitAndSetGate(nsp string, gate Gate, event string, args ...an
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if sp := s.spaces[nsp]; sp != nil && sp.admitted {
+	if sp := s.space(nsp); sp != nil && sp.admitted {
 		s.emitLocked(sp, m)
 		sp.gate = gate
 	}
@@ -174,7 +174,7 @@ func (s *Session) EmitAndSetGate(nsp string, gate Gate, event string, args ...an
 func (s *Session) Emit(nsp, event string, ack func(args []json.RawMessage), args ...any) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	sp := s.spaces[nsp]
+	sp := s.space(nsp)
 	if sp == nil || !sp.admitted {
 		return nil
 	}
@@ -232,7 +232,7 @@ func (s *Session) acknowledge(sp *space, id uint64) func(args ...any) {
 		p := packet{kind: kindAck, nsp: sp.name, id: id, hasID: true, data: data}
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if !answered && s.spaces[sp.name] == sp {
+		if !answered && s.space(sp.name) == sp {
 			answered = true
 			s.emitLocked(sp, message{text: p.forClient()})
 		}
@@ -245,7 +245,7 @@ func (s *Session) acknowledge(sp *space, id uint64) func(args ...any) {
 func (s *Session) DisconnectNamespace(nsp, reason string, r *Refusal) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	sp := s.spaces[nsp]
+	sp := s.space(nsp)
 	if sp == nil || s.phase >= ending {
 		return false
 	}

@@ -74,7 +74,7 @@ func (s *Session) libraryLocked(b []byte, binary bool) (then func()) {
 	if err != nil {
 		return nil // nothing that could be sent: arguments that do not marshal
 	}
-	sp := s.spaces[p.nsp]
+	sp := s.space(p.nsp)
 	if p.kind == kindConnect {
 		if sp != nil && sp.known && s.phase < ending {
 			s.announceLocked(sp)

@@ -47,7 +47,7 @@ func New(config Config, hooks Hooks) (*Server, error) {
 		hooks:  hooks,
 		upgrader: websocket.Upgrader{
 			HandshakeTimeout: config.WriteTimeout,
-			ReadBufferSize:   512,
+			ReadBufferSize:   256,
 			WriteBufferSize:  4096,
 			WriteBufferPool:  new(sync.Pool),
 			// The origin was checked before.
@@ -240,7 +240,7 @@ func (s *Session) libraryOpened(b []byte) {
 	}
 	s.openLocked(b)
 	s.opened = true
-	s.spaces[root] = &space{name: root, gate: s.root.gate, admitted: true, known: true}
+	s.spaces = append(s.spaces, &space{name: root, gate: s.root.gate, admitted: true, known: true})
 	done := make(chan struct{})
 	s.post("Opened", func() {
 		defer close(done)

@@ -2,7 +2,9 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -25,17 +27,17 @@ type Session struct {
 	request *http.Request
 	value   any
 	base64  bool // the client's polling cannot take binary
-	ctx     context.Context
-	cancel  context.CancelCauseFunc
 
-	mu     sync.Mutex // guards everything below
-	cond   sync.Cond  // of mu: inbound was added or taken, or the phase changed
+	mu     sync.Mutex      // guards everything below
+	ctx    context.Context // made when it is first asked for, with cancel
+	cancel context.CancelCauseFunc
+	cond   sync.Cond // of mu: inbound was added or taken, or the phase changed
 	id     string
 	phase  phase
 	reason string
 	root   Verdict
-	opened bool // Opened was called
-	spaces map[string]*space
+	opened bool     // Opened was called
+	spaces []*space // few: see Config.MaxNamespaces
 	acks   map[uint64]ownAck
 	ownIDs uint64
 	syncs  map[string]func()
@@ -59,14 +61,11 @@ type Session struct {
 }
 
 func newSession(server *Server, r *http.Request, value any, verdict Verdict) *Session {
-	ctx, cancel := context.WithCancelCause(context.Background())
 	now := time.Now()
 	s := &Session{
 		server: server, request: detach(r), value: value, root: verdict,
-		base64: r.URL.Query().Get("b64") != "" || r.URL.Query().Get("j") != "",
-		ctx:    ctx, cancel: cancel,
-		spaces: make(map[string]*space, 1), created: now, lastSeen: now,
-		halfOpen: true,
+		base64:  r.URL.Query().Get("b64") != "" || r.URL.Query().Get("j") != "",
+		created: now, lastSeen: now, halfOpen: true,
 	}
 	s.cond.L = &s.mu
 	return s
@@ -94,11 +93,45 @@ func (s *Session) Request() *http.Request { return s.request }
 // Value is what the Handshake hook attached.
 func (s *Session) Value() any { return s.value }
 
-// Context ends with the session.
-func (s *Session) Context() context.Context { return s.ctx }
+// Context ends with the session, whose reason is its cause. It is made when it
+// is first asked for: most sessions need none, and it is not small.
+func (s *Session) Context() context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx == nil {
+		s.ctx, s.cancel = context.WithCancelCause(context.Background())
+		if s.phase >= ending {
+			s.cancel(errors.New(s.reason))
+		}
+	}
+	return s.ctx
+}
 
 // Done is closed when the session has ended.
-func (s *Session) Done() <-chan struct{} { return s.ctx.Done() }
+func (s *Session) Done() <-chan struct{} { return s.Context().Done() }
+
+// space finds a namespace of the session's. The caller holds mu, here and in the
+// two functions below.
+func (s *Session) space(nsp string) *space {
+	for _, sp := range s.spaces {
+		if sp.name == nsp {
+			return sp
+		}
+	}
+	return nil
+}
+
+func (s *Session) drop(sp *space) {
+	s.spaces = slices.DeleteFunc(s.spaces, func(other *space) bool { return other == sp })
+}
+
+func (s *Session) names() []string {
+	var names []string
+	for _, sp := range s.spaces {
+		names = append(names, sp.name)
+	}
+	return names
+}
 
 // limit is the most bytes that one message or POST body may have now.
 func (s *Session) limit() int {
@@ -114,13 +147,6 @@ func (s *Session) limitLocked() int {
 		}
 	}
 	return s.server.config.MaxUnauthenticated
-}
-
-// touch notes a sign of life.
-func (s *Session) touch() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.lastSeen = time.Now()
 }
 
 // established notes that the client got the handshake's answer.
