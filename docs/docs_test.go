@@ -1,0 +1,129 @@
+// Package docs holds the tests of what is written here and in the README: that
+// snippets compile, links resolve and the import rules hold.
+package docs
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/seed15b1dee8/socketio-jwt"
+
+// pages are the documents, by their path from the repository's root.
+func pages(t *testing.T) map[string]string {
+	t.Helper()
+	pages := make(map[string]string)
+	for _, pattern := range []string{"*.md", "docs/*.md", "examples/*/README.md"} {
+		paths, err := filepath.Glob(filepath.Join("..", filepath.FromSlash(pattern)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range paths {
+			pages[strings.TrimPrefix(p, ".."+string(filepath.Separator))] = read(t, p)
+		}
+	}
+	if _, ok := pages["README.md"]; !ok {
+		t.Fatalf("the README is not among the pages: %d found", len(pages))
+	}
+	return pages
+}
+
+var goBlock = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
+
+// TestSnippets compiles every Go snippet that is a whole program, against this
+// tree.
+func TestSnippets(t *testing.T) {
+	gomod, gosum := read(t, "../go.mod"), read(t, "../go.sum")
+	root, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	programs := 0
+	for page, text := range pages(t) {
+		for _, block := range goBlock.FindAllStringSubmatch(text, -1) {
+			if !strings.HasPrefix(block[1], "package ") {
+				t.Errorf("%s: a Go snippet is not a whole program, so that nothing compiles it:\n%s", page, block[1])
+				continue
+			}
+			programs++
+			t.Run(page, func(t *testing.T) {
+				t.Parallel()
+				dir := t.TempDir()
+				mod := strings.Replace(gomod, "module "+module, "module snippet", 1) +
+					"\nrequire " + module + " v0.0.0\nreplace " + module + " => " + root + "\n"
+				write(t, filepath.Join(dir, "go.mod"), mod)
+				write(t, filepath.Join(dir, "go.sum"), gosum)
+				name := "main.go"
+				if strings.Contains(block[1], "\"testing\"") {
+					name = "snippet_test.go"
+				}
+				write(t, filepath.Join(dir, name), block[1])
+				cmd := exec.Command("go", "vet", "-mod=mod", "./...")
+				cmd.Dir = dir
+				if out, err := cmd.CombinedOutput(); err != nil {
+					t.Errorf("%v\n%s", err, out)
+				}
+			})
+		}
+	}
+	if programs == 0 {
+		t.Error("no snippet was found")
+	}
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var link = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+
+// TestLinks checks that every relative link leads somewhere.
+func TestLinks(t *testing.T) {
+	for page, text := range pages(t) {
+		for _, m := range link.FindAllStringSubmatch(text, -1) {
+			target, _, _ := strings.Cut(m[1], "#")
+			if target == "" || strings.Contains(target, "://") {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join("..", filepath.Dir(page), target)); err != nil {
+				t.Errorf("%s links to %s, which is not there", page, target)
+			}
+		}
+	}
+}
+
+// TestCommands checks that the README gives the two commands, and that the
+// first of them still exists; .ci/run runs both.
+func TestCommands(t *testing.T) {
+	readme := pages(t)["README.md"]
+	for _, command := range []string{"    go run ./examples/quickstart\n", "    go test ./...\n"} {
+		if !strings.Contains(readme, command) {
+			t.Errorf("the README does not give the command %q", strings.TrimSpace(command))
+		}
+	}
+	if _, err := os.Stat("../examples/quickstart/main.go"); err != nil {
+		t.Error(err)
+	}
+	ci := read(t, "../.ci/run")
+	for _, command := range []string{`go run "./$d" -once`, "go test -race -timeout 15m ./..."} {
+		if !strings.Contains(ci, command) {
+			t.Errorf(".ci/run does not run %q", command)
+		}
+	}
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
