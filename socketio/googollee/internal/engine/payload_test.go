@@ -1,0 +1,109 @@
+package engine
+
+import (
+	"bytes"
+	"reflect"
+	"testing"
+)
+
+func TestDecodePayload(t *testing.T) {
+	msg := func(s string) frame { return frame{typeMessage, false, []byte(s)} }
+	tests := []struct {
+		name   string
+		body   string
+		binary bool
+		want   []frame // nil if malformed
+	}{
+		{"one", `6:42["a"`, false, []frame{msg(`2["a"`)}},
+		{"two", `1:27:4hello ` + ``, false, []frame{{typePing, false, []byte{}}, msg("hello ")}},
+		{"client 2.x counts UTF-16 units", "6:4ä漢😀x", false, []frame{msg("ä漢😀x")}},
+		{"client 1.x encodes twice", "4:4\u00c3\u00a4x", false, []frame{msg("äx")}},
+		{"client 1.x, four bytes", "5:4\u00f0\u009f\u0098\u0080", false, []frame{msg("😀")}},
+		{"base64", "6:b4AQID", false, []frame{{typeMessage, true, []byte{1, 2, 3}}}},
+		{"binary payload", "\x00\x05\xff4ä23\x01\x03\xff\x04\x01\x02", true, nil},
+		{"binary payload, lengths in bytes", "\x00\x03\xff4ä\x01\x03\xff\x04\x01\x02", true, []frame{msg("ä"), {typeMessage, true, []byte{1, 2}}}},
+		{"close", "1:1", false, []frame{{typeClose, false, []byte{}}}},
+		{"empty", "", false, nil},
+		{"empty packet", "0:", false, nil},
+		{"no colon", "12", false, nil},
+		{"no length", ":4", false, nil},
+		{"too long", "9:4", false, nil},
+		{"huge length", "99999999999:4", false, nil},
+		{"splits a character", "2:4😀", false, nil},
+		{"not UTF-8", "2:4\xff", false, nil},
+		{"unknown type", "1:9", false, nil},
+		{"bad base64", "4:b4=!", false, nil},
+		{"base64 of another type", "6:b2AQID", false, nil},
+		{"binary: no end of length", "\x00\x01\x02\x03", true, nil},
+		{"binary: not a digit", "\x00\x0a\xff4", true, nil},
+		{"binary: no length", "\x00\xff4", true, nil},
+		{"binary: too long", "\x00\x09\xff4", true, nil},
+		{"binary: unknown kind", "\x02\x01\xff4", true, nil},
+		{"binary: a binary ping", "\x01\x01\xff\x02", true, nil},
+	}
+	for _, test := range tests {
+		got, err := decodePayload([]byte(test.body), test.binary)
+		if test.want == nil {
+			if err == nil {
+				t.Errorf("%s: got %v, expected an error", test.name, got)
+			}
+			continue
+		}
+		if err != nil || !reflect.DeepEqual(got, test.want) {
+			t.Errorf("%s: got %v, %v", test.name, got, err)
+		}
+	}
+}
+
+// payloadOf encodes messages, and reads them back as frames.
+func payloadOf(t testing.TB, batch []message, b64 bool) []frame {
+	t.Helper()
+	body, binary := appendPayload(nil, batch, b64)
+	frames, err := decodePayload(body, binary)
+	if err != nil {
+		t.Fatalf("%q: %v", body, err)
+	}
+	return frames
+}
+
+func FuzzPayload(f *testing.F) {
+	for _, s := range []string{"6:42[\"a\"", "4:4\u00c3\u00a4x", "6:b4AQID", "\x00\x03\xff4\xc3\xa4\x01\x03\xff\x04\x01\x02"} {
+		f.Add([]byte(s), false)
+		f.Add([]byte(s), true)
+	}
+	f.Fuzz(func(t *testing.T, body []byte, binary bool) {
+		frames, err := decodePayload(body, binary)
+		if err != nil {
+			return
+		}
+		total := 0
+		var batch []message
+		for _, fr := range frames {
+			total += len(fr.data)
+			if fr.binary {
+				batch = append(batch, message{text: []byte("4"), attachments: [][]byte{fr.data}})
+			} else if isASCII(fr.data) {
+				batch = append(batch, message{text: append([]byte{fr.kind}, fr.data...)})
+			}
+		}
+		if total > len(body) {
+			t.Fatalf("%d bytes came of %d", total, len(body))
+		}
+		if len(batch) == 0 {
+			return
+		}
+		if a, b := payloadOf(t, batch, true), payloadOf(t, batch, false); !reflect.DeepEqual(a, b) {
+			t.Fatalf("%v and %v differ", a, b)
+		}
+	})
+}
+
+func TestUnescapeForm(t *testing.T) {
+	for in, want := range map[string]string{
+		`a\nb`: "a\nb", `a\\nb`: `a\nb`, `a\\\nb`: `a\\nb`, `\`: `\`, `\\`: `\\`, ``: ``,
+	} {
+		if got := unescapeForm(in); !bytes.Equal(got, []byte(want)) {
+			t.Errorf("%q became %q, expected %q", in, got, want)
+		}
+	}
+}
