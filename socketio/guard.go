@@ -211,7 +211,6 @@ func (g *Guard) fail(h *verifier.Handshake, err *verifier.UnauthorizedError) {
 	g.a.refused(h, err)
 	switch {
 	case last || !live && g.a.farewell == farewellNow:
-		g.socket.Emit(EventUnauthorized, nil, newUnauthorized(err))
 		g.close(err)
 	case live:
 		g.socket.Emit(EventUnauthorized, nil, newUnauthorized(err))
@@ -226,25 +225,23 @@ func (g *Guard) acknowledged(err error) {
 	g.mu.Lock()
 	unauthenticated := g.state == pending
 	g.mu.Unlock()
-	if unauthenticated {
-		g.close(err)
+	if unauthenticated && g.shut(err) {
+		g.socket.Close(err, "")
 	}
 }
 
-// kick tells the client why its socket ends, and ends it.
+// kick reports why the socket ends, and ends it.
 func (g *Guard) kick(err *verifier.UnauthorizedError) {
-	if !g.shut(err) {
-		return
+	if g.shut(err) {
+		g.a.refused(g.handshake, err)
+		g.socket.Close(err, EventUnauthorized, newUnauthorized(err))
 	}
-	g.a.refused(g.handshake, err)
-	g.socket.Emit(EventUnauthorized, nil, newUnauthorized(err))
-	g.socket.Close(err)
 }
 
-// close ends the socket.
-func (g *Guard) close(cause error) {
-	if g.shut(cause) {
-		g.socket.Close(cause)
+// close tells the client why its socket ends, and ends it.
+func (g *Guard) close(err *verifier.UnauthorizedError) {
+	if g.shut(err) {
+		g.socket.Close(err, EventUnauthorized, newUnauthorized(err))
 	}
 }
 
@@ -309,6 +306,6 @@ func (g *Guard) timeUp(due int) {
 		g.kick(err)
 	} else if g.shut(err) {
 		g.a.refused(g.handshake, err)
-		g.socket.Close(err)
+		g.socket.Close(err, "")
 	}
 }

@@ -43,6 +43,13 @@ func (s *fakeSocket) note(format string, args ...any) {
 }
 
 func (s *fakeSocket) Emit(event string, ack func(), args ...any) {
+	s.emit(event, args)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.acks = append(s.acks, ack)
+}
+
+func (s *fakeSocket) emit(event string, args []any) {
 	line := "emit " + event
 	for _, a := range args {
 		b, err := json.Marshal(a)
@@ -58,9 +65,6 @@ func (s *fakeSocket) Emit(event string, ack func(), args ...any) {
 		}
 	}
 	s.note("%s", line)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.acks = append(s.acks, ack)
 }
 
 func (s *fakeSocket) Open(event string) { s.note("open %s", event) }
@@ -73,7 +77,10 @@ func (s *fakeSocket) Authenticated(sess *socketio.Session) error {
 	return nil
 }
 
-func (s *fakeSocket) Close(cause error) {
+func (s *fakeSocket) Close(cause error, event string, args ...any) {
+	if event != "" {
+		s.emit(event, args)
+	}
 	s.note("close")
 	s.mu.Lock()
 	defer s.mu.Unlock()

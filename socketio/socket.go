@@ -30,8 +30,10 @@ type Socket interface {
 	// handlers, which may block. An error ends the session.
 	Authenticated(s *Session) error
 
-	// Close shuts out the application's events from now on, and disconnects
-	// the socket once what was emitted before is on its way. cause says why,
-	// for the server's log and hooks.
-	Close(cause error)
+	// Close ends the socket in one step: from now on nothing of the
+	// application's gets in or out, not even what it emitted just before and
+	// is still on its way through the server. If event is not empty it is sent
+	// as the last one, and the socket is then disconnected. cause says why, for
+	// the server's log and hooks.
+	Close(cause error, event string, args ...any)
 }

@@ -84,14 +84,21 @@ func (s *socket) Open(event string) {
 	}
 }
 
-// Close ends the socket at once. The reason that OnDisconnect is given is the
-// word that the client was given too.
-func (s *socket) Close(cause error) {
+// Close ends the socket at once, behind the event. The reason that OnDisconnect
+// is given is the word that the client was given too.
+func (s *socket) Close(cause error, event string, args ...any) {
+	reason, retryable := serverDisconnect, false
 	var u *verifier.UnauthorizedError
 	if errors.As(cause, &u) {
-		s.disconnect(string(u.Reason), u.Retryable)
-	} else {
-		s.disconnect(serverDisconnect, false)
+		reason, retryable = string(u.Reason), u.Retryable
+	}
+	if event == "" {
+		s.disconnect(reason, retryable)
+		return
+	}
+	if err := s.session.EmitAndLeave(s.namespace.name, reason, &engine.Refusal{Retryable: retryable}, event, args...); err != nil {
+		s.namespace.server.logger.Error("googollee: "+event+" was not sent", "error", err)
+		s.disconnect(reason, retryable)
 	}
 }
 

@@ -27,6 +27,34 @@ func (s *Session) End(reason string, r *Refusal) {
 	s.endLocked(end{reason: reason, goodbye: r != nil, refusal: r})
 }
 
+// EmitAndLeave sends an event of our own and takes the client out of the
+// namespace, the root with the whole session, in one step: nothing of the
+// application's comes between, in either direction. r is as in [Session.End] for
+// the root; for another namespace it says nothing. The error is of marshalling
+// the arguments; nothing has then been done.
+func (s *Session) EmitAndLeave(nsp, reason string, r *Refusal, event string, args ...any) error {
+	m, err := eventMessage(nsp, event, args, 0)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sp := s.space(nsp)
+	if sp == nil || s.phase >= ending {
+		return nil
+	}
+	if sp.admitted {
+		s.emitLocked(sp, m)
+	}
+	if nsp == root {
+		s.endLocked(end{reason: reason, goodbye: r != nil, refusal: r})
+		return nil
+	}
+	s.sendLocked(disconnectMessage(nsp))
+	s.leaveLocked(sp, reason, true)
+	return nil
+}
+
 func (s *Session) endLocked(e end) {
 	if s.phase >= ending {
 		return
