@@ -23,10 +23,12 @@ type Token struct {
 	NotBefore time.Time // nbf, zero if absent
 	IssuedAt  time.Time // iat, zero if absent
 	ID        string    // jti, "" if absent; of a number, its JSON text
+	SessionID string    // sid, "" if absent: the issuer's session (OpenID Connect Back-Channel Logout 1.0 §2.1)
 
 	raw     string
 	payload string
 	key     *Key
+	leeway  time.Duration // after exp; negative: exp does not count
 }
 
 // Raw returns the token in its compact serialization. It is a credential: keep
@@ -35,6 +37,26 @@ func (t *Token) Raw() string { return t.raw }
 
 // Key returns the key that verified the token.
 func (t *Token) Key() *Key { return t.key }
+
+// ValidUntil returns when the token ceases to be good: at exp, or later by the
+// [ClockTolerance] of the verifier that returned it; that verifier would refuse
+// it from then on. It is zero if the token has no exp or the verifier ignores
+// it.
+func (t *Token) ValidUntil() time.Time {
+	if t.ExpiresAt.IsZero() || t.leeway < 0 {
+		return time.Time{}
+	}
+	return t.ExpiresAt.Add(t.leeway)
+}
+
+// Unverified returns what a [KeyProvider] was shown of the token, in the given
+// handshake: to ask again whether its key is still good.
+func (t *Token) Unverified(h *Handshake) *UnverifiedToken {
+	if h == nil {
+		h = &Handshake{}
+	}
+	return &UnverifiedToken{Header: t.Header, Handshake: h, payload: []byte(t.payload)}
+}
 
 // Claims decodes the whole claims set into v, as [json.Unmarshal] does. Names
 // are unique, letter case aside, so no member can be taken for another.
@@ -142,6 +164,8 @@ func parseClaims(t *Token) (claims, error) {
 			t.Subject, ok = stringOrNumber(o.value)
 		case "jti":
 			t.ID, ok = stringOrNumber(o.value)
+		case "sid":
+			t.SessionID, _ = jsonString(o.value) // not RFC 7519's: any other type is the application's affair
 		case "nonce":
 			c.nonce, _ = jsonString(o.value)
 		}

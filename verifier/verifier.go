@@ -115,7 +115,10 @@ func (v *Verifier) verify(ctx context.Context, raw string, h *Handshake) (*Token
 		return nil, err
 	}
 
-	t := &Token{Header: unverified.Header, raw: raw, payload: string(unverified.payload), key: key}
+	t := &Token{Header: unverified.Header, raw: raw, payload: string(unverified.payload), key: key, leeway: v.tolerance}
+	if v.ignoreExpiry {
+		t.leeway = -1
+	}
 	c, err := parseClaims(t)
 	if err != nil {
 		return nil, refuse(ErrTokenMalformed, "invalid token", err)
