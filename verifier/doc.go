@@ -8,7 +8,8 @@
 // [New] composes them into a [Verifier], which is built once and safe for
 // concurrent use. Start there, with a key provider from package keys or jwks:
 //
-//	v, err := verifier.New(keys.MustSecret(secret), verifier.Audience("chat"))
+//	secret, err := keys.Secret([]byte(os.Getenv("JWT_SECRET")))
+//	v, err := verifier.New(secret, verifier.Audience("chat"))
 //	token, err := v.Verify(ctx, raw)
 //
 // # What it promises

@@ -11,6 +11,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 )
 
@@ -181,8 +182,8 @@ func fitRSA(k *rsa.PublicKey) (algorithmSet, error) {
 	if k.N.Bit(0) == 0 {
 		return 0, errors.New("verifier: the RSA modulus is even")
 	}
-	if k.E < 3 || k.E&1 == 0 {
-		return 0, fmt.Errorf("verifier: the RSA exponent is %d: expected an odd number above 1, such as 65537", k.E)
+	if k.E < 3 || k.E&1 == 0 || k.E > math.MaxInt32 {
+		return 0, fmt.Errorf("verifier: the RSA exponent is %d: expected an odd number above 1 and below 2^31, such as 65537", k.E)
 	}
 	return rsaAlgorithms, nil
 }
@@ -213,6 +214,10 @@ func (k *Key) ID() string { return k.id }
 
 // Algorithms returns the algorithms the key may verify.
 func (k *Key) Algorithms() []Algorithm { return k.allowed.list() }
+
+// Allows reports whether the key may verify the algorithm. A nil key allows
+// none.
+func (k *Key) Allows(a Algorithm) bool { return k != nil && k.allowed&a.bit() != 0 }
 
 // Equal reports whether both keys are of the same material, whatever their ids
 // and algorithms.

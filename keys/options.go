@@ -1,0 +1,62 @@
+package keys
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
+)
+
+// An Option says more about the keys that a constructor loads.
+type Option func(*verifier.KeyOptions)
+
+// ID names the key, so that a token whose kid is another one is not tried
+// against it. It is refused where more than one key is loaded, and for a JWK
+// that has a kid of its own.
+func ID(kid string) Option { return func(o *verifier.KeyOptions) { o.ID = kid } }
+
+// Algorithms narrows what the keys may verify to these, which must fit every
+// one of them. By default a key may verify whatever fits it: a secret the HMACs
+// that it is long enough for, an RSA key RS* and PS*, the others the algorithm
+// of their curve; a JWK with an alg only that.
+func Algorithms(algorithms ...verifier.Algorithm) Option {
+	return func(o *verifier.KeyOptions) { o.Algorithms = append([]verifier.Algorithm{}, algorithms...) }
+}
+
+// InsecureAllowShortSecret accepts a secret shorter than its hash, against RFC
+// 7518 §3.2, as jsonwebtoken does. Whoever sees one token can try secrets
+// against it, as many a second as their machines can hash.
+func InsecureAllowShortSecret() Option {
+	return func(o *verifier.KeyOptions) { o.InsecureAllowShortSecret = true }
+}
+
+func collect(options []Option) (verifier.KeyOptions, error) {
+	var o verifier.KeyOptions
+	for _, option := range options {
+		if option == nil {
+			return o, errors.New("an option is nil")
+		}
+		option(&o)
+	}
+	return o, nil
+}
+
+// narrow applies the alg of a JWK to the options for it.
+func narrow(o verifier.KeyOptions, alg verifier.Algorithm) (verifier.KeyOptions, error) {
+	if o.Algorithms != nil && !slices.Contains(o.Algorithms, alg) {
+		return o, fmt.Errorf("its alg is %s, and Algorithms allows only %v", alg, o.Algorithms)
+	}
+	o.Algorithms = []verifier.Algorithm{alg}
+	return o, nil
+}
+
+// newKey is [verifier.NewKey], whose error is about to be told as ours.
+func newKey(material any, o verifier.KeyOptions) (*verifier.Key, error) {
+	k, err := verifier.NewKey(material, o)
+	if err != nil {
+		return nil, errors.New(strings.TrimPrefix(err.Error(), "verifier: "))
+	}
+	return k, nil
+}
