@@ -1,0 +1,21 @@
+// Package verifiertest is an issuer of tokens that is real in small, for tests:
+// it has keys, mints tokens, and publishes its key set and metadata over HTTP,
+// as OpenID Connect Discovery and RFC 8414 ask.
+//
+// [NewIssuer] makes one that is reached in memory, also under a virtual clock
+// (testing/synctest); [Serve] and [ServeTLS] one on a port of the loopback
+// interface. What happens to real issuers is scripted: [Issuer.Rotate],
+// [Issuer.Withdraw] and [Issuer.Break], which takes a [Fault].
+//
+//	issuer := verifiertest.ServeTLS()
+//	defer issuer.Close()
+//	provider, err := jwks.OIDC(issuer.URL(), jwks.HTTPClient(issuer.Client()))
+//	raw := issuer.Token(verifiertest.Claims{"sub": "alice"})
+//
+// An Issuer is also a [verifier.KeyProvider], for tests that need no network at
+// all; [VerifiedToken] is for those that need no verification either.
+//
+// Everything is made with the standard library alone, so that what a test holds
+// for right does not come from the code under test. Misuse panics: a test can do
+// nothing else about it.
+package verifiertest

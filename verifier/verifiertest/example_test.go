@@ -1,0 +1,47 @@
+package verifiertest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
+	"github.com/seed15b1dee8/socketio-jwt/verifier/verifiertest"
+)
+
+// A server's test mints whatever tokens it needs.
+func Example() {
+	issuer := verifiertest.NewIssuer("https://tenant.example/")
+	v, err := verifier.New(issuer, verifier.Issuer(issuer.URL()), verifier.Audience("chat"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	token, err := v.Verify(context.Background(), issuer.Token(verifiertest.Claims{"sub": "alice", "aud": "chat"}))
+	fmt.Println(token.Subject, err)
+	_, err = v.Verify(context.Background(), issuer.Token(verifiertest.Claims{"aud": "mail"}))
+	fmt.Println(errors.Is(err, verifier.ErrAudienceMismatch))
+	// Output:
+	// alice <nil>
+	// true
+}
+
+// Over HTTP, and out of order.
+func ExampleIssuer_Break() {
+	issuer := verifiertest.ServeTLS()
+	defer issuer.Close()
+	issuer.Break(verifiertest.Status(503))
+	response, err := issuer.Client().Get(issuer.JWKSURL())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	body, _ := io.ReadAll(response.Body)
+	response.Body.Close()
+	fmt.Printf("%d %s", response.StatusCode, body)
+	fmt.Println(issuer.Fetches(), "fetch")
+	// Output:
+	// 503 Service Unavailable
+	// 1 fetch
+}
