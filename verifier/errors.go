@@ -31,6 +31,7 @@ const (
 	ErrSignature        Reason = "signature_invalid"     // the signature does not hold
 	ErrKeyNotFound      Reason = "key_not_found"         // no key is known for the token
 	ErrKeysUnavailable  Reason = "keys_unavailable"      // the keys could not be had now; retryable
+	ErrTypeMismatch     Reason = "type_mismatch"         // typ is not that of the tokens expected
 	ErrTokenNotActive   Reason = "token_not_active"      // nbf lies ahead
 	ErrTokenExpired     Reason = "token_expired"         // exp has passed
 	ErrMaxAgeExceeded   Reason = "max_age_exceeded"      // issued longer ago than MaxAge
@@ -40,6 +41,9 @@ const (
 	ErrTokenIDMismatch  Reason = "token_id_mismatch"     // jti is not the expected one
 	ErrNonceMismatch    Reason = "nonce_mismatch"        // nonce is not the expected one
 	ErrClaimInvalid     Reason = "claim_invalid"         // a claim has the wrong type, or is required and absent
+	ErrClaimMismatch    Reason = "claim_mismatch"        // a claim has not the value that an option asks for
+	ErrScope            Reason = "insufficient_scope"    // a scope or permission is lacking (RFC 6750 §3.1)
+	ErrTokenBound       Reason = "token_bound"           // the token is bound to a key, and nothing here confirms who holds it
 	ErrRejected         Reason = "rejected"              // a ClaimValidator or the application refused the token
 )
 

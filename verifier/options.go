@@ -19,6 +19,10 @@ type Option func(*config) error
 type config struct {
 	extractor       Extractor
 	algorithms      algorithmSet
+	types           []string // that typ may have, "" for none; nil for the default
+	profile         bool     // RFC 9068
+	confirmed       []string // the members of cnf that a validator confirms
+	ignoreCnf       bool
 	audience        *matcher
 	issuer          *matcher
 	subject         *string
@@ -181,12 +185,18 @@ func MaxTokenLength(n int) Option {
 }
 
 // Validate adds validators, which are asked in order once everything else
-// holds. It may be given several times.
+// holds. It may be given several times. One that is a [Confirmer] has tokens
+// accepted that are bound to a key.
 func Validate(validators ...ClaimValidator) Option {
 	return func(c *config) error {
 		for _, v := range validators {
 			if v == nil {
 				return errors.New("verifier: Validate: a validator is nil")
+			}
+		}
+		for _, v := range validators {
+			if p, ok := v.(Confirmer); ok {
+				c.confirmed = append(c.confirmed, p.Confirms())
 			}
 		}
 		c.validators = append(c.validators, validators...)

@@ -129,6 +129,7 @@ func (f ClaimValidatorFunc) Validate(ctx context.Context, t *Token, h *Handshake
 // the wrong type is reported by its own check, in its turn.
 type claims struct {
 	nonce    string
+	cnf      string // its JSON text, "" if absent
 	hasIat   bool
 	badExp   bool
 	badNbf   bool
@@ -168,6 +169,10 @@ func parseClaims(t *Token) (claims, error) {
 			t.SessionID, _ = jsonString(o.value) // not RFC 7519's: any other type is the application's affair
 		case "nonce":
 			c.nonce, _ = jsonString(o.value)
+		case "cnf":
+			if o.value != "null" {
+				c.cnf = o.value
+			}
 		}
 		if !ok && c.badOther == "" {
 			c.badOther = o.name

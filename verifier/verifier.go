@@ -43,6 +43,9 @@ func New(keys KeyProvider, options ...Option) (*Verifier, error) {
 			return nil, err
 		}
 	}
+	if err := v.config.check(); err != nil {
+		return nil, err
+	}
 	return v, nil
 }
 
@@ -101,6 +104,9 @@ func (v *Verifier) verify(ctx context.Context, raw string, h *Handshake) (*Token
 	if len(sig) == 0 {
 		return nil, refuse(ErrSignature, "jwt signature is required", nil)
 	}
+	if err := v.checkType(unverified.Header.Type); err != nil {
+		return nil, err
+	}
 	algorithm := unverified.Header.Algorithm.bit()
 	if algorithm&v.algorithms == 0 {
 		return nil, refuse(ErrAlgorithm, "invalid algorithm", fmt.Errorf("alg is %.20q: expected one of %s", string(unverified.Header.Algorithm), names(v.algorithms)))
@@ -115,8 +121,13 @@ func (v *Verifier) verify(ctx context.Context, raw string, h *Handshake) (*Token
 		return nil, err
 	}
 
-	t := &Token{Header: unverified.Header, raw: raw, payload: string(unverified.payload), key: key, leeway: v.tolerance}
-	if v.ignoreExpiry {
+	t := &Token{Header: unverified.Header, raw: raw, payload: string(unverified.payload), key: key}
+	return v.accept(ctx, t, h)
+}
+
+// accept reads the claims of an authentic token and checks them.
+func (v *Verifier) accept(ctx context.Context, t *Token, h *Handshake) (*Token, error) {
+	if t.leeway = v.tolerance; v.ignoreExpiry {
 		t.leeway = -1
 	}
 	c, err := parseClaims(t)
@@ -125,6 +136,11 @@ func (v *Verifier) verify(ctx context.Context, raw string, h *Handshake) (*Token
 	}
 	if err := v.checkClaims(t, &c); err != nil {
 		return nil, err
+	}
+	if c.cnf != "" {
+		if err := v.checkConfirmation(c.cnf); err != nil {
+			return nil, err
+		}
 	}
 	for _, validator := range v.validators {
 		if err := validator.Validate(ctx, t, h); err != nil {

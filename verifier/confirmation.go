@@ -1,0 +1,84 @@
+package verifier
+
+import (
+	"fmt"
+	"slices"
+)
+
+// The confirmation methods that this library knows (RFC 7800 §3.1): the members
+// of cnf that bind a token to a key.
+const (
+	ConfirmJKT     = "jkt"      // the thumbprint of a DPoP key (RFC 9449 §6)
+	ConfirmX5TS256 = "x5t#S256" // the thumbprint of a client certificate (RFC 8705 §3.1)
+)
+
+// Confirmer is a [ClaimValidator] that has the client prove that it holds the
+// key to which a token is bound. Those of packages dpop and mtls are.
+//
+// A token with a cnf that no validator confirms is refused ([ErrTokenBound]):
+// its issuer meant it to be worthless to whoever stole it, and to take it as a
+// bearer token undoes that. [IgnoreConfirmation] takes it all the same.
+type Confirmer interface {
+	ClaimValidator
+	// Confirms names the member of cnf that Validate checks, such as "jkt".
+	Confirms() string
+}
+
+// IgnoreConfirmation accepts tokens that are bound to a key (cnf, RFC 7800) from
+// whoever presents them.
+func IgnoreConfirmation() Option { return func(c *config) error { c.ignoreCnf = true; return nil } }
+
+// Confirmation returns the member of the token's cnf that has the name of a
+// confirmation method (RFC 7800 §3.1), such as [ConfirmJKT]; "" if the token has
+// none, and where it is not a string.
+func (t *Token) Confirmation(method string) string {
+	cnf, ok := t.claim("cnf")
+	if !ok || cnf[0] != '{' {
+		return ""
+	}
+	value := ""
+	o := newObject(cnf)
+	for o.next() {
+		if o.name == method {
+			value, _ = jsonString(o.value)
+		}
+	}
+	if o.err != nil {
+		return ""
+	}
+	return value
+}
+
+// checkConfirmation refuses a token whose cnf nobody confirms. Members that are
+// not known are no reason by themselves (RFC 7800 §3.1): one that is confirmed
+// is enough, but those that this library knows are never passed over.
+func (c *config) checkConfirmation(cnf string) error {
+	if c.ignoreCnf {
+		return nil
+	}
+	o := newObject(cnf)
+	members, confirmed := 0, 0
+	for o.next() {
+		members++
+		if slices.Contains(c.confirmed, o.name) {
+			confirmed++
+			if s, ok := jsonString(o.value); !ok || s == "" {
+				return refuse(ErrClaimInvalid, "invalid cnf value", fmt.Errorf("the member %s is not a string", o.name))
+			}
+		} else if o.name == ConfirmJKT || o.name == ConfirmX5TS256 {
+			return unconfirmed(o.name)
+		}
+	}
+	if o.err != nil {
+		return refuse(ErrClaimInvalid, "invalid cnf value", o.err)
+	}
+	if members > 0 && confirmed == 0 {
+		return unconfirmed("of that kind")
+	}
+	return nil
+}
+
+func unconfirmed(member string) error {
+	return refuse(ErrTokenBound, "the token is bound to a key",
+		fmt.Errorf("no validator confirms the cnf %s: add one, or the option IgnoreConfirmation", member))
+}
