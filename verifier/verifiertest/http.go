@@ -1,6 +1,7 @@
 package verifiertest
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -144,7 +145,8 @@ func (i *Issuer) roundTrip(r *http.Request) (*http.Response, error) {
 			if p := recover(); p != nil && p != http.ErrAbortHandler {
 				panic(p)
 			} else if p != nil {
-				w.abort()
+				// A client that gave up sees that, and not what came of it.
+				w.abort(cmp.Or(context.Cause(r.Context()), io.ErrUnexpectedEOF))
 				return
 			}
 			w.WriteHeader(http.StatusOK)
@@ -210,10 +212,10 @@ func (w *memoryWriter) Write(p []byte) (int, error) {
 func (w *memoryWriter) Flush() {}
 
 // abort cuts the connection.
-func (w *memoryWriter) abort() {
+func (w *memoryWriter) abort(err error) {
 	if !w.ended {
 		w.ended = true
 		close(w.begun)
 	}
-	w.body.CloseWithError(io.ErrUnexpectedEOF)
+	w.body.CloseWithError(err)
 }
