@@ -1,0 +1,135 @@
+// Package chatpage is the page that the examples serve: a person logs in under
+// a name, sees the claims of the token that the server mints, chats with the
+// others, and tries what happens with a bad token or none.
+//
+// The page works with clients 2.x, which authenticate by event, and 4.x, which
+// do in the handshake. The chat's server has to
+//
+//   - acknowledge the event "message", whose argument is a text, and emit
+//     "message" with {"from": name, "text": text} to everybody;
+//   - emit "people" with the list of names to everybody when it changes.
+package chatpage
+
+import (
+	_ "embed"
+	"encoding/json"
+	"html/template"
+	"net/http"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/seed15b1dee8/socketio-jwt/examples/internal/mint"
+)
+
+// The issuer and audience of the tokens, for the verifier to expect.
+const (
+	Issuer   = "https://login.example"
+	Audience = "chat"
+)
+
+// Lifetime is that of the tokens that the page gets.
+const Lifetime = 10 * time.Minute
+
+// MaxName is the length in characters of the longest name.
+const MaxName = 24
+
+var (
+	//go:embed page.html
+	pageHTML string
+	//go:embed page.css
+	pageCSS []byte
+	//go:embed page.js
+	pageJS []byte
+
+	page = template.Must(template.New("page").Parse(pageHTML))
+)
+
+// New returns the handler of the whole site: the page, its login, which signs
+// tokens with the secret, the script of the client, and the Socket.IO server.
+func New(secret []byte, client Client, socketio http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		h := w.Header()
+		h.Set("Content-Type", "text/html; charset=utf-8")
+		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self' "+cdn+"; style-src 'self'; img-src data:; "+
+			"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("X-Content-Type-Options", "nosniff")
+		_ = page.Execute(w, struct {
+			Client  Client
+			MaxName int
+		}{client, MaxName}) // the browser went away, at worst
+	})
+	mux.Handle("GET /page.css", asset("text/css; charset=utf-8", pageCSS))
+	mux.Handle("GET /page.js", asset("text/javascript; charset=utf-8", pageJS))
+	mux.Handle("POST /token", http.NewCrossOriginProtection().Handler(login(secret)))
+	mux.Handle("GET /socket.io/socket.io.js", client)
+	mux.Handle("/socket.io/", socketio)
+	return mux
+}
+
+func asset(contentType string, content []byte) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", contentType)
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cache-Control", "no-cache")
+		_, _ = w.Write(content)
+	})
+}
+
+// login mints a token for whoever gives a name; there are no passwords here.
+// The page may also ask for one that has expired, or is meant for another
+// audience, to show what becomes of it.
+func login(secret []byte) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var asked struct {
+			Name string `json:"name"`
+			Flaw string `json:"flaw"`
+		}
+		if json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<10)).Decode(&asked) != nil {
+			http.Error(w, `expected a JSON object such as {"name": "Ada"}`, http.StatusBadRequest)
+			return
+		}
+		name := strings.Join(strings.Fields(asked.Name), " ")
+		if !goodName(name) {
+			http.Error(w, "A name has 1 to 24 letters, digits, spaces or marks.", http.StatusBadRequest)
+			return
+		}
+		claims := Claims(name, time.Now())
+		switch asked.Flaw {
+		case "":
+		case "expired":
+			claims = Claims(name, time.Now().Add(-2*Lifetime))
+		case "audience":
+			claims["aud"] = "billing"
+		default:
+			http.Error(w, "The flaw is expired, audience or nothing.", http.StatusBadRequest)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "no-store")
+		_ = json.NewEncoder(w).Encode(map[string]string{"token": mint.HS256(secret, claims)})
+	})
+}
+
+// Claims are those of a token issued to a person at a time.
+func Claims(name string, at time.Time) map[string]any {
+	return map[string]any{
+		"iss": Issuer, "aud": Audience, "sub": strings.ToLower(name), "name": name,
+		"iat": at.Unix(), "exp": at.Add(Lifetime).Unix(),
+	}
+}
+
+func goodName(name string) bool {
+	if name == "" || utf8.RuneCountInString(name) > MaxName {
+		return false
+	}
+	for _, r := range name {
+		if !unicode.IsPrint(r) || r == utf8.RuneError {
+			return false
+		}
+	}
+	return true
+}

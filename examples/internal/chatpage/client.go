@@ -1,0 +1,78 @@
+package chatpage
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+)
+
+// cdn is where the client's own documentation points to for a build of it.
+const cdn = "https://cdn.jsdelivr.net"
+
+// Client is a release of the JavaScript client. It serves its script, as every
+// Socket.IO server does: from an npm install if there is one below or above the
+// working directory, otherwise by a redirect to the public CDN.
+type Client struct {
+	Version   string // "2.5.0"
+	File      string // the script's place in the package
+	Integrity string // of the script, which the browser checks (Subresource Integrity)
+}
+
+// Version2 is the last client of the protocol that go-socket.io speaks.
+var Version2 = Client{
+	Version:   "2.5.0",
+	File:      "dist/socket.io.js",
+	Integrity: "sha384-tqdl9kmEvVoNmc1VEJOAh6MHoXRyDLu9H57pwBSQghqNF4NbG7DEA6Pj7oVleGOn",
+}
+
+func (c Client) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	path := c.installed()
+	if path == "" {
+		http.Redirect(w, r, c.url(), http.StatusFound)
+		return
+	}
+	w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-cache")
+	http.ServeFile(w, r, path)
+}
+
+func (c Client) url() string { return cdn + "/npm/socket.io-client@" + c.Version + "/" + c.File }
+
+// installed returns the path of the script where npm has put exactly this
+// version, "" where it has not.
+func (c Client) installed() string {
+	dir, err := os.Getwd()
+	if err != nil {
+		return ""
+	}
+	for {
+		for _, pattern := range []string{
+			"node_modules/socket.io-client",
+			"socketio/interop/.cache/clients-*/node_modules/sio*", // where the tests install the clients
+		} {
+			packages, _ := filepath.Glob(filepath.Join(dir, filepath.FromSlash(pattern))) // the patterns are well-formed
+			for _, p := range packages {
+				if c.is(p) {
+					return filepath.Join(p, filepath.FromSlash(c.File))
+				}
+			}
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return ""
+		}
+		dir = parent
+	}
+}
+
+// is reports whether the folder holds this version with its script.
+func (c Client) is(folder string) bool {
+	text, err := os.ReadFile(filepath.Join(folder, "package.json"))
+	var manifest struct{ Version string }
+	if err != nil || json.Unmarshal(text, &manifest) != nil || manifest.Version != c.Version {
+		return false
+	}
+	_, err = os.Stat(filepath.Join(folder, filepath.FromSlash(c.File)))
+	return err == nil
+}

@@ -1,0 +1,294 @@
+'use strict';
+
+const $ = (id) => document.getElementById(id);
+
+let socket = null; // the one that chats, once logged in
+let session = null; // {token, claims}
+
+// ---- how a socket gets in ----
+
+// enter opens a socket that presents a token, or nothing if it is null.
+//
+// Clients 2.x authenticate by event: they connect, emit "authenticate", and are
+// answered "authenticated" or "unauthorized". Later ones give the token to the
+// handshake, and do not connect without a good one.
+function enter(token, on) {
+  const modern = io.protocol >= 5;
+  const options = { forceNew: true, reconnection: false };
+  if (modern && token) options.auth = { token };
+  const s = io(options);
+  let inside = false;
+  let over = false;
+  const end = (verdict) => {
+    if (over) return;
+    over = true;
+    s.close();
+    on.out(verdict);
+  };
+  let why = null; // what the server said last
+
+  s.on('connect', () => {
+    if (modern) {
+      inside = true;
+      on.inside(s);
+      return;
+    }
+    on.connected(s);
+    if (token) s.emit('authenticate', { token });
+  });
+  s.on('authenticated', () => {
+    if (inside) return; // renewed
+    inside = true;
+    on.inside(s);
+  });
+  s.on('unauthorized', (error, acknowledge) => {
+    why = error.data;
+    if (inside) return; // what follows says whether the session ends
+    on.refused(why);
+    if (acknowledge) acknowledge();
+  });
+  s.on('connect_error', (error) => {
+    if (error && error.data) {
+      on.refused(error.data);
+      return end({ refused: true, why: error.data });
+    }
+    end({ refused: false, why: { message: 'the server cannot be reached' } });
+  });
+  s.on('error', (error) => {
+    if (error && error.code) on.refused((why = error));
+  });
+  s.on('disconnect', (reason) => {
+    const byServer = reason === 'io server disconnect';
+    end({ refused: byServer && why !== null, why: why || { message: byServer ? 'disconnected by the server' : 'the connection was lost' } });
+  });
+  return s;
+}
+
+async function fetchToken(name, flaw) {
+  const answer = await fetch('/token', {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ name, flaw: flaw || '' }),
+  });
+  if (!answer.ok) throw new Error((await answer.text()).trim());
+  return (await answer.json()).token;
+}
+
+// ---- what is in a token ----
+
+function decode(part) {
+  const binary = atob(part.replace(/-/g, '+').replace(/_/g, '/'));
+  return JSON.parse(new TextDecoder().decode(Uint8Array.from(binary, (c) => c.charCodeAt(0))));
+}
+
+function encode(value) {
+  const bytes = new TextEncoder().encode(JSON.stringify(value));
+  return btoa(String.fromCharCode(...bytes)).replace(/\+/g, '-').replace(/\//g, '_').replace(/=+$/, '');
+}
+
+function tamper(token) {
+  const parts = token.split('.');
+  parts[1] = encode(Object.assign(decode(parts[1]), { sub: 'admin', name: 'admin' }));
+  return parts.join('.');
+}
+
+const meaning = {
+  iss: 'who issued it', aud: 'for which service', sub: 'for whom', name: 'the name to show',
+  iat: 'issued at', exp: 'expires', jti: 'its id',
+};
+
+function showToken() {
+  const box = $('token');
+  box.replaceChildren();
+  session.token.split('.').forEach((part, i) => {
+    if (i > 0) box.append('.');
+    box.append(element('span', part, ['header', 'payload', 'signature'][i]));
+  });
+  $('claims').replaceChildren(...Object.entries(session.claims).map(([name, value]) => {
+    const row = document.createElement('tr');
+    const head = element('th', name);
+    head.scope = 'row';
+    head.title = meaning[name] || '';
+    const cell = document.createElement('td');
+    cell.append(name === 'iat' || name === 'exp' ? new Date(value * 1000).toLocaleTimeString() : String(value));
+    if (name === 'exp') {
+      cell.append(' ');
+      cell.append(element('small', '', 'left'));
+    }
+    row.append(head, cell);
+    return row;
+  }));
+  tick();
+}
+
+function tick() {
+  const left = document.querySelector('.left');
+  if (!left || !session) return;
+  const seconds = Math.round(session.claims.exp - Date.now() / 1000);
+  left.textContent = seconds <= 0 ? 'expired'
+    : `in ${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;
+}
+setInterval(tick, 1000);
+
+// ---- logging in and out ----
+
+function status(state, text) {
+  $('status').dataset.state = state;
+  $('status').textContent = text;
+}
+
+function render() {
+  const loggedIn = session !== null;
+  $('login-card').hidden = loggedIn;
+  $('token-card').hidden = !loggedIn;
+  $('text').disabled = $('send').disabled = !loggedIn;
+  if (!loggedIn) $('people').textContent = '';
+}
+
+$('login').addEventListener('submit', async (event) => {
+  event.preventDefault();
+  $('login-error').textContent = '';
+  let token;
+  try {
+    token = await fetchToken($('name').value);
+  } catch (error) {
+    $('login-error').textContent = error.message;
+    return;
+  }
+  status('wait', 'authenticating');
+  socket = enter(token, {
+    connected() {},
+    refused() {},
+    inside() {
+      session = { token, claims: decode(token.split('.')[1]) };
+      status('in', 'authenticated as ' + session.claims.name);
+      render();
+      showToken();
+      $('text').focus();
+    },
+    out({ refused, why }) {
+      session = socket = null;
+      render();
+      status(refused ? 'refused' : 'out', refused ? 'refused: ' + why.message : why.message);
+      note(`You are out: ${why.message}.`);
+      $('name').focus();
+    },
+  });
+  socket.on('message', (m) => said(m));
+  socket.on('people', (names) => {
+    $('people').textContent = `${names.length} here: ${names.join(', ')}`;
+  });
+});
+
+$('logout').addEventListener('click', () => {
+  const s = socket;
+  session = socket = null;
+  s.off();
+  s.close();
+  render();
+  status('out', 'not connected');
+  note('You have logged out.');
+  $('name').focus();
+});
+
+// ---- the chat ----
+
+$('say').addEventListener('submit', (event) => {
+  event.preventDefault();
+  const text = $('text').value.trim();
+  if (!text || !socket) return;
+  socket.emit('message', text, (problem) => {
+    if (problem) note(problem);
+  });
+  $('text').value = '';
+});
+
+function said(m) {
+  const item = element('li', '', 'said');
+  if (session && m.from === session.claims.name) item.classList.add('mine');
+  item.append(element('b', m.from), m.text);
+  append(item);
+}
+
+function note(text) { append(element('li', text, 'note')); }
+
+function append(item) {
+  const log = $('log');
+  $('empty').hidden = true;
+  const atEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 40;
+  log.append(item);
+  while (log.children.length > 200) log.children[1].remove();
+  if (atEnd) log.scrollTop = log.scrollHeight;
+}
+
+function element(tag, text, className) {
+  const e = document.createElement(tag);
+  e.textContent = text;
+  if (className) e.className = className;
+  return e;
+}
+
+// ---- trying to get in without ----
+
+const attacks = {
+  none: ['without a token', async () => null],
+  expired: ['with an expired token', (name) => fetchToken(name, 'expired')],
+  tampered: ['with a tampered token, "sub" now "admin"', async (name) => tamper(await fetchToken(name))],
+  audience: ['with a token for the audience "billing"', (name) => fetchToken(name, 'audience')],
+};
+
+async function attack(kind) {
+  const [title, make] = attacks[kind];
+  const item = document.createElement('li');
+  const verdict = element('p', 'connecting …', 'verdict');
+  const detail = document.createElement('p');
+  item.dataset.state = 'wait';
+  item.append(element('p', 'A socket ' + title), verdict, detail);
+  $('attempts').prepend(item);
+  while ($('attempts').children.length > 6) $('attempts').lastChild.remove();
+
+  let token;
+  try {
+    token = await make(session ? session.claims.name : 'mallory');
+  } catch (error) {
+    verdict.textContent = error.message;
+    return;
+  }
+  const since = performance.now();
+  const seconds = () => ((performance.now() - since) / 1000).toFixed(1) + ' s';
+  let heard = 0;
+  const s = enter(token, {
+    connected(s) {
+      s.emit('message', 'let me in!');
+      if (!token) verdict.textContent = 'connected, kept from everything, its time is running …';
+    },
+    refused(why) {
+      detail.replaceChildren('The server says: ', element('code', `${why.code}: ${why.message}`),
+        why.reason ? ` (${why.reason})` : '');
+    },
+    inside() {
+      item.dataset.state = 'in';
+      verdict.textContent = 'It got in. It should not have.';
+    },
+    out({ refused, why }) {
+      if (item.dataset.state === 'in') return;
+      item.dataset.state = refused ? 'refused' : 'wait';
+      verdict.textContent = refused
+        ? `Kept out, and disconnected after ${seconds()}. It heard ${heard} messages of the chat.`
+        : why.message;
+    },
+  });
+  s.on('message', () => heard++);
+  s.on('people', () => heard++);
+}
+
+for (const button of document.querySelectorAll('[data-attack]')) {
+  button.addEventListener('click', () => attack(button.dataset.attack));
+}
+
+if (typeof io === 'undefined') {
+  $('broken').hidden = false;
+  $('broken').textContent = 'The Socket.IO client could not be loaded from /socket.io/socket.io.js. '
+    + 'It comes from an npm install, or else from its public CDN, which needs a network.';
+  for (const control of document.querySelectorAll('button, input')) control.disabled = true;
+}

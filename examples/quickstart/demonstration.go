@@ -1,0 +1,340 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/seed15b1dee8/socketio-jwt/examples/internal/chatpage"
+	"github.com/seed15b1dee8/socketio-jwt/examples/internal/mint"
+	"github.com/seed15b1dee8/socketio-jwt/examples/internal/sioclient"
+)
+
+// demonstration shows what a server does, over real sockets against it.
+type demonstration struct {
+	url     string
+	secret  []byte        // to mint good tokens with
+	timeout time.Duration // the server's
+}
+
+// patience is how long anything is waited for before it is called missing.
+const patience = 10 * time.Second
+
+// run prints one line for each outcome and returns how many were not as they
+// should be.
+func (d *demonstration) run(ctx context.Context, out io.Writer) (failed int) {
+	now := time.Now()
+	good := chatpage.Claims("Ada", now)
+	changed := func(name string, value any) string {
+		c := chatpage.Claims("Ada", now)
+		c[name] = value
+		return mint.HS256(d.secret, c)
+	}
+	ada := mint.HS256(d.secret, good)
+	parts := strings.Split(ada, ".")
+	admin, _ := json.Marshal(chatpage.Claims("admin", now)) // strings and numbers: it cannot fail
+
+	shows := []struct {
+		what string
+		show func(context.Context) (string, error)
+	}{
+		{"a forged token", d.refused(mint.HS256(mint.Secret(), good), "invalid signature")},
+		{"a tampered token", d.refused(parts[0]+"."+mint.Encode(string(admin))+"."+parts[2], "invalid signature")},
+		{"a token signed by nobody", d.refused(mint.Encode(`{"alg":"none"}`)+"."+parts[1]+"."+parts[2], "invalid algorithm")},
+		{"an expired token", d.refused(changed("exp", now.Unix()-1), "jwt expired")},
+		{"a token of the future", d.refused(changed("nbf", now.Add(time.Hour).Unix()), "jwt not active")},
+		{"a token for another service", d.refused(changed("aud", "billing"), "jwt audience invalid. expected: "+chatpage.Audience)},
+		{"something that is no token", d.refused("let me in", "jwt malformed")},
+		{"a valid token", d.admitted(ada)},
+		{"an event before the token", d.tooEarly(ada)},
+		{"an event after it", d.inTime(ada)},
+		{"another user's token, later on", d.anotherUser(ada, mint.HS256(d.secret, chatpage.Claims("Bob", now)))},
+	}
+	report := func(what, outcome string, err error) {
+		if err != nil {
+			failed++
+			fmt.Fprintf(out, "  FAIL  %-32s %v\n", what, err)
+			return
+		}
+		fmt.Fprintf(out, "  ok    %-32s %s\n", what, outcome)
+	}
+
+	silent := d.noToken(ctx) // its time runs while the others are shown
+	for _, s := range shows {
+		ctx, cancel := context.WithTimeout(ctx, patience)
+		outcome, err := s.show(ctx)
+		cancel()
+		report(s.what, outcome, err)
+	}
+	outcome, err := silent()
+	report("no token", outcome, err)
+	return failed
+}
+
+// refused shows a token that must not pass: the client is told why, and is
+// disconnected when it has taken note.
+func (d *demonstration) refused(token, message string) func(context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) {
+		c, err := d.connect(ctx)
+		if err != nil {
+			return "", err
+		}
+		defer c.Close()
+		e, err := d.authenticate(ctx, c, token)
+		if err != nil {
+			return "", err
+		}
+		why, err := reason(e, message)
+		if err != nil {
+			return "", err
+		}
+		if err := c.Acknowledge(e); err != nil {
+			return "", err
+		}
+		if err := disconnected(ctx, c); err != nil {
+			return "", err
+		}
+		return why + ", disconnected", nil
+	}
+}
+
+// noToken opens a socket that says nothing, and returns what waits for the end
+// of it.
+func (d *demonstration) noToken(ctx context.Context) func() (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.timeout+patience)
+	c, err := d.connect(ctx)
+	since := time.Now()
+	return func() (string, error) {
+		defer cancel()
+		if err != nil {
+			return "", err
+		}
+		defer c.Close()
+		e, err := c.Next(ctx) // the first it hears, so it has heard nothing of the chat
+		if err != nil {
+			return "", err
+		}
+		why, err := reason(e, "no token provided in time")
+		if err != nil {
+			return "", err
+		}
+		if err := disconnected(ctx, c); err != nil {
+			return "", err
+		}
+		after := time.Since(since)
+		// The client's clock starts when it has heard of what the server's does.
+		if after < d.timeout/2 || after > d.timeout+patience/2 {
+			return "", fmt.Errorf("disconnected after %v: expected %v", after, d.timeout)
+		}
+		return fmt.Sprintf("heard nothing for %.1f s, then %s, disconnected", after.Seconds(), why), nil
+	}
+}
+
+func (d *demonstration) admitted(token string) func(context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) {
+		c, err := d.enter(ctx, token)
+		if err != nil {
+			return "", err
+		}
+		defer c.Close()
+		e, err := next(ctx, c, "people")
+		if err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("authenticated, and told who is here: %s", e.Args), nil
+	}
+}
+
+// tooEarly shows that what a socket sends before it is authenticated reaches
+// nobody, and is not kept for later.
+func (d *demonstration) tooEarly(token string) func(context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) {
+		witness, err := d.enter(ctx, token)
+		if err != nil {
+			return "", err
+		}
+		defer witness.Close()
+		c, err := d.connect(ctx)
+		if err != nil {
+			return "", err
+		}
+		defer c.Close()
+		early, err := c.Call("message", "too early")
+		if err != nil {
+			return "", err
+		}
+		e, err := d.authenticate(ctx, c, token)
+		if err != nil || e.Name != "authenticated" {
+			return "", unexpected(e, err, "authenticated")
+		}
+		late, err := c.Call("message", "in time")
+		if err != nil {
+			return "", err
+		}
+		select {
+		case <-late: // answered in order, so the early one would have been before
+		case <-ctx.Done():
+			return "", errors.New("the event after authentication was not acknowledged")
+		}
+		select {
+		case <-early:
+			return "", errors.New("it was acknowledged")
+		default:
+		}
+		said, err := text(ctx, witness)
+		if err != nil || said != "in time" {
+			return "", unexpectedText(said, err, "in time")
+		}
+		return "dropped: no handler ran, nobody heard it, no acknowledgement", nil
+	}
+}
+
+func (d *demonstration) inTime(token string) func(context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) {
+		c, err := d.enter(ctx, token)
+		if err != nil {
+			return "", err
+		}
+		defer c.Close()
+		answer, err := c.Call("message", "hello")
+		if err != nil {
+			return "", err
+		}
+		said, err := text(ctx, c)
+		if err != nil || said != "hello" {
+			return "", unexpectedText(said, err, "hello")
+		}
+		select {
+		case <-answer:
+			return "handled, broadcast and acknowledged", nil
+		case <-ctx.Done():
+			return "", errors.New("it was not acknowledged")
+		}
+	}
+}
+
+// anotherUser shows that a live socket keeps its identity.
+func (d *demonstration) anotherUser(token, other string) func(context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) {
+		c, err := d.enter(ctx, token)
+		if err != nil {
+			return "", err
+		}
+		defer c.Close()
+		if err := c.Emit("authenticate", map[string]string{"token": other}); err != nil {
+			return "", err
+		}
+		e, err := next(ctx, c, "unauthorized")
+		if err != nil {
+			return "", err
+		}
+		why, err := reason(e, "the token is not the same user's")
+		if err != nil {
+			return "", err
+		}
+		if err := c.Emit("message", "still me"); err != nil {
+			return "", err
+		}
+		if said, err := text(ctx, c); err != nil || said != "still me" {
+			return "", unexpectedText(said, err, "still me")
+		}
+		return why + ", still who it was", nil
+	}
+}
+
+// connect opens a socket, as yet unauthenticated.
+func (d *demonstration) connect(ctx context.Context) (*sioclient.Client, error) {
+	c, err := sioclient.Dial(ctx, d.url, nil)
+	if err != nil {
+		return nil, err
+	}
+	if e, err := c.Next(ctx); err != nil || e.Name != "connect" {
+		c.Close()
+		return nil, unexpected(e, err, "connect")
+	}
+	return c, nil
+}
+
+// authenticate presents a token and returns the answer.
+func (d *demonstration) authenticate(ctx context.Context, c *sioclient.Client, token string) (sioclient.Event, error) {
+	if err := c.Emit("authenticate", map[string]string{"token": token}); err != nil {
+		return sioclient.Event{}, err
+	}
+	return c.Next(ctx)
+}
+
+// enter opens a socket and authenticates it.
+func (d *demonstration) enter(ctx context.Context, token string) (*sioclient.Client, error) {
+	c, err := d.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if e, err := d.authenticate(ctx, c, token); err != nil || e.Name != "authenticated" {
+		c.Close()
+		return nil, unexpected(e, err, "authenticated")
+	}
+	return c, nil
+}
+
+// next waits for an event of that name, past others of the chat.
+func next(ctx context.Context, c *sioclient.Client, name string) (sioclient.Event, error) {
+	for {
+		e, err := c.Next(ctx)
+		if err != nil || e.Name == name {
+			return e, err
+		}
+		if e.Name != "people" && e.Name != "message" {
+			return e, unexpected(e, nil, name)
+		}
+	}
+}
+
+// text waits for the next thing that somebody says.
+func text(ctx context.Context, c *sioclient.Client) (string, error) {
+	e, err := next(ctx, c, "message")
+	if err != nil {
+		return "", err
+	}
+	var m message
+	if len(e.Args) != 1 || json.Unmarshal(e.Args[0], &m) != nil {
+		return "", fmt.Errorf("a message that cannot be read: %s", e.Args)
+	}
+	return m.Text, nil
+}
+
+// reason checks that an event is the refusal with that message, and words it.
+func reason(e sioclient.Event, message string) (string, error) {
+	var u struct {
+		Data struct{ Code, Message string }
+	}
+	if e.Name != "unauthorized" || len(e.Args) != 1 || json.Unmarshal(e.Args[0], &u) != nil || u.Data.Message != message {
+		return "", unexpected(e, nil, "unauthorized: "+message)
+	}
+	return fmt.Sprintf("unauthorized (%s: %s)", u.Data.Code, u.Data.Message), nil
+}
+
+func disconnected(ctx context.Context, c *sioclient.Client) error {
+	e, err := c.Next(ctx)
+	if err != nil || e.Name != "disconnect" {
+		return unexpected(e, err, "disconnect")
+	}
+	return nil
+}
+
+func unexpected(e sioclient.Event, err error, want string) error {
+	if err != nil {
+		return fmt.Errorf("instead of %q: %w", want, err)
+	}
+	return fmt.Errorf("instead of %q came %q %s", want, e.Name, e.Args)
+}
+
+func unexpectedText(said string, err error, want string) error {
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("%q was heard, expected %q", said, want)
+}
