@@ -82,13 +82,16 @@ func (s *Session) pop() (data []byte, binary, ok bool) {
 	}
 }
 
+// maxCalls is how many calls of hooks may wait before the client has to.
+const maxCalls = 64
+
 // receive takes what the client sent, in order. It waits while the library has
 // enough to read, and reports whether more is wanted.
 func (s *Session) receive(frames ...frame) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, f := range frames {
-		for s.phase == opening || s.phase == live && !s.libClosed && s.in.bytes > s.server.config.MaxInbound {
+		for s.phase == opening || s.phase == live && (s.in.bytes > s.server.config.MaxInbound && !s.libClosed || len(s.calls) > maxCalls) {
 			s.in.waiting++
 			s.cond.Wait()
 			s.in.waiting--

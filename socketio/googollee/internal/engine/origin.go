@@ -35,12 +35,15 @@ func allowOrigin(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// preflight answers OPTIONS. The custom headers that a client may send are
-// those in which tokens are looked for, and the content type of a POST.
-func preflight(w http.ResponseWriter) {
+// preflight answers OPTIONS. An admitted origin may send any header: which ones
+// tokens are looked for in is not known here.
+func preflight(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Access-Control-Allow-Methods", "GET, POST, OPTIONS")
-	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type")
+	if asked := r.Header.Get("Access-Control-Request-Headers"); asked != "" {
+		h.Set("Access-Control-Allow-Headers", asked)
+		h.Add("Vary", "Access-Control-Request-Headers")
+	}
 	h.Set("Access-Control-Max-Age", "600")
 	w.WriteHeader(http.StatusNoContent)
 }

@@ -76,8 +76,11 @@ func (s *Session) answerLocked(p *poller) (pollAnswer, bool) {
 // servePoll answers a GET when there is something for the client. The later of
 // two polls takes over: a proxy that repeats a request must not end the session.
 func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
-	// A server's own write timeout is meant for answers that are under way.
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
+	// A server's own timeouts are meant for what is under way. That for reading
+	// would even take effect in a handler: as the loss of the client.
+	rc := http.NewResponseController(w)
+	_ = rc.SetReadDeadline(time.Time{})
+	_ = rc.SetWriteDeadline(time.Time{})
 	p := &poller{wake: make(chan struct{}, 1)}
 	s.mu.Lock()
 	if s.link.ws != nil || s.cutOff {
@@ -171,12 +174,18 @@ func (e *Server) writePoll(w http.ResponseWriter, r *http.Request, batch []messa
 // slows a client down.
 func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	s.established()
-	limit := s.limit()
-	body, binary, err := readBody(w, r, limit, s.server.config.ReadTimeout)
+	if !s.beginPost() {
+		s.fail("too many POSTs at once")
+		w.Header().Set("Connection", "close")
+		writeError(w, errBadRequest)
+		return
+	}
+	defer s.endPost()
+	body, binary, err := readBody(w, r, s.limit())
 	if err != nil {
+		w.Header().Set("Connection", "close") // there may be more of it
 		if errors.Is(err, errTooLarge) {
 			s.fail("a POST is too large")
-			w.Header().Set("Connection", "close")
 			http.Error(w, http.StatusText(http.StatusRequestEntityTooLarge), http.StatusRequestEntityTooLarge)
 			return
 		}
@@ -191,6 +200,27 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	}
 	s.receive(frames...)
 	writeOK(w)
+}
+
+// maxPosts is how many POSTs of one session may be under way. A client has one;
+// a proxy may repeat it. What waits for the library is bounded, and so must be
+// what waits to be let in there.
+const maxPosts = 4
+
+func (s *Session) beginPost() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.posts == maxPosts {
+		return false
+	}
+	s.posts++
+	return true
+}
+
+func (s *Session) endPost() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.posts--
 }
 
 // fail ends a session whose client broke the protocol.
@@ -208,8 +238,9 @@ func writeOK(w http.ResponseWriter) {
 
 var errTooLarge = errors.New("the body is too large")
 
-// readBody reads a POST's payload, and tells whether it is a binary one.
-func readBody(w http.ResponseWriter, r *http.Request, limit int, timeout time.Duration) (body []byte, binary bool, err error) {
+// readBody reads a POST's payload, and tells whether it is a binary one. Without
+// an error it lifts the deadline that [Server.ServeHTTP] set.
+func readBody(w http.ResponseWriter, r *http.Request, limit int) (body []byte, binary bool, err error) {
 	if r.ContentLength > int64(limit) {
 		return nil, false, errTooLarge
 	}
@@ -219,13 +250,10 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int, timeout time.Du
 			return nil, false, err
 		}
 	}
-	rc := http.NewResponseController(w)
-	_ = rc.SetReadDeadline(time.Now().Add(timeout))
-	body, err = readLimited(r.Body, limit)
-	_ = rc.SetReadDeadline(time.Time{})
-	if err != nil {
+	if body, err = readLimited(r.Body, limit); err != nil {
 		return nil, false, err
 	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	switch kind {
 	case "application/octet-stream":
 		return body, true, nil

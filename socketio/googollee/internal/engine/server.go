@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/googollee/go-socket.io/engineio"
 	eiotransport "github.com/googollee/go-socket.io/engineio/transport"
@@ -96,19 +97,27 @@ var (
 
 func writeError(w http.ResponseWriter, e protocolError) {
 	w.Header().Set("Content-Type", "application/json")
+	if e.status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "1")
+	}
 	w.WriteHeader(e.status)
 	fmt.Fprintf(w, `{"code":%d,"message":%q}`, e.code, e.message)
 }
 
 // ServeHTTP serves every request of the clients.
 func (e *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 {
+		// Also for a body that nobody wants: net/http reads on in it when the
+		// handler has returned. readBody lifts it when it has all.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(e.config.ReadTimeout))
+	}
 	if !e.config.CheckOrigin(r) {
 		writeError(w, errForbidden)
 		return
 	}
 	allowOrigin(w, r)
 	if r.Method == http.MethodOptions {
-		preflight(w)
+		preflight(w, r)
 		return
 	}
 	q := r.URL.Query()
@@ -135,7 +144,7 @@ func (e *Server) serveSession(w http.ResponseWriter, r *http.Request, transport 
 	case s == nil && transport == "polling" && r.Method == http.MethodPost:
 		// A client that was refused, or whose session has just ended, says
 		// goodbye to an id that is not there any more. That is no error.
-		if body, _, err := readBody(w, r, 16, e.config.ReadTimeout); err == nil && isGoodbye(body) {
+		if body, _, err := readBody(w, r, 16); err == nil && isGoodbye(body) {
 			writeOK(w)
 			return
 		}
@@ -197,6 +206,7 @@ func (e *Server) serveHandshake(w http.ResponseWriter, r *http.Request, transpor
 		s.mu.Lock()
 		s.libClosed = true // it never had it
 		s.cutLocked()
+		s.goneLocked()
 		s.mu.Unlock()
 		if ws != nil {
 			ws.conn.Close()

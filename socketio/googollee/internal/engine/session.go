@@ -50,6 +50,7 @@ type Session struct {
 	deciding int // Connect hooks running
 	refusals int // namespaces refused so far
 	attempts int // "authenticate" events waiting for their hook
+	posts    int // POSTs under way
 
 	timer     *time.Timer
 	created   time.Time
@@ -226,6 +227,9 @@ func (s *Session) post(what string, f func()) {
 			}
 			call := s.calls[0]
 			s.calls = s.calls[1:]
+			if s.in.waiting > 0 {
+				s.cond.Broadcast()
+			}
 			s.mu.Unlock()
 			call()
 		}
