@@ -49,6 +49,7 @@ func TestDemonstration(t *testing.T) {
 // TestDemonstrationNotices: a server that lets in what it should not is found
 // out, so that -once can fail.
 func TestDemonstrationNotices(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name   string
 		option verifier.Option

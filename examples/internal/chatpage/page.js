@@ -164,6 +164,7 @@ $('login').addEventListener('submit', async (event) => {
       status('in', 'authenticated as ' + session.claims.name);
       render();
       showToken();
+      note('You are in.');
       $('text').focus();
     },
     out({ refused, why }) {
@@ -241,7 +242,7 @@ async function attack(kind) {
   const [title, make] = attacks[kind];
   const item = document.createElement('li');
   const verdict = element('p', 'connecting …', 'verdict');
-  const detail = document.createElement('p');
+  const detail = element('p', '', 'detail');
   item.dataset.state = 'wait';
   item.append(element('p', 'A socket ' + title), verdict, detail);
   $('attempts').prepend(item);
@@ -274,7 +275,7 @@ async function attack(kind) {
       if (item.dataset.state === 'in') return;
       item.dataset.state = refused ? 'refused' : 'wait';
       verdict.textContent = refused
-        ? `Kept out, and disconnected after ${seconds()}. It heard ${heard} messages of the chat.`
+        ? `Kept out, disconnected after ${seconds()}. It ${heard ? 'HEARD THE CHAT' : 'heard nothing of the chat'}.`
         : why.message;
     },
   });
