@@ -37,16 +37,20 @@ type config struct {
 	validators      []ClaimValidator
 }
 
-// matcher is what aud or iss is compared with: a list, or a pattern.
+// matcher is what aud or iss is compared with: a list, a pattern or a function.
 type matcher struct {
 	values  []string
 	pattern *regexp.Regexp
+	accept  func(string) bool
 	shown   string // as jsonwebtoken shows it in its message
 }
 
 func (m *matcher) match(s string) bool {
-	if m.pattern != nil {
+	switch {
+	case m.pattern != nil:
 		return m.pattern.MatchString(s)
+	case m.accept != nil:
+		return m.accept(s)
 	}
 	for _, v := range m.values {
 		if v == s {

@@ -1,7 +1,162 @@
 package verifier
 
-// check finds options that contradict each other.
-func (c *config) check() error { return nil }
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// The options of this file ask more of a token's claims. They are checked after
+// the built-in checks, in the order in which they are given.
+
+// RequireExpiration refuses tokens without exp.
+func RequireExpiration() Option { return RequireClaims("exp") }
+
+// RequireClaims refuses tokens that lack one of the claims. A claim that is null
+// or an empty string is lacking.
+func RequireClaims(names ...string) Option {
+	if err := nonEmpty("RequireClaims", names); err != nil {
+		return failing(err)
+	}
+	return checking(func(t *Token) error {
+		for _, name := range names {
+			if text, ok := t.claim(name); !ok || text == `""` {
+				return refuse(ErrClaimInvalid, "claim required: "+name, nil)
+			}
+		}
+		return nil
+	})
+}
+
+// AccessTokenProfile asks for OAuth 2.0 access tokens as RFC 9068 has them: typ
+// is at+jwt, and iss, exp, aud, sub, client_id, iat and jti are there. [Issuer]
+// and [Audience], or one of their kin, must be given too (RFC 9068 §4).
+func AccessTokenProfile() Option {
+	return func(c *config) error {
+		c.profile = true
+		if err := Type(accessTokenType)(c); err != nil {
+			return err
+		}
+		return RequireClaims("iss", "exp", "aud", "sub", "client_id", "iat", "jti")(c)
+	}
+}
+
+// IssuerFunc asks that f accept iss. It is called from many goroutines at once,
+// and never with "": a token without iss is refused.
+func IssuerFunc(f func(issuer string) bool) Option {
+	return func(c *config) error {
+		if f == nil {
+			return errors.New("verifier: IssuerFunc: the function is nil")
+		}
+		c.issuer = &matcher{accept: f, shown: "one that the server knows"}
+		return nil
+	}
+}
+
+// AudienceFunc asks that f accept one of the audiences in aud. It is called from
+// many goroutines at once. A token without aud is refused.
+func AudienceFunc(f func(audience string) bool) Option {
+	return func(c *config) error {
+		if f == nil {
+			return errors.New("verifier: AudienceFunc: the function is nil")
+		}
+		c.audience = &matcher{accept: f, shown: "one that the server knows"}
+		return nil
+	}
+}
+
+// ClaimEquals asks that the claim be exactly the value, of the same JSON type: a
+// number does not equal a string, nor 1.0 the integer 1.
+func ClaimEquals[T ~string | ~bool | ~int | ~int64 | ~float64](name string, value T) Option {
+	if name == "" {
+		return failing(errors.New("verifier: ClaimEquals: the name is empty"))
+	}
+	return checking(func(t *Token) error {
+		text, ok := t.claim(name)
+		var got T
+		if !ok || json.Unmarshal([]byte(text), &got) != nil || got != value {
+			return mismatch(name)
+		}
+		return nil
+	})
+}
+
+// ClaimIncludes asks that the claim, a list of strings or a single one, have all
+// of the values.
+func ClaimIncludes(name string, values ...string) Option {
+	if name == "" {
+		return failing(errors.New("verifier: ClaimIncludes: the name is empty"))
+	}
+	return demand("ClaimIncludes", values, func(t *Token) bool { return hasAll(t.list(name), values) },
+		ErrClaimMismatch, "jwt "+name+" invalid")
+}
+
+// ClaimMatches asks that the claim be a string that matches the pattern, which
+// must be anchored at both ends: ^...$.
+func ClaimMatches(name string, pattern *regexp.Regexp) Option {
+	m, err := anchored("ClaimMatches", pattern)
+	if name == "" {
+		err = errors.New("verifier: ClaimMatches: the name is empty")
+	}
+	if err != nil {
+		return failing(err)
+	}
+	return checking(func(t *Token) error {
+		text, _ := t.claim(name)
+		if s, ok := jsonString(text); !ok || !m.match(s) {
+			return mismatch(name)
+		}
+		return nil
+	})
+}
+
+// RequireScope asks that the token's scopes have all of these: see
+// [Token.Scopes]. The refusal, [ErrScope], does not say what is lacking.
+func RequireScope(scopes ...string) Option {
+	return demand("RequireScope", scopes, func(t *Token) bool { return hasAll(t.Scopes(), scopes) },
+		ErrScope, "insufficient scope")
+}
+
+// RequireAnyScope asks that the token's scopes have at least one of these.
+func RequireAnyScope(scopes ...string) Option {
+	return demand("RequireAnyScope", scopes, func(t *Token) bool { return hasAny(t.Scopes(), scopes) },
+		ErrScope, "insufficient scope")
+}
+
+// RequirePermission asks that the token's permissions have all of these: see
+// [Token.Permissions].
+func RequirePermission(permissions ...string) Option {
+	return demand("RequirePermission", permissions, func(t *Token) bool { return hasAll(t.Permissions(), permissions) },
+		ErrScope, "insufficient permissions")
+}
+
+// RequireAnyPermission asks that the token's permissions have at least one of
+// these.
+func RequireAnyPermission(permissions ...string) Option {
+	return demand("RequireAnyPermission", permissions, func(t *Token) bool { return hasAny(t.Permissions(), permissions) },
+		ErrScope, "insufficient permissions")
+}
+
+// Scopes returns the token's scopes: the claim scope, a string separated by
+// spaces (RFC 8693 §4.2) or a list; in its absence scp, as Azure (a string) and
+// Okta (a list) have it.
+func (t *Token) Scopes() []string {
+	for _, name := range []string{"scope", "scp"} {
+		if text, ok := t.claim(name); ok {
+			if s, ok := jsonString(text); ok {
+				return strings.Fields(s)
+			}
+			return t.list(name)
+		}
+	}
+	return nil
+}
+
+// Permissions returns the claim permissions, a list as Auth0 has it.
+func (t *Token) Permissions() []string { return t.list("permissions") }
 
 // claim returns the JSON text of the named claim; ok is false if the token has
 // none, or null in its place.
@@ -14,3 +169,45 @@ func (t *Token) claim(name string) (text string, ok bool) {
 	}
 	return text, ok && o.err == nil
 }
+
+// list returns a claim that is a list of strings, or a single one; nil if it is
+// anything else.
+func (t *Token) list(name string) []string {
+	text, ok := t.claim(name)
+	if !ok {
+		return nil
+	}
+	list, _ := audience(text)
+	return list
+}
+
+func hasAll(got, want []string) bool {
+	return !slices.ContainsFunc(want, func(w string) bool { return !slices.Contains(got, w) })
+}
+
+func hasAny(got, want []string) bool {
+	return slices.ContainsFunc(want, func(w string) bool { return slices.Contains(got, w) })
+}
+
+// demand makes the option that holds reports true of every token.
+func demand(option string, values []string, holds func(*Token) bool, reason Reason, message string) Option {
+	if err := nonEmpty(option, values); err != nil {
+		return failing(err)
+	}
+	return checking(func(t *Token) error {
+		if !holds(t) {
+			return refuse(reason, message, nil)
+		}
+		return nil
+	})
+}
+
+func mismatch(name string) error { return refuse(ErrClaimMismatch, "jwt "+name+" invalid", nil) }
+
+// checking makes an option of a check that knows the token alone.
+func checking(f func(*Token) error) Option {
+	return Validate(ClaimValidatorFunc(func(_ context.Context, t *Token, _ *Handshake) error { return f(t) }))
+}
+
+// failing is an option that has New fail.
+func failing(err error) Option { return func(*config) error { return err } }

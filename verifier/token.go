@@ -58,10 +58,12 @@ func (t *Token) Unverified(h *Handshake) *UnverifiedToken {
 	return &UnverifiedToken{Header: t.Header, Handshake: h, payload: []byte(t.payload)}
 }
 
-// Claims decodes the whole claims set into v, as [json.Unmarshal] does. Names
-// are unique, letter case aside, so no member can be taken for another.
+// Claims decodes the whole claims set into v, as [json.Unmarshal] does, except
+// that no member can be taken for another: two of the same name, letter case
+// aside, are an error at any depth, and so is one that differs in letter case
+// alone from a field of v's. [ClaimsAs] is the same with a type parameter.
 func (t *Token) Claims(v any) error {
-	if err := json.Unmarshal([]byte(t.payload), v); err != nil {
+	if err := decodeClaims(t.payload, v); err != nil {
 		return fmt.Errorf("verifier: claims do not fit %T: %w", v, err)
 	}
 	return nil
@@ -90,8 +92,8 @@ type UnverifiedToken struct {
 	payload []byte // decoded
 }
 
-// Claims decodes the unverified claims set into v, as [json.Unmarshal] does.
-func (t *UnverifiedToken) Claims(v any) error { return json.Unmarshal(t.payload, v) }
+// Claims decodes the unverified claims set into v, as [Token.Claims] does.
+func (t *UnverifiedToken) Claims(v any) error { return decodeClaims(string(t.payload), v) }
 
 // Issuer returns the unverified iss, "" if the payload is not a claims set or
 // has none.

@@ -15,7 +15,8 @@ const maxKeys = 16
 // Verifier verifies tokens: see the package comment. Its zero value is not
 // usable, [New] makes one. It is safe for concurrent use.
 type Verifier struct {
-	keys KeyProvider
+	keys         KeyProvider
+	introspector Introspector // of NewOpaque
 	config
 }
 
@@ -29,7 +30,18 @@ func New(keys KeyProvider, options ...Option) (*Verifier, error) {
 	if keys == nil {
 		return nil, errors.New("verifier: New: the key provider is nil")
 	}
-	v := &Verifier{keys: keys, config: config{
+	v, err := compose(options)
+	if err != nil {
+		return nil, err
+	}
+	v.keys = keys
+	return v, nil
+}
+
+// compose makes the part of a verifier that does not depend on where its claims
+// come from.
+func compose(options []Option) (*Verifier, error) {
+	v := &Verifier{config: config{
 		extractor:  DefaultExtractor(),
 		algorithms: allAlgorithms,
 		now:        time.Now,
@@ -43,8 +55,8 @@ func New(keys KeyProvider, options ...Option) (*Verifier, error) {
 			return nil, err
 		}
 	}
-	if err := v.config.check(); err != nil {
-		return nil, err
+	if v.profile && (v.issuer == nil || v.audience == nil) {
+		return nil, errors.New("verifier: AccessTokenProfile needs Issuer and Audience too (RFC 9068 §4)")
 	}
 	return v, nil
 }
@@ -75,6 +87,9 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (*Token, error) {
 // verify; and claims are read after the signature, so that nobody makes us
 // parse what nobody signed.
 func (v *Verifier) verify(ctx context.Context, raw string, h *Handshake) (*Token, error) {
+	if v.introspector != nil {
+		return v.verifyOpaque(ctx, raw, h)
+	}
 	if raw == "" {
 		return nil, refuse(ErrTokenMissing, "jwt must be provided", nil)
 	}

@@ -1,0 +1,154 @@
+package verifier
+
+import (
+	"context"
+	"encoding"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+	"sync"
+)
+
+// ClaimsAs decodes the whole claims set into a T, as [Token.Claims] does. If T
+// or *T has a method Validate(context.Context) error it is asked, and its error
+// returned as it is.
+//
+// Claims that do not fit T are an [*UnauthorizedError] with the reason
+// [ErrClaimInvalid].
+func ClaimsAs[T any](ctx context.Context, t *Token) (T, error) {
+	var claims, zero T
+	if err := t.Claims(&claims); err != nil {
+		return zero, refuse(ErrClaimInvalid, "invalid claims", err)
+	}
+	if v, ok := any(&claims).(interface{ Validate(context.Context) error }); ok {
+		if err := v.Validate(ctx); err != nil {
+			return zero, err
+		}
+	}
+	return claims, nil
+}
+
+// CustomClaims refuses tokens of which [ClaimsAs] makes no T, so that later
+// calls of it succeed.
+func CustomClaims[T any]() Option {
+	return Validate(ClaimValidatorFunc(func(ctx context.Context, t *Token, _ *Handshake) error {
+		_, err := ClaimsAs[T](ctx, t)
+		return err
+	}))
+}
+
+// decodeClaims is json.Unmarshal without its leniency: encoding/json would take
+// the claim ADMIN for a field of the name admin, and the last of two members of
+// one name.
+func decodeClaims(text string, v any) error {
+	start := skipSpace(text, 0)
+	end, err := skipValue(text, start, 0)
+	if err != nil {
+		return err
+	}
+	if err := checkNames(text[start:end], reflect.TypeOf(v)); err != nil {
+		return err
+	}
+	return json.Unmarshal([]byte(text), v)
+}
+
+// checkNames refuses JSON text in which an object has two members of the same
+// name, or a member that differs in letter case alone from the field it would be
+// decoded into. t is the type that the text will be decoded into, nil if that is
+// not known. The text is a value that skipValue has been over.
+func checkNames(text string, t reflect.Type) error {
+	switch text[0] {
+	case '{':
+		s := shapeOf(t)
+		o := newObject(text)
+		for o.next() {
+			field, known := s.fields[o.name]
+			if !known && s.folded != nil {
+				if name, ok := s.folded[fold(o.name)]; ok {
+					return fmt.Errorf("the member %q differs from the field %q in letter case", o.name, name)
+				}
+			}
+			if !known {
+				field = s.elem
+			}
+			if err := checkNames(o.value, field); err != nil {
+				return err
+			}
+		}
+		return o.err
+	case '[':
+		elem := shapeOf(t).elem
+		for i := skipSpace(text, 1); text[i] != ']'; {
+			end, err := skipValue(text, i, 1)
+			if err != nil {
+				return err
+			}
+			if err := checkNames(text[i:end], elem); err != nil {
+				return err
+			}
+			if i = skipSpace(text, end); text[i] == ',' {
+				i = skipSpace(text, i+1)
+			}
+		}
+	}
+	return nil
+}
+
+// shape is what encoding/json decodes into for a type.
+type shape struct {
+	fields map[string]reflect.Type // of a struct, by their names in JSON
+	folded map[string]string       // those names by their folded form
+	elem   reflect.Type            // of a map, slice or array; nil if unknown
+}
+
+var shapes sync.Map // of reflect.Type to *shape
+
+var (
+	unmarshaler     = reflect.TypeFor[json.Unmarshaler]()
+	textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
+)
+
+// shapeOf returns the shape of t. Of a type that decodes itself it is empty.
+func shapeOf(t reflect.Type) *shape {
+	if t == nil {
+		return new(shape)
+	}
+	if s, ok := shapes.Load(t); ok {
+		return s.(*shape)
+	}
+	s := new(shape)
+	base := t
+	for base.Kind() == reflect.Pointer {
+		base = base.Elem()
+	}
+	if p := reflect.PointerTo(base); !p.Implements(unmarshaler) && !p.Implements(textUnmarshaler) {
+		switch base.Kind() {
+		case reflect.Struct:
+			s.addFields(base)
+		case reflect.Map, reflect.Slice, reflect.Array:
+			s.elem = base.Elem()
+		}
+	}
+	shapes.Store(t, s)
+	return s
+}
+
+// addFields notes the names that encoding/json may decode into. Where embedded
+// structs hide one another it takes only some of them; to know one too many does
+// no harm.
+func (s *shape) addFields(t reflect.Type) {
+	s.fields, s.folded = make(map[string]reflect.Type), make(map[string]string)
+	for _, f := range reflect.VisibleFields(t) {
+		tag := f.Tag.Get("json")
+		name, _, _ := strings.Cut(tag, ",")
+		if tag == "-" || name == "" && f.Anonymous || !f.IsExported() {
+			continue
+		}
+		if name == "" {
+			name = f.Name
+		}
+		s.fields[name] = f.Type
+		s.folded[fold(name)] = name
+	}
+}

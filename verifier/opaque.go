@@ -1,0 +1,72 @@
+package verifier
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// ErrTokenInactive is the reason of a refusal by an [Introspector]: the token is
+// unknown to its issuer, has expired or was revoked.
+const ErrTokenInactive Reason = "token_inactive"
+
+// Introspector knows what an opaque token stands for, as a token introspection
+// endpoint does (RFC 7662): package introspection asks one.
+//
+// Introspect returns the claims set of a token that is active, a JSON object. A
+// token that is not is an [*UnauthorizedError], [Inactive] as a rule. Any other
+// error means that the answer could not be had and becomes
+// [ErrKeysUnavailable], which is retryable. Introspect is called from many
+// goroutines at once.
+type Introspector interface {
+	Introspect(ctx context.Context, token string) (claims []byte, err error)
+}
+
+// IntrospectorFunc makes a function an [Introspector].
+type IntrospectorFunc func(ctx context.Context, token string) ([]byte, error)
+
+// Introspect calls f.
+func (f IntrospectorFunc) Introspect(ctx context.Context, token string) ([]byte, error) {
+	return f(ctx, token)
+}
+
+// Inactive returns the refusal of a token that is not active. The cause, which
+// may be nil, is for the server's log.
+func Inactive(cause error) *UnauthorizedError {
+	return refuse(ErrTokenInactive, "token inactive", cause)
+}
+
+// NewOpaque composes a verifier of tokens that are not JWTs, or are not to be
+// read as such: what they claim is what the introspector says. Extraction and
+// every check of the claims are those of [New]. Its tokens have no [Token.Key]
+// and an empty Header; options that are about a signature or a header make no
+// sense and fail.
+func NewOpaque(introspector Introspector, options ...Option) (*Verifier, error) {
+	if introspector == nil {
+		return nil, errors.New("verifier: NewOpaque: the introspector is nil")
+	}
+	v, err := compose(options)
+	if err != nil {
+		return nil, err
+	}
+	if v.types != nil || v.algorithms != allAlgorithms {
+		return nil, errors.New("verifier: NewOpaque: Type, AccessTokenProfile and Algorithms are about JWTs: leave them out")
+	}
+	v.introspector = introspector
+	return v, nil
+}
+
+// verifyOpaque is verify for tokens whose claims the introspector knows.
+func (v *Verifier) verifyOpaque(ctx context.Context, raw string, h *Handshake) (*Token, error) {
+	if raw == "" {
+		return nil, refuse(ErrTokenMissing, "jwt must be provided", nil)
+	}
+	if len(raw) > v.maxLength {
+		return nil, refuse(ErrTokenTooLong, "jwt malformed", fmt.Errorf("the token has %d bytes: at most %d are read", len(raw), v.maxLength))
+	}
+	claims, err := v.introspector.Introspect(ctx, raw)
+	if err != nil {
+		return nil, keyError(err)
+	}
+	return v.accept(ctx, &Token{raw: raw, payload: string(claims)}, h)
+}
