@@ -3,11 +3,14 @@ package googollee
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"sync"
 
 	gosio "github.com/googollee/go-socket.io"
+	"github.com/googollee/go-socket.io/parser"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/googollee/internal/engine"
 )
 
 // Namespace is a namespace of a [Server]: made by [Server.Authorize] or
@@ -59,13 +62,10 @@ func (n *Namespace) OnGuestEvent(event string, f any) {
 	n.register(event, f, true)
 }
 
-var (
-	connType  = reflect.TypeFor[*Conn]()
-	gosioConn = reflect.TypeFor[gosio.Conn]()
-)
+var connType = reflect.TypeFor[*Conn]()
 
-// register wraps f so that go-socket.io, which knows handlers by namespace and
-// not by socket, calls it for sockets that may.
+// register has go-socket.io, which knows handlers by namespace and not by
+// socket, call f for sockets that may.
 func (n *Namespace) register(event string, f any, open bool) {
 	if event == socketio.EventAuthenticate {
 		panic(fmt.Sprintf("googollee: the event %q is authorization's own: use OnAuthenticated", event))
@@ -75,35 +75,15 @@ func (n *Namespace) register(event string, f any, open bool) {
 	if t == nil || t.Kind() != reflect.Func || v.IsNil() || t.NumIn() == 0 || t.In(0) != connType || t.IsVariadic() {
 		panic(fmt.Sprintf("googollee: the handler of %q must be a func(*googollee.Conn, ...), not %v", event, t))
 	}
-	in := []reflect.Type{gosioConn}
-	for i := 1; i < t.NumIn(); i++ {
-		in = append(in, t.In(i))
-	}
-	var out []reflect.Type
-	for i := range t.NumOut() {
-		out = append(out, t.Out(i))
-	}
-	nothing := func() []reflect.Value {
-		var zeros []reflect.Value
-		for _, t := range out {
-			zeros = append(zeros, reflect.Zero(t))
-		}
-		return zeros
-	}
-	wrapped := reflect.MakeFunc(reflect.FuncOf(in, out, false), func(args []reflect.Value) (results []reflect.Value) {
-		results = nothing()
-		s := n.server.socket(args[0].Interface().(gosio.Conn), n.name)
-		if s == nil || !s.mayHandle(open) {
-			return results
-		}
-		args[0] = reflect.ValueOf(s.conn)
-		_ = s.protect("the handler of "+event, func() error { results = v.Call(args); return nil })
-		return results
-	})
 	n.mu.Lock()
 	n.guestEvents[event] = open
 	n.mu.Unlock()
-	n.server.server.OnEvent(n.name, event, wrapped.Interface())
+	types := slices.Collect(t.Ins())[1:]
+	n.server.server.OnEvent(n.name, event, func(c gosio.Conn) {
+		if s := n.server.socket(c, n.name); s != nil && s.mayHandle(open) {
+			s.handle(event, v, types)
+		}
+	})
 }
 
 func (n *Namespace) forGuests(event string) bool {
@@ -112,7 +92,8 @@ func (n *Namespace) forGuests(event string) bool {
 	return n.guestEvents[event]
 }
 
-// Broadcast emits an event to every socket that is let in.
+// Broadcast emits an event to every socket that is let in. No client can hold it
+// up. An acknowledgement cannot be asked for.
 func (n *Namespace) Broadcast(event string, args ...any) {
 	n.mu.Lock()
 	sockets := make([]*socket, 0, len(n.sockets))
@@ -120,17 +101,45 @@ func (n *Namespace) Broadcast(event string, args ...any) {
 		sockets = append(sockets, s)
 	}
 	n.mu.Unlock()
-	args = nonNil(args)
+	n.send(sockets, event, args)
+}
+
+// BroadcastTo emits an event to every socket of a room that is let in. Each
+// socket is in a room of its own, which is called by its ID.
+func (n *Namespace) BroadcastTo(room, event string, args ...any) {
+	var sockets []*socket
+	n.server.server.ForEach(n.name, room, func(c gosio.Conn) {
+		if s := n.server.socket(c, n.name); s != nil {
+			sockets = append(sockets, s)
+		}
+	})
+	n.send(sockets, event, args)
+}
+
+// send encodes an event once, for all.
+func (n *Namespace) send(sockets []*socket, event string, args []any) {
+	if len(sockets) == 0 {
+		return
+	}
+	e := n.encode(event, args)
+	if e == nil {
+		return
+	}
 	for _, s := range sockets {
 		if s.isBound() {
-			s.conn.Conn.Emit(event, args...)
+			s.session.Send(e, nil)
 		}
 	}
 }
 
-// BroadcastTo emits an event to every socket of a room that is let in.
-func (n *Namespace) BroadcastTo(room, event string, args ...any) {
-	n.server.server.BroadcastToRoom(n.name, room, event, nonNil(args)...)
+// encode makes an event, or nil and a line in the log.
+func (n *Namespace) encode(event string, args []any) *engine.Event {
+	data, attachments, err := encode(parser.Event, append([]any{event}, args...))
+	if err != nil {
+		n.server.logger.Error("googollee: an event was not sent", "namespace", n.name, "event", event, "error", err)
+		return nil
+	}
+	return engine.NewEvent(n.name, data, attachments)
 }
 
 // join and remove keep the sockets of the namespace.

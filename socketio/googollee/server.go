@@ -8,7 +8,6 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync"
 	"time"
 
@@ -95,8 +94,8 @@ func (s *Server) Authorize(namespace string, auth socketio.Authenticator, option
 func (s *Server) Public(namespace string) (*Namespace, error) { return s.add(namespace, nil) }
 
 func (s *Server) add(name string, a *socketio.Authorizer) (*Namespace, error) {
-	if !strings.HasPrefix(name, "/") || strings.ContainsAny(name, "?, ") {
-		return nil, fmt.Errorf("googollee: the namespace %q must begin with a slash, and have no comma, space or question mark in it", name)
+	if err := engine.CheckNamespace(name); err != nil {
+		return nil, fmt.Errorf("googollee: the namespace %q: %w: expected a slash and printable ASCII without a comma or a question mark", name, err)
 	}
 	n := &Namespace{server: s, name: name, auth: a, guestEvents: make(map[string]bool), sockets: make(map[*socket]struct{})}
 	s.mu.Lock()
@@ -117,6 +116,11 @@ func (s *Server) handle(name string) {
 		}
 		return nil // an error would end the whole connection without a word
 	})
+	s.server.OnEvent(name, engine.AckEvent, func(c gosio.Conn) {
+		if so := s.socket(c, name); so != nil {
+			so.acknowledged()
+		}
+	})
 	s.server.OnError(name, func(c gosio.Conn, err error) {
 		s.logger.Debug("googollee: go-socket.io reports an error", "namespace", name, "error", err)
 	})
@@ -125,9 +129,10 @@ func (s *Server) handle(name string) {
 // ServeHTTP serves the Socket.IO endpoint.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.ServeHTTP(w, r) }
 
-// Library returns go-socket.io's own server, for its rooms and its Redis
-// adapter. Do not register handlers on it, and do not close it: they would run
-// for everybody, and nobody would be told.
+// Library returns go-socket.io's own server, for what it knows of rooms and
+// connections. Do not register handlers on it, which would run for everybody and
+// get no arguments, do not emit on it, and do not close it. Its Redis adapter is
+// not supported: it cannot be stopped, and broadcasts do not pass it.
 func (s *Server) Library() *gosio.Server { return s.server }
 
 // Shutdown refuses new connections, ends those there are, and waits until their

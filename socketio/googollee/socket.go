@@ -4,11 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 
 	gosio "github.com/googollee/go-socket.io"
+	"github.com/googollee/go-socket.io/parser"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/googollee/internal/engine"
@@ -115,12 +118,6 @@ func (s *socket) disconnect(reason string, retryable bool) {
 	}
 }
 
-// flush calls then once what the application emitted has left go-socket.io,
-// whose Emit returns before that. The socket must be bound.
-func (s *socket) flush(then func()) {
-	s.session.AfterFlush(func(event string) { s.conn.Conn.Emit(event) }, then)
-}
-
 // bind takes note that go-socket.io has connected the socket, in whose connect
 // handler nothing may block or emit.
 func (s *socket) bind(c gosio.Conn) {
@@ -138,7 +135,7 @@ func (s *socket) bind(c gosio.Conn) {
 			}
 			s.greeted = true
 			if err := s.protect("OnConnect", func() error { return n.onConnect(s.conn) }); err != nil {
-				s.flush(func() { s.disconnect(serverDisconnect, false) })
+				s.disconnect(serverDisconnect, false)
 			}
 		})
 	}
@@ -163,13 +160,56 @@ func (s *socket) Authenticated(session *socketio.Session) error {
 	if f == nil {
 		return nil
 	}
-	err := f(s.conn, session)
-	if err != nil {
-		flushed := make(chan struct{})
-		s.flush(func() { close(flushed) })
-		<-flushed
+	return f(s.conn, session)
+}
+
+// handle calls the handler of an event with what the client sent.
+func (s *socket) handle(event string, f reflect.Value, types []reflect.Type) {
+	h := s.session.Handling(s.namespace.name)
+	if h == nil || h.Ack != nil {
+		return
 	}
-	return err
+	logger := s.namespace.server.logger
+	args, err := decode(h.Text, h.Attachments, types)
+	if err != nil {
+		logger.Debug("googollee: the arguments of an event do not fit its handler", "namespace", s.namespace.name, "event", event, "error", err)
+		return
+	}
+	_ = s.protect("the handler of "+event, func() error {
+		results := f.Call(append([]reflect.Value{reflect.ValueOf(s.conn)}, args...))
+		if len(results) == 0 || !h.WantsAck() {
+			return nil
+		}
+		values := make([]any, len(results))
+		for i, r := range results {
+			values[i] = r.Interface()
+		}
+		data, attachments, err := encode(parser.Ack, values)
+		if err != nil {
+			logger.Error("googollee: an event was not acknowledged", "namespace", s.namespace.name, "event", event, "error", err)
+			return nil
+		}
+		h.Acknowledge(data, attachments)
+		return nil
+	})
+}
+
+// acknowledged calls the function that waits for a client's acknowledgement.
+func (s *socket) acknowledged() {
+	h := s.session.Handling(s.namespace.name)
+	if h == nil || h.Ack == nil || !s.mayHandle(true) {
+		return
+	}
+	f := h.Ack.(reflect.Value)
+	_ = s.protect("an acknowledgement", func() error {
+		args, err := decode(h.Text, h.Attachments, slices.Collect(f.Type().Ins()))
+		if err != nil {
+			s.namespace.server.logger.Debug("googollee: an acknowledgement does not fit its function", "namespace", s.namespace.name, "error", err)
+			return nil
+		}
+		f.Call(args)
+		return nil
+	})
 }
 
 // mayHandle reports whether an event may be handed to the application: one that
@@ -200,6 +240,9 @@ func (s *socket) closed(reason string) {
 	}
 	n := s.namespace
 	n.remove(s)
+	if s.isBound() {
+		s.conn.closed()
+	}
 	n.server.tasks.Go(func() {
 		s.greeting.Lock()
 		defer s.greeting.Unlock()

@@ -15,6 +15,12 @@
 // [Hooks] and then pending, guest or open; while it is pending nothing but
 // "authenticate" comes in and nothing but [Session.Emit] goes out.
 //
+// The library keeps connections, rooms and the order of events. Reading into it
+// it is told an event's name, for which it calls the handler; the arguments are
+// fetched there ([Session.Handling]) and the answer is given there. Sending goes
+// past it ([Session.Send]): it would have encoded in a goroutine where a panic
+// ends the process, and would have counted acknowledgements without a lock.
+//
 // # Locks and goroutines
 //
 // A session has one mutex, never held while a hook runs, while the library is

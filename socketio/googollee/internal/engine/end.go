@@ -142,7 +142,7 @@ func (s *Session) libraryClosed() {
 		return
 	}
 	s.libClosed = true
-	s.in.queue, s.in.bytes, s.in.rest = nil, 0, nil
+	s.in.queue, s.in.bytes = nil, 0
 	s.cond.Broadcast()
 	if s.phase < ending {
 		time.AfterFunc(closeGrace, func() {

@@ -8,29 +8,30 @@ import (
 // authenticateEvent never reaches the library.
 const authenticateEvent = "authenticate"
 
-// inPacket is a packet for the library, with its attachments. An event or
-// acknowledgement has its space, whose gate is asked again when it is read.
+// inPacket is a packet for the library. An event or acknowledgement has its
+// space, whose gate is asked again when it is read, and what its handler is to
+// find.
 type inPacket struct {
-	text        []byte
-	attachments [][]byte
-	space       *space
+	text     []byte
+	space    *space
+	handling *Handling
 }
 
 func (p *inPacket) size() int {
 	n := len(p.text) + 64
-	for _, a := range p.attachments {
-		n += len(a)
+	if p.handling != nil {
+		n += p.handling.size()
 	}
 	return n
 }
 
 // inbound is the way from the client to the library.
 type inbound struct {
-	queue   []inPacket
-	bytes   int
-	rest    [][]byte // attachments of the packet that the library is reading
-	eof     bool     // nothing follows the queue
-	waiting int      // readers of the client that wait for room
+	queue    []inPacket
+	bytes    int
+	handling *Handling // of the packet that the library has read
+	eof      bool      // nothing follows the queue
+	waiting  int       // readers of the client that wait for room
 
 	// A packet whose attachments have not all come.
 	partial     *packet
@@ -48,17 +49,14 @@ func (s *Session) pushLocked(p inPacket) {
 	s.cond.Broadcast()
 }
 
-// pop takes the next frame for the library: of the packet it is reading, or the
-// next packet that may pass. A gate that closed meanwhile holds back what had
-// passed it before. It waits, and reports false at the end.
-func (s *Session) pop() (data []byte, binary, ok bool) {
+// pop takes the next packet for the library that may pass. A gate that closed
+// meanwhile holds back what had passed it before. It waits, and reports false at
+// the end.
+func (s *Session) pop() (text []byte, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.in.handling = nil
 	for {
-		if len(s.in.rest) > 0 {
-			data, s.in.rest = s.in.rest[0], s.in.rest[1:]
-			return data, true, true
-		}
 		for len(s.in.queue) > 0 {
 			p := s.in.queue[0]
 			s.in.queue[0] = inPacket{}
@@ -72,11 +70,11 @@ func (s *Session) pop() (data []byte, binary, ok bool) {
 			if p.space != nil && p.space.gate == Pending {
 				continue
 			}
-			s.in.rest = p.attachments
-			return p.text, false, true
+			s.in.handling = p.handling
+			return p.text, true
 		}
 		if s.in.eof || s.libClosed {
-			return nil, false, false
+			return nil, false
 		}
 		s.cond.Wait()
 	}
@@ -186,28 +184,10 @@ func (s *Session) packetLocked(p *packet, attachments [][]byte) error {
 		if sp.gate == Pending || sp.gate == Guest && !s.server.config.GuestEvent(p.nsp, p.name) {
 			return nil
 		}
-	case p.id >= firstOwnID:
-		a, ok := s.acks[p.id]
-		if !ok || a.space != sp {
-			return nil
-		}
-		delete(s.acks, p.id)
-		args, err := p.args()
-		if err != nil {
-			return err
-		}
-		s.post("an acknowledgement", func() { a.call(args) })
+		s.eventLocked(sp, p, attachments)
 		return nil
-	default:
-		// The library is left with the packet's attachments unread, and dies
-		// of them, when it gets an acknowledgement it does not wait for.
-		if _, ok := sp.acks[p.id]; !ok || sp.gate == Pending {
-			return nil
-		}
-		delete(sp.acks, p.id)
 	}
-	s.pushLocked(inPacket{p.forLibrary(), attachments, sp})
-	return nil
+	return s.acknowledgedLocked(sp, p, attachments)
 }
 
 func (s *Session) authenticateLocked(sp *space, p *packet) error {

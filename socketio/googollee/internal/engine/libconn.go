@@ -38,17 +38,13 @@ func (t libraryTransport) Dial(*url.URL, http.Header) (eiotransport.Conn, error)
 type libraryConn struct{ s *Session }
 
 func (c libraryConn) NextReader() (eioframe.Type, eiopacket.Type, io.ReadCloser, error) {
-	data, binary, ok := c.s.pop()
+	text, ok := c.s.pop()
 	if !ok {
 		return 0, 0, nil, io.EOF
 	}
-	t := eioframe.String
-	if binary {
-		t = eioframe.Binary
-	}
 	r := new(libraryReader)
-	r.Reset(data)
-	return t, eiopacket.MESSAGE, r, nil
+	r.Reset(text)
+	return eioframe.String, eiopacket.MESSAGE, r, nil
 }
 
 func (c libraryConn) NextWriter(t eioframe.Type, p eiopacket.Type) (io.WriteCloser, error) {

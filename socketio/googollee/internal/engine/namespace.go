@@ -10,23 +10,26 @@ import (
 type space struct {
 	name      string
 	gate      Gate
-	admitted  bool                // false while the Connect hook decides
-	known     bool                // the library has been told of it
-	announced bool                // the client has been told of it
-	held      []message           // what was emitted before that
-	acks      map[uint64]struct{} // acknowledgements the library waits for
+	admitted  bool      // false while the Connect hook decides
+	known     bool      // the library has been told of it
+	announced bool      // the client has been told of it
+	held      []message // what was emitted before that
+	heldSize  int
 }
 
-// ownAck waits for the acknowledgement of an event of our own.
+// ownAck waits for an acknowledgement: of an event of our own, or of one of the
+// application's, if app is not nil.
 type ownAck struct {
 	space *space
 	call  func([]json.RawMessage)
+	app   any
 }
 
 const (
-	maxRefusals = 100 // refused CONNECTs of one session, before it ends
-	maxAttempts = 8   // "authenticate" events that wait for their hook at once
-	maxOwnAcks  = 64  // acknowledgements of ours that one session may owe
+	maxRefusals = 100  // refused CONNECTs of one session, before it ends
+	maxAttempts = 8    // "authenticate" events that wait for their hook at once
+	maxOwnAcks  = 64   // acknowledgements that one session may owe before ours are not asked for
+	maxAcks     = 4096 // the same for the application's
 )
 
 // connectLocked takes a CONNECT packet. One for a namespace that is connected,
@@ -167,45 +170,16 @@ func (s *Session) EmitAndSetGate(nsp string, gate Gate, event string, args ...an
 	return nil
 }
 
-// Emit sends an event of our own, whatever the gate. ack, if not nil, is called
-// at most once, with the client's acknowledgement; beyond 64 that a client owes
-// it is not asked for any. The error is of marshalling the arguments. In a
-// namespace that is not connected Emit does nothing.
-func (s *Session) Emit(nsp, event string, ack func(args []json.RawMessage), args ...any) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	sp := s.space(nsp)
-	if sp == nil || !sp.admitted {
-		return nil
-	}
-	var id uint64
-	if ack != nil && len(s.acks) < maxOwnAcks {
-		s.ownIDs++
-		id = firstOwnID + s.ownIDs
-	}
-	m, err := eventMessage(nsp, event, args, id)
-	if err != nil {
-		return err
-	}
-	if id != 0 {
-		if s.acks == nil {
-			s.acks = make(map[uint64]ownAck)
-		}
-		s.acks[id] = ownAck{sp, ack}
-	}
-	s.emitLocked(sp, m)
-	return nil
-}
-
-// emitLocked sends a message of our own, but not before the client knows that
-// it is in the namespace.
+// emitLocked sends a message, but not before the client knows that it is in the
+// namespace.
 func (s *Session) emitLocked(sp *space, m message) {
 	if sp.announced {
 		s.sendLocked(m)
 		return
 	}
-	if len(sp.held) < maxOwnAcks {
-		sp.held = append(sp.held, m)
+	sp.held = append(sp.held, m)
+	if sp.heldSize += m.size(); sp.heldSize > s.server.config.MaxOutbound {
+		s.endLocked(end{reason: "more was sent than a namespace that is connecting may hold", keep: true})
 	}
 }
 

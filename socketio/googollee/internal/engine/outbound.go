@@ -3,8 +3,6 @@ package engine
 import (
 	"bytes"
 	"encoding/json"
-	"strconv"
-	"time"
 )
 
 // outbound is the way from the library, and from ourselves, to the client.
@@ -53,69 +51,40 @@ func (s *Session) wroteLocked(batch []message) {
 }
 
 // fromLibrary takes a frame the library wrote: b begins with the byte before the
-// packet, which is ours to set. It never fails: the library would leave a
-// session behind whose first write did.
+// packet, which is ours to set. The application's events do not come this way
+// but by [Session.Send]; what does are the library's CONNECT packets, and events
+// that the application emitted on the library itself. It never fails: the
+// library would leave a session behind whose first write did.
 func (s *Session) fromLibrary(b []byte, binary bool) {
 	s.mu.Lock()
-	then := s.libraryLocked(b, binary)
-	s.mu.Unlock()
-	if then != nil {
-		then()
-	}
-}
-
-func (s *Session) libraryLocked(b []byte, binary bool) (then func()) {
+	defer s.mu.Unlock()
 	if binary {
 		s.libraryAttachmentLocked(b[1:])
-		return nil
+		return
 	}
 	s.out.partial, s.out.drop = nil, 0
 	p, data, err := parseHeader(b[1:])
 	if err != nil {
-		return nil // nothing that could be sent: arguments that do not marshal
+		return // nothing that could be sent: arguments that do not marshal
 	}
 	sp := s.space(p.nsp)
 	if p.kind == kindConnect {
 		if sp != nil && sp.known && s.phase < ending {
 			s.announceLocked(sp)
 		}
-		return nil
-	}
-	data = bytes.TrimSuffix(data, []byte("\n"))
-	if p.isEvent() {
-		if name, ok := bytes.CutPrefix(data, []byte(syncPrefix)); ok {
-			if name, ok = bytes.CutSuffix(name, []byte(`"]`)); ok {
-				then = s.syncs[string(name)]
-				delete(s.syncs, string(name))
-			}
-			return then
-		}
+		return
 	}
 	s.out.drop = p.attachments
-	isAck := p.kind == kindAck || p.kind == kindBinaryAck
-	if sp == nil || sp.gate == Pending || !sp.announced || len(data) == 0 || s.phase >= ending ||
-		!p.isEvent() && !isAck || isAck && !p.hasID {
-		return nil
+	if sp == nil || sp.gate == Pending || !sp.announced || len(data) == 0 || s.phase >= ending || !p.isEvent() {
+		return
 	}
-	if p.isEvent() && p.hasID {
-		if sp.acks == nil {
-			sp.acks = make(map[uint64]struct{})
-		}
-		sp.acks[p.id] = struct{}{}
-	}
-	// The library's own encoding is the client's, but for what is not ASCII.
-	m := message{text: bytes.TrimSuffix(b, []byte("\n"))}
-	m.text[0] = typeMessage
-	if !isASCII(data) {
-		p.data = appendASCII(make([]byte, 0, 2*len(data)), data)
-		m.text = p.forClient()
-	}
+	p.data, p.hasID = toASCII(bytes.TrimSuffix(data, []byte("\n"))), false // acknowledgements are ours
+	m := message{text: p.forClient()}
 	if p.attachments > 0 {
 		s.out.drop, s.out.partial, s.out.want = 0, &m, p.attachments
-		return nil
+		return
 	}
 	s.sendLocked(m)
-	return nil
 }
 
 func (s *Session) libraryAttachmentLocked(data []byte) {
@@ -152,7 +121,7 @@ func (s *Session) announceLocked(sp *space) {
 	for _, m := range sp.held {
 		s.sendLocked(m)
 	}
-	sp.held = nil
+	sp.held, sp.heldSize = nil, 0
 }
 
 func (s *Session) releaseOpenLocked() {
@@ -188,46 +157,4 @@ func openMessage(sid string, upgrades []string, c *Config) message {
 		PingTimeout  int64    `json:"pingTimeout"`
 	}{sid, upgrades, c.PingInterval.Milliseconds(), c.PingTimeout.Milliseconds()}) // strings and numbers: it cannot fail
 	return message{text: append([]byte{typeOpen}, b...)}
-}
-
-// syncPrefix begins the data of the events that AfterFlush has the library
-// send. The control character keeps it out of the way of real events.
-const syncPrefix = `["\u0000flush:`
-
-// AfterFlush calls then once everything that was handed to the library before
-// has reached the outbound queue. emit must emit the given event, with no
-// arguments, on the library's own connection, in any namespace; it may block
-// and has a goroutine of its own. then is called once, at the latest after
-// Config.FlushTimeout. It is the way to end a session without losing what the
-// application emitted just before: the library's Emit returns while another
-// goroutine has the packet in its hands.
-func (s *Session) AfterFlush(emit func(event string), then func()) {
-	s.mu.Lock()
-	if s.phase != live || s.libClosed {
-		s.mu.Unlock()
-		then()
-		return
-	}
-	defer s.mu.Unlock()
-	s.ownIDs++
-	name := strconv.FormatUint(s.ownIDs, 10)
-	if s.syncs == nil {
-		s.syncs = make(map[string]func())
-	}
-	timer := time.AfterFunc(s.server.config.FlushTimeout, func() {
-		s.mu.Lock()
-		f := s.syncs[name]
-		delete(s.syncs, name)
-		s.mu.Unlock()
-		if f != nil {
-			f()
-		}
-	})
-	s.syncs[name] = func() {
-		timer.Stop()
-		s.server.guard(s, "AfterFlush", then)
-	}
-	s.server.tasks.Go(func() {
-		s.server.guard(s, "AfterFlush", func() { emit("\x00flush:" + name) })
-	})
 }

@@ -78,10 +78,10 @@ func parseHeader(b []byte) (p packet, data []byte, err error) {
 		if i := bytes.IndexByte(name, '?'); i >= 0 {
 			p.query, name = string(name[i+1:]), name[:i]
 		}
-		if err := checkNamespace(name); err != nil {
+		p.nsp = string(name)
+		if err := CheckNamespace(p.nsp); err != nil {
 			return p, nil, err
 		}
-		p.nsp = string(name)
 	}
 	if digits := countDigits(b); digits > 0 {
 		if digits > 16 {
@@ -105,14 +105,21 @@ func countDigits(b []byte) int {
 	return n
 }
 
-// checkNamespace admits printable ASCII: the name stands outside the JSON, so
-// it cannot be escaped, and clients 1.x and 2.x disagree on the length of
-// anything else.
-func checkNamespace(name []byte) error {
+// CheckNamespace admits what clients can name: a slash and printable ASCII after
+// it, but no comma or question mark, which end a name. The name stands outside
+// the JSON, so that nothing else could be escaped, and clients 1.x and 2.x
+// disagree on its length.
+func CheckNamespace(name string) error {
 	if len(name) > maxNamespaceName {
 		return fmt.Errorf("a namespace's name is longer than %d bytes", maxNamespaceName)
 	}
-	for _, b := range name {
+	if name == "" || name[0] != '/' {
+		return errors.New("a namespace's name does not begin with a slash")
+	}
+	for _, b := range []byte(name) {
+		if b == ',' || b == '?' {
+			return fmt.Errorf("a namespace's name has a %q in it", b)
+		}
 		if b <= ' ' || b >= 0x7f {
 			return errors.New("a namespace's name has a character that is not printable ASCII")
 		}

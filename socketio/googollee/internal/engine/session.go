@@ -40,7 +40,6 @@ type Session struct {
 	spaces []*space // few: see Config.MaxNamespaces
 	acks   map[uint64]ownAck
 	ownIDs uint64
-	syncs  map[string]func()
 
 	in       inbound
 	out      outbound
