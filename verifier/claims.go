@@ -63,16 +63,20 @@ func checkNames(text string, t reflect.Type) error {
 		s := shapeOf(t)
 		o := newObject(text)
 		for o.next() {
-			field, known := s.fields[o.name]
-			if !known && s.folded != nil {
-				if name, ok := s.folded[fold(o.name)]; ok {
-					return fmt.Errorf("the member %q differs from the field %q in letter case", o.name, name)
+			elem, known := s.fields[o.name]
+			if !known {
+				elem = s.elem
+				if s.folded != nil {
+					f, ok := s.folded[fold(o.name)]
+					if ok && f.tagged {
+						return fmt.Errorf("the member %q differs from the field %q in letter case", o.name, f.name)
+					}
+					if ok {
+						elem = s.fields[f.name]
+					}
 				}
 			}
-			if !known {
-				field = s.elem
-			}
-			if err := checkNames(o.value, field); err != nil {
+			if err := checkNames(o.value, elem); err != nil {
 				return err
 			}
 		}
@@ -98,8 +102,15 @@ func checkNames(text string, t reflect.Type) error {
 // shape is what encoding/json decodes into for a type.
 type shape struct {
 	fields map[string]reflect.Type // of a struct, by their names in JSON
-	folded map[string]string       // those names by their folded form
+	folded map[string]field        // the fields by the folded form of those names
 	elem   reflect.Type            // of a map, slice or array; nil if unknown
+}
+
+// field is a field of a struct. One that a tag names has that very name; the
+// name of any other is Go's, of which JSON can keep no more than the letters.
+type field struct {
+	name   string
+	tagged bool
 }
 
 var shapes sync.Map // of reflect.Type to *shape
@@ -138,17 +149,18 @@ func shapeOf(t reflect.Type) *shape {
 // structs hide one another it takes only some of them; to know one too many does
 // no harm.
 func (s *shape) addFields(t reflect.Type) {
-	s.fields, s.folded = make(map[string]reflect.Type), make(map[string]string)
+	s.fields, s.folded = make(map[string]reflect.Type), make(map[string]field)
 	for _, f := range reflect.VisibleFields(t) {
 		tag := f.Tag.Get("json")
 		name, _, _ := strings.Cut(tag, ",")
 		if tag == "-" || name == "" && f.Anonymous || !f.IsExported() {
 			continue
 		}
-		if name == "" {
+		tagged := name != ""
+		if !tagged {
 			name = f.Name
 		}
 		s.fields[name] = f.Type
-		s.folded[fold(name)] = name
+		s.folded[fold(name)] = field{name, tagged}
 	}
 }

@@ -20,7 +20,7 @@ type profile struct {
 	List  []*role         `json:"list"`
 	Rest  any             `json:"rest"`
 	When  time.Time       `json:"when"`
-	Plain string
+	Plain role
 	Skip  string `json:"-"`
 	embedded
 }
@@ -66,17 +66,17 @@ func TestClaimsAs(t *testing.T) {
 	}
 
 	got, err := decode(`{"admin":true,"groups":["g"],"org":{"id":"o"},"roles":{"A":{"level":1},"b":{"level":2}},
-		"list":[{"level":3}, null ,{"level":4}],"rest":{"X":[{"y":1}]},"when":"2026-01-01T00:00:00Z","Plain":"p","inner":"i","more":{"Admin":1}}`)
+		"list":[{"level":3}, null ,{"level":4}],"rest":{"X":[{"y":1}]},"when":"2026-01-01T00:00:00Z","plain":{"level":5},"inner":"i","more":{"Admin":1}}`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !got.Admin || got.Org.ID != "o" || got.Roles["b"].Level != 2 || got.List[2].Level != 4 || got.Plain != "p" || got.Inner != "i" || got.When.IsZero() {
+	if !got.Admin || got.Org.ID != "o" || got.Roles["b"].Level != 2 || got.List[2].Level != 4 || got.Plain.Level != 5 || got.Inner != "i" || got.When.IsZero() {
 		t.Errorf("got %+v", got)
 	}
 
 	for _, row := range []struct{ name, claims, cause string }{
 		{"letter case", `{"groups":["g"],"ADMIN":true}`, `"ADMIN" differs from the field "admin"`},
-		{"letter case of a field without a tag", `{"groups":["g"],"plain":"x"}`, `"plain" differs from the field "Plain"`},
+		{"letter case, nested in a field without a tag", `{"groups":["g"],"plain":{"Level":1}}`, `"Level" differs from the field "level"`},
 		{"letter case beyond ASCII", `{"groups":["g"],"rest":1,"li\u017ft":[]}`, `differs from the field "list"`},
 		{"letter case, embedded", `{"groups":["g"],"INNER":"x"}`, `"INNER" differs from the field "inner"`},
 		{"letter case, nested", `{"groups":["g"],"org":{"ID":"x"}}`, `"ID" differs from the field "id"`},

@@ -61,7 +61,7 @@ func (t *Token) Unverified(h *Handshake) *UnverifiedToken {
 // Claims decodes the whole claims set into v, as [json.Unmarshal] does, except
 // that no member can be taken for another: two of the same name, letter case
 // aside, are an error at any depth, and so is one that differs in letter case
-// alone from a field of v's. [ClaimsAs] is the same with a type parameter.
+// alone from the name that a tag gives a field of v's. [ClaimsAs] is the same with a type parameter.
 func (t *Token) Claims(v any) error {
 	if err := decodeClaims(t.payload, v); err != nil {
 		return fmt.Errorf("verifier: claims do not fit %T: %w", v, err)
