@@ -6,23 +6,37 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"time"
 
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
 // The reasons this package adds to those of package verifier.
 const (
-	ErrTimeout          verifier.Reason = "authentication_timeout" // the socket did not authenticate in time
-	ErrTooManyAttempts  verifier.Reason = "too_many_attempts"      // the socket failed too often in a row
-	ErrIdentityMismatch verifier.Reason = "identity_mismatch"      // a renewal is for another issuer or subject
-	ErrServer           verifier.Reason = "server_error"           // a function of the application's panicked
+	ErrTimeout                verifier.Reason = "authentication_timeout"  // the socket did not authenticate in time
+	ErrTooManyAttempts        verifier.Reason = "too_many_attempts"       // the socket failed too often in a row, or its address did
+	ErrTooManyPending         verifier.Reason = "too_many_pending"        // of too many sockets that have yet to authenticate it has waited longest
+	ErrIdentityMismatch       verifier.Reason = "identity_mismatch"       // a renewal is for another identity
+	ErrSessionExpired         verifier.Reason = "session_expired"         // the session has reached its MaxSessionAge
+	ErrSessionLimit           verifier.Reason = "session_limit"           // the user has too many sessions
+	ErrTokenRevoked           verifier.Reason = "token_revoked"           // the token was revoked
+	ErrRevocationsUnavailable verifier.Reason = "revocations_unavailable" // whether it was cannot be told now; retryable
+	ErrKeyWithdrawn           verifier.Reason = "key_withdrawn"           // the token's key has left the key set
+	ErrServer                 verifier.Reason = "server_error"            // a function of the application's panicked
 )
+
+var errTimeout = &verifier.UnauthorizedError{
+	Code: verifier.CodeCredentialsRequired, Message: "no token provided in time", Reason: ErrTimeout,
+}
 
 // Authorizer guards one namespace: see the package comment. It is safe for
 // concurrent use.
 type Authorizer struct {
 	auth Authenticator
 	config
+	waiting  waiting
+	sweeper  sweeper
+	failures *failures // nil for no limit
 }
 
 // New makes an authorizer of an authenticator and options. It fails where an
@@ -32,9 +46,16 @@ func New(auth Authenticator, options ...Option) (*Authorizer, error) {
 		return nil, errors.New("socketio: New: the authenticator is nil")
 	}
 	a := &Authorizer{auth: auth, config: config{
-		timeout:     DefaultTimeout,
-		maxAttempts: DefaultMaxAttempts,
-		logger:      slog.Default(),
+		timeout:           DefaultTimeout,
+		maxAttempts:       DefaultMaxAttempts,
+		noticeEvent:       EventTokenExpiring,
+		noticeLead:        DefaultExpiryNotice,
+		maxPending:        DefaultMaxPending,
+		failuresByAddress: DefaultMaxFailuresPerAddress,
+		failuresInTotal:   DefaultMaxFailures,
+		clientAddress:     clientAddress,
+		now:               time.Now,
+		logger:            slog.Default(),
 	}}
 	for _, option := range options {
 		if option == nil {
@@ -44,8 +65,19 @@ func New(auth Authenticator, options ...Option) (*Authorizer, error) {
 			return nil, err
 		}
 	}
+	if a.registry == nil {
+		a.registry = NewRegistry(nil)
+	}
+	if a.failuresByAddress > 0 || a.failuresInTotal > 0 {
+		a.failures = newFailures(a.failuresByAddress, a.failuresInTotal)
+	}
+	a.sweeper.keys, a.sweeper.every = a.keys, a.keysEvery
 	return a, nil
 }
+
+// Registry returns the registry of the sessions: the one given by
+// [WithRegistry], or the authorizer's own.
+func (a *Authorizer) Registry() *Registry { return a.registry }
 
 // Pass is what a good token is worth: the verified token and the user value
 // that the application made of it.
@@ -67,6 +99,9 @@ func (a *Authorizer) Admit(ctx context.Context, h *verifier.Handshake) (*Pass, e
 	defer cancel()
 	p, err := a.check(ctx, h)
 	if err == nil {
+		err = a.registry.mayBegin(p.token, h.Namespace, a.limit)
+	}
+	if err == nil {
 		return p, nil
 	}
 	// Only who presents nothing at all is a guest: a bad token is refused.
@@ -79,15 +114,29 @@ func (a *Authorizer) Admit(ctx context.Context, h *verifier.Handshake) (*Pass, e
 
 // check authenticates the handshake and maps the user. It recovers the panics
 // of the functions it was given: none of them ends the server.
-func (a *Authorizer) check(ctx context.Context, h *verifier.Handshake) (p *Pass, refusal *verifier.UnauthorizedError) {
-	p = new(Pass)
+func (a *Authorizer) check(ctx context.Context, h *verifier.Handshake) (*Pass, *verifier.UnauthorizedError) {
+	address := ""
+	if a.failures != nil {
+		if err := a.guarded("ClientAddress", func() { address = a.clientAddress(h) }); err != nil {
+			return nil, err
+		}
+		if !a.failures.allow(address) {
+			return nil, errTooManyFailures
+		}
+	}
+	p := new(Pass)
 	var err error
-	refusal = a.guarded("the authenticator", func() {
+	refusal := a.guarded("the authenticator", func() {
 		if p.token, err = a.auth.Authenticate(ctx, h); err != nil {
 			return
 		}
 		if p.token == nil {
 			err = errors.New("socketio: the authenticator returned neither a token nor an error")
+			return
+		}
+		// The application need not look for a user whose token is revoked.
+		if refusal := a.registry.refuses(p.token); refusal != nil {
+			err = refusal
 		} else if a.user != nil {
 			p.user, err = a.user(ctx, p.token, h)
 		}
@@ -95,10 +144,35 @@ func (a *Authorizer) check(ctx context.Context, h *verifier.Handshake) (p *Pass,
 	if refusal == nil {
 		refusal = verifier.AsUnauthorized(err)
 	}
-	if refusal != nil {
-		return nil, refusal
+	if refusal == nil {
+		return p, nil
 	}
-	return p, nil
+	if a.failures != nil {
+		a.failures.failed(address, refusal.Reason)
+	}
+	if a.neutral {
+		refusal = neutral(refusal)
+	}
+	return nil, refusal
+}
+
+// neutralMessages say what does not hold, without what was expected.
+var neutralMessages = map[verifier.Reason]string{
+	verifier.ErrAudienceMismatch: "jwt audience invalid",
+	verifier.ErrIssuerMismatch:   "jwt issuer invalid",
+	verifier.ErrSubjectMismatch:  "jwt subject invalid",
+	verifier.ErrTokenIDMismatch:  "jwt jwtid invalid",
+	verifier.ErrNonceMismatch:    "jwt nonce invalid",
+}
+
+func neutral(err *verifier.UnauthorizedError) *verifier.UnauthorizedError {
+	message, ok := neutralMessages[err.Reason]
+	if !ok {
+		return err
+	}
+	n := *err
+	n.Message, n.Err = message, err // the log has it all
+	return &n
 }
 
 // panicked logs a panic of a function of the application's and makes a refusal

@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"sync"
@@ -10,7 +11,7 @@ import (
 )
 
 // state is where a guarded socket stands. It only ever moves forward.
-type state int
+type state uint8
 
 const (
 	pending       state = iota // may authenticate; nothing else passes, unless it is a guest
@@ -24,18 +25,18 @@ type Guard struct {
 	a         *Authorizer
 	socket    Socket
 	handshake *verifier.Handshake
-	ctx       context.Context // ends when the guard closes
-	end       context.CancelCauseFunc
 
-	mu       sync.Mutex // guards the rest; never held while calling out
+	mu       sync.Mutex // guards the rest; never held while calling out, but for the registry
 	state    state
+	working  bool // whether a goroutine is at the queue
+	failures int  // in a row
 	session  *Session
-	failures int         // in a row
-	queue    []any       // arguments of "authenticate" not yet looked at
-	working  bool        // whether a goroutine is at the queue
-	timer    *time.Timer // ends the socket; nil when nothing is due
-	deadline time.Time   // when timer fires
-	due      int         // counts timers: one that was replaced and fires all the same is told by it
+	queue    []any                   // arguments of "authenticate" not yet looked at
+	cancel   context.CancelCauseFunc // of the verification under way, if any
+	place    *list.Element           // among those that wait to authenticate; guarded by the list
+	timer    *time.Timer             // the only one; nil when nothing is due
+	ends     time.Time               // when the socket's time is up, zero for never
+	notice   time.Time               // when the client is told of that, zero for not at all
 }
 
 // Attach begins to guard a socket that now exists, in the namespace of its
@@ -44,28 +45,39 @@ type Guard struct {
 // deadline runs. The functions of [OnSuccess] run in a goroutine of their own.
 func (a *Authorizer) Attach(socket Socket, h *verifier.Handshake, p *Pass) *Guard {
 	g := &Guard{a: a, socket: socket, handshake: h}
-	g.ctx, g.end = context.WithCancelCause(context.Background())
 	switch {
 	case p != nil:
-		g.state = authenticated
-		g.session = newSession(socket.ID(), h, p)
-		socket.Open("")
-		go g.succeed()
+		// What was good when it was admitted may not be any more.
+		if ok, err := g.authenticate(p); err != nil {
+			go g.kick(err)
+		} else if ok {
+			socket.Open("")
+			go g.succeed()
+		}
 	case a.optional:
 		socket.Open("")
 	default:
 		g.mu.Lock()
-		g.schedule(a.timeout)
+		g.ends = time.Now().Add(a.timeout)
+		g.schedule()
 		g.mu.Unlock()
+		if longest := a.waiting.add(g, a.maxPending); longest != nil {
+			go longest.kick(errTooManyPending)
+		}
 	}
 	return g
 }
 
-// Session returns the socket's session, nil while it has none.
+// Session returns the socket's session, nil while it has none and from the
+// moment of its end.
 func (g *Guard) Session() *Session {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.state != authenticated {
+		return nil
+	}
+	if g.overdue() { // the timer is late, or the clock was set
+		g.timer.Reset(0)
 		return nil
 	}
 	return g.session
@@ -111,16 +123,24 @@ func (g *Guard) work() {
 		}
 		data := g.queue[0]
 		g.queue = g.queue[1:]
+		ctx, cancel := context.WithCancelCause(context.Background())
+		g.cancel = cancel
 		g.mu.Unlock()
-		g.attempt(data)
+
+		g.attempt(ctx, data)
+
+		cancel(nil)
+		g.mu.Lock()
+		g.cancel = nil
+		g.mu.Unlock()
 	}
 }
 
 // attempt verifies one token and acts on the result.
-func (g *Guard) attempt(data any) {
+func (g *Guard) attempt(ctx context.Context, data any) {
 	h := *g.handshake
 	h.Auth, h.InBand = data, true
-	ctx, cancel := context.WithTimeout(g.ctx, g.a.timeout)
+	ctx, cancel := context.WithTimeout(ctx, g.a.timeout)
 	defer cancel()
 	p, err := g.a.check(ctx, &h)
 	if err != nil {
@@ -133,52 +153,87 @@ func (g *Guard) attempt(data any) {
 		g.fail(&h, err)
 		return
 	}
-
-	g.mu.Lock()
-	switch g.state {
-	case closed:
-		g.mu.Unlock()
-	case authenticated:
-		s := g.session
-		g.mu.Unlock()
+	// Only this goroutine authenticates, so that the answer stays true.
+	if s := g.current(); s != nil {
 		g.renew(s, &h, p)
-	default:
-		g.state, g.failures = authenticated, 0
-		g.session = newSession(g.socket.ID(), g.handshake, p)
-		g.unschedule()
-		g.mu.Unlock()
+		return
+	}
+	if ok, err := g.authenticate(p); err != nil {
+		g.fail(&h, err)
+	} else if ok {
 		g.socket.Open(EventAuthenticated)
 		g.succeed()
 	}
 }
 
+// current returns the session, whether or not its time is up.
+func (g *Guard) current() *Session {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.session
+}
+
+// authenticate makes a session of a pass. It reports whether there is one now:
+// there is none if the registry says why not, or if the socket is closed.
+func (g *Guard) authenticate(p *Pass) (bool, *verifier.UnauthorizedError) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.state == closed {
+		return false, nil
+	}
+	s := newSession(g, p)
+	evicted, err := g.a.registry.add(s)
+	if err != nil {
+		return false, err
+	}
+	for _, old := range evicted {
+		go old.guard.kick(errReplaced)
+	}
+	g.a.waiting.remove(g)
+	g.state, g.session, g.failures = authenticated, s, 0
+	g.setLifetime()
+	g.a.sweeper.start(g.a)
+	return true, nil
+}
+
 // renew replaces the session's token by another of the same identity. The
 // functions of [OnSuccess] do not run again.
 func (g *Guard) renew(s *Session, h *verifier.Handshake, p *Pass) {
-	old := s.Token()
-	if p.token.Subject == "" || p.token.Subject != old.Subject || p.token.Issuer != old.Issuer {
+	if !g.a.sameIdentity(s.Token(), p.token) {
 		g.fail(h, &verifier.UnauthorizedError{
 			Code: verifier.CodeInvalidToken, Message: "the token is not the same user's", Reason: ErrIdentityMismatch,
 		})
 		return
 	}
-	s.replace(p)
 	g.mu.Lock()
+	if g.state == closed || g.overdue() { // too late: the session ends as if nothing had come
+		g.mu.Unlock()
+		return
+	}
+	if err := g.a.registry.replace(s, p); err != nil {
+		g.mu.Unlock()
+		g.fail(h, err)
+		return
+	}
 	g.failures = 0
+	g.setLifetime()
 	g.mu.Unlock()
+	for _, f := range g.a.onRenewed {
+		g.a.guarded("OnRenewed", func() { f(s) })
+	}
 	g.socket.Emit(EventAuthenticated, nil)
 }
 
 // succeed tells the binding and the functions of OnSuccess, and then lets events
 // through. A session that the application cannot set up ends.
 func (g *Guard) succeed() {
-	s := g.session // set once, before this runs
+	s := g.current() // set before this runs
 	var err error
 	if p := g.a.guarded("a handler of authenticated sockets", func() { err = g.socket.Authenticated(s) }); p != nil {
 		err = p
 	}
 	for _, f := range g.a.onSuccess {
-		if err != nil {
+		if err != nil || s.hasEnded() {
 			break
 		}
 		if p := g.a.guarded("OnSuccess", func() { f(s) }); p != nil {
@@ -189,22 +244,28 @@ func (g *Guard) succeed() {
 		g.kick(verifier.AsUnauthorized(err))
 		return
 	}
-	close(s.ready)
+	s.enter(ready, nil)
 }
 
 // fail tells the client that an attempt failed, and sees to it that the socket
-// ends. An authenticated socket stays as it was, until it has failed too often.
+// ends. An authenticated socket stays as it was, until it has failed too often
+// or if it was asked not to. That the keys could not be had is not its fault.
 func (g *Guard) fail(h *verifier.Handshake, err *verifier.UnauthorizedError) {
 	g.mu.Lock()
 	if g.state == closed {
 		g.mu.Unlock()
 		return
 	}
-	g.failures++
-	last := g.failures >= g.a.maxAttempts
 	live := g.state == authenticated
+	if !live || !err.Retryable {
+		g.failures++
+	}
+	last := g.failures >= g.a.maxAttempts || live && g.a.endOnFailedRenewal && !err.Retryable
 	if !live && !last && g.a.farewell == farewellAfter {
-		g.schedule(g.a.linger)
+		if at := time.Now().Add(g.a.linger); g.ends.IsZero() || at.Before(g.ends) {
+			g.ends = at
+			g.schedule()
+		}
 	}
 	g.mu.Unlock()
 
@@ -224,8 +285,11 @@ func (g *Guard) fail(h *verifier.Handshake, err *verifier.UnauthorizedError) {
 func (g *Guard) acknowledged(err error) {
 	g.mu.Lock()
 	unauthenticated := g.state == pending
+	if unauthenticated {
+		g.shutLocked(err)
+	}
 	g.mu.Unlock()
-	if unauthenticated && g.shut(err) {
+	if unauthenticated {
 		g.socket.Close(err, "")
 	}
 }
@@ -236,6 +300,20 @@ func (g *Guard) kick(err *verifier.UnauthorizedError) {
 		g.a.refused(g.handshake, err)
 		g.socket.Close(err, EventUnauthorized, newUnauthorized(err))
 	}
+}
+
+// kickIf is kick if the condition holds, which is asked under mu: no renewal
+// comes in between.
+func (g *Guard) kickIf(err *verifier.UnauthorizedError, condition func() bool) {
+	g.mu.Lock()
+	if g.state == closed || !condition() {
+		g.mu.Unlock()
+		return
+	}
+	g.shutLocked(err)
+	g.mu.Unlock()
+	g.a.refused(g.handshake, err)
+	g.socket.Close(err, EventUnauthorized, newUnauthorized(err))
 }
 
 // close tells the client why its socket ends, and ends it.
@@ -252,60 +330,24 @@ func (g *Guard) Closed() { g.shut(ErrDisconnected) }
 // shut moves to the state closed and reports whether it was another before.
 func (g *Guard) shut(cause error) bool {
 	g.mu.Lock()
+	defer g.mu.Unlock()
 	if g.state == closed {
-		g.mu.Unlock()
 		return false
 	}
-	g.state = closed
-	g.unschedule()
-	s := g.session
-	g.mu.Unlock()
-	g.end(cause)
-	if s != nil {
-		s.end(cause)
-	}
+	g.shutLocked(cause)
 	return true
 }
 
-// schedule has the socket's time run out after d, or earlier if it would have
-// anyway. The caller holds mu.
-func (g *Guard) schedule(d time.Duration) {
-	deadline := time.Now().Add(d)
-	if g.timer != nil && g.deadline.Before(deadline) {
-		return
-	}
+// shutLocked moves to the state closed. The caller holds mu.
+func (g *Guard) shutLocked(cause error) {
+	g.state = closed
 	g.unschedule()
-	g.deadline = deadline
-	due := g.due
-	g.timer = time.AfterFunc(d, func() { g.timeUp(due) })
-}
-
-// unschedule stops the timer. The caller holds mu.
-func (g *Guard) unschedule() {
-	g.due++
-	if g.timer != nil {
-		g.timer.Stop()
-		g.timer = nil
+	g.a.waiting.remove(g)
+	if g.cancel != nil {
+		g.cancel(cause)
 	}
-}
-
-// timeUp ends a socket that did not authenticate in time. One that was told of a
-// failed attempt knows why; one that was told nothing yet is told now.
-func (g *Guard) timeUp(due int) {
-	g.mu.Lock()
-	if g.state != pending || g.due != due {
-		g.mu.Unlock()
-		return
-	}
-	told := g.failures > 0
-	g.mu.Unlock()
-	err := &verifier.UnauthorizedError{
-		Code: verifier.CodeCredentialsRequired, Message: "no token provided in time", Reason: ErrTimeout,
-	}
-	if !told {
-		g.kick(err)
-	} else if g.shut(err) {
-		g.a.refused(g.handshake, err)
-		g.socket.Close(err, "")
+	if s := g.session; s != nil {
+		g.a.registry.remove(s)
+		s.enter(ended, cause)
 	}
 }

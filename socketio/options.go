@@ -28,8 +28,28 @@ type config struct {
 	linger      time.Duration // of farewellAfter
 	user        func(ctx context.Context, t *verifier.Token, h *verifier.Handshake) (any, error)
 	onSuccess   []func(*Session)
+	onRenewed   []func(*Session)
 	onFailure   []func(*verifier.Handshake, *verifier.UnauthorizedError)
+	neutral     bool
 	logger      *slog.Logger
+	now         func() time.Time
+
+	ignoreExpiry       bool
+	grace              time.Duration
+	maxAge             time.Duration // zero for no limit
+	noticeEvent        string        // "" for none
+	noticeLead         time.Duration
+	same               func(old, renewed *verifier.Token) bool
+	endOnFailedRenewal bool
+	keys               verifier.KeyProvider
+	keysEvery          time.Duration
+
+	registry          *Registry
+	limit             sessionLimit
+	maxPending        int
+	failuresByAddress int // a minute; zero for no limit
+	failuresInTotal   int
+	clientAddress     func(*verifier.Handshake) string
 }
 
 // farewell is what follows "unauthorized".
@@ -125,8 +145,21 @@ func OnSuccess(f func(*Session)) Option {
 	}
 }
 
+// OnRenewed calls f when a session has been given another token, which
+// [Session.Token] then returns, before the client is told.
+func OnRenewed(f func(*Session)) Option {
+	return func(c *config) error {
+		if f == nil {
+			return errors.New("socketio: OnRenewed: the function is nil")
+		}
+		c.onRenewed = append(c.onRenewed, f)
+		return nil
+	}
+}
+
 // OnFailure calls f for every refusal: of a handshake, of an attempt by event,
-// and of a socket whose time is up ([ErrTimeout]).
+// of a socket whose time is up ([ErrTimeout]), and of a session that is ended
+// ([verifier.ErrTokenExpired], [ErrTokenRevoked] and so on).
 func OnFailure(f func(*verifier.Handshake, *verifier.UnauthorizedError)) Option {
 	return func(c *config) error {
 		if f == nil {
@@ -146,6 +179,21 @@ func WithLogger(l *slog.Logger) Option {
 			return errors.New("socketio: WithLogger: the logger is nil")
 		}
 		c.logger = l
+		return nil
+	}
+}
+
+// NeutralMessages keeps from clients which audience, issuer, subject, token id or
+// nonce was expected. By default they are told, in jsonwebtoken's words.
+func NeutralMessages() Option { return func(c *config) error { c.neutral = true; return nil } }
+
+// WithClock sets the wall clock that sessions expire by, [time.Now] by default.
+func WithClock(now func() time.Time) Option {
+	return func(c *config) error {
+		if now == nil {
+			return errors.New("socketio: WithClock: the clock is nil")
+		}
+		c.now = now
 		return nil
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
@@ -16,68 +18,124 @@ var ErrDisconnected = errors.New("socketio: the socket was disconnected")
 // Session is one authenticated socket in one namespace. It is safe for
 // concurrent use.
 type Session struct {
-	socketID  string
-	handshake *verifier.Handshake
-	ctx       context.Context
-	end       context.CancelCauseFunc
-	ready     chan struct{}
+	guard *Guard
+	pass  atomic.Pointer[Pass] // a renewal replaces it
+	began time.Time
+	links [indexes]link // its neighbours in the registry, which guards them
 
-	mu    sync.Mutex // guards what a renewal replaces
-	token *verifier.Token
-	user  any
+	mu     sync.Mutex // guards the rest
+	phase  phase
+	cause  error         // why it ended
+	change chan struct{} // closed when the phase changes; nil unless somebody waits
+	ctx    context.Context
+	cancel context.CancelCauseFunc // of ctx; both are nil unless somebody asked
 }
 
-func newSession(socketID string, h *verifier.Handshake, p *Pass) *Session {
-	s := &Session{socketID: socketID, handshake: h, token: p.token, user: p.user, ready: make(chan struct{})}
-	s.ctx, s.end = context.WithCancelCause(context.Background())
+// phase is how far a session has come.
+type phase uint8
+
+const (
+	beginning phase = iota // the functions of OnSuccess are running
+	ready
+	ended
+)
+
+func newSession(g *Guard, p *Pass) *Session {
+	s := &Session{guard: g, began: g.a.now()}
+	s.pass.Store(p)
 	return s
 }
 
 // SocketID returns the server's name for the socket.
-func (s *Session) SocketID() string { return s.socketID }
+func (s *Session) SocketID() string { return s.guard.socket.ID() }
 
 // Namespace returns the namespace the socket is authenticated in.
-func (s *Session) Namespace() string { return s.handshake.Namespace }
+func (s *Session) Namespace() string { return s.guard.handshake.Namespace }
 
 // Handshake returns what the client presented when it connected. It must not be
 // changed.
-func (s *Session) Handshake() *verifier.Handshake { return s.handshake }
+func (s *Session) Handshake() *verifier.Handshake { return s.guard.handshake }
 
 // Token returns the token the socket is authenticated by: the last one, where
 // it was renewed.
-func (s *Session) Token() *verifier.Token {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.token
-}
+func (s *Session) Token() *verifier.Token { return s.pass.Load().token }
 
 // User returns what the function given to [User] made of the token, nil without
 // one.
-func (s *Session) User() any {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.user
+func (s *Session) User() any { return s.pass.Load().user }
+
+// EndsAt returns when the session ends unless it is renewed: zero if nothing
+// ends it but a disconnect. See [ExpiryGrace] and [MaxSessionAge].
+func (s *Session) EndsAt() time.Time {
+	s.guard.mu.Lock()
+	defer s.guard.mu.Unlock()
+	return s.guard.ends
+}
+
+// End ends the session: nothing more passes in either direction, the client is
+// told why by "unauthorized", and disconnected. An [*verifier.UnauthorizedError]
+// is shown to it, of any other error it learns only that the server rejected it.
+func (s *Session) End(err error) {
+	if err == nil {
+		err = errors.New("ended by the application")
+	}
+	s.guard.kick(verifier.AsUnauthorized(err))
 }
 
 // Context returns a context that ends with the session. Its cause
 // ([context.Cause]) says why: [ErrDisconnected], or the
 // [*verifier.UnauthorizedError] that ended it.
-func (s *Session) Context() context.Context { return s.ctx }
+func (s *Session) Context() context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx == nil { // most sessions are never asked, and a context is not small
+		s.ctx, s.cancel = context.WithCancelCause(context.Background())
+		if s.phase == ended {
+			s.cancel(s.cause)
+		}
+	}
+	return s.ctx
+}
 
 // Wait blocks until the functions of [OnSuccess] have run, and reports whether
 // the session is still live. A binding calls it before it hands an event to the
 // application, so that what those functions set up is there.
 func (s *Session) Wait() bool {
-	select {
-	case <-s.ready:
-		return s.ctx.Err() == nil
-	case <-s.ctx.Done():
-		return false
+	s.mu.Lock()
+	for s.phase == beginning {
+		if s.change == nil {
+			s.change = make(chan struct{})
+		}
+		change := s.change
+		s.mu.Unlock()
+		<-change
+		s.mu.Lock()
 	}
+	s.mu.Unlock()
+	return s.guard.Session() == s
 }
 
-func (s *Session) replace(p *Pass) {
+// enter moves the session to a later phase, and reports whether it was in an
+// earlier one.
+func (s *Session) enter(p phase, cause error) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.token, s.user = p.token, p.user
+	if s.phase >= p {
+		return false
+	}
+	s.phase, s.cause = p, cause
+	if s.change != nil {
+		close(s.change)
+		s.change = nil
+	}
+	if p == ended && s.cancel != nil {
+		s.cancel(cause)
+	}
+	return true
+}
+
+func (s *Session) hasEnded() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.phase == ended
 }

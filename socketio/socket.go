@@ -1,10 +1,15 @@
 package socketio
 
-// The events that authorization speaks, those of socketio-jwt.
+// The events that authorization speaks. The first three are those of
+// socketio-jwt.
 const (
 	EventAuthenticate  = "authenticate"  // from the client: {"token": "..."}
 	EventAuthenticated = "authenticated" // to the client: the socket may speak
 	EventUnauthorized  = "unauthorized"  // to the client: why not, with an acknowledgement
+
+	// EventTokenExpiring tells a client that its session is about to end, unless
+	// it emits "authenticate" with a new token: {"expires_in": seconds}.
+	EventTokenExpiring = "token_expiring"
 )
 
 // Socket is the narrow view of a server's socket, in one namespace, that

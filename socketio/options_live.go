@@ -1,0 +1,188 @@
+package socketio
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
+)
+
+// The options of live sessions, and of what may be asked of the server at once.
+
+// IgnoreExpiration lets sessions outlive their token: they end by
+// [MaxSessionAge], a revocation or a disconnect only. By default a session ends
+// when its token expires ([verifier.Token.ValidUntil]).
+func IgnoreExpiration() Option { return func(c *config) error { c.ignoreExpiry = true; return nil } }
+
+// ExpiryGrace is how long a session lasts beyond its token, so that a renewal
+// that comes late is still one. The default is none.
+func ExpiryGrace(d time.Duration) Option {
+	return func(c *config) error {
+		if d < 0 {
+			return fmt.Errorf("socketio: ExpiryGrace is %v: expected zero or more", d)
+		}
+		c.grace = d
+		return nil
+	}
+}
+
+// MaxSessionAge ends a session d after it began, whatever its token says and
+// however often it is renewed ([ErrSessionExpired]). The client may connect
+// again. The default is no limit.
+func MaxSessionAge(d time.Duration) Option {
+	return func(c *config) error {
+		if d <= 0 {
+			return fmt.Errorf("socketio: MaxSessionAge is %v: expected a positive duration", d)
+		}
+		c.maxAge = d
+		return nil
+	}
+}
+
+// ExpiryNotice has clients told that their session is about to end, so that they
+// renew it in time: by the event, whose argument is {"expires_in": seconds},
+// that long before the end; a third of the remaining time before it if that is
+// less. The default is [EventTokenExpiring], [DefaultExpiryNotice] before. No
+// event, "", is no notice.
+func ExpiryNotice(event string, before time.Duration) Option {
+	return func(c *config) error {
+		switch {
+		case event == EventAuthenticate || event == EventAuthenticated || event == EventUnauthorized:
+			return fmt.Errorf("socketio: ExpiryNotice: the event %q has another meaning", event)
+		case event != "" && before <= 0:
+			return fmt.Errorf("socketio: ExpiryNotice is %v before the end: expected a positive duration", before)
+		}
+		c.noticeEvent, c.noticeLead = event, before
+		return nil
+	}
+}
+
+// SameIdentity adds to what a renewal must leave as it was: f is asked with the
+// session's token and the one to replace it, once their issuers and subjects are
+// the same, and answers whether the rest is too: the tenant, say, or the key that
+// the token is bound to. Tokens without a subject renew a session only where f is
+// given, for nothing else tells whose they are.
+func SameIdentity(f func(old, renewed *verifier.Token) bool) Option {
+	return func(c *config) error {
+		if f == nil {
+			return errors.New("socketio: SameIdentity: the function is nil")
+		}
+		c.same = f
+		return nil
+	}
+}
+
+func (a *Authorizer) sameIdentity(old, renewed *verifier.Token) (same bool) {
+	if old.Issuer != renewed.Issuer || old.Subject != renewed.Subject || old.Subject == "" && a.same == nil {
+		return false
+	}
+	if a.same == nil {
+		return true
+	}
+	a.guarded("SameIdentity", func() { same = a.same(old, renewed) })
+	return same
+}
+
+// EndOnFailedRenewal ends a session whose renewal fails, unless the failure is
+// retryable. By default it stays as it was, the client is told, and may try again
+// until [MaxAttempts] or the session's end.
+func EndOnFailedRenewal() Option {
+	return func(c *config) error { c.endOnFailedRenewal = true; return nil }
+}
+
+// EndOnWithdrawnKey ends the sessions whose token was signed by a key that the
+// provider does not know any more ([ErrKeyWithdrawn]): it is asked at that
+// interval, once for each key in use. While it cannot answer, sessions stay.
+func EndOnWithdrawnKey(keys verifier.KeyProvider, every time.Duration) Option {
+	return func(c *config) error {
+		switch {
+		case keys == nil:
+			return errors.New("socketio: EndOnWithdrawnKey: the key provider is nil")
+		case every <= 0:
+			return fmt.Errorf("socketio: EndOnWithdrawnKey every %v: expected a positive duration", every)
+		}
+		c.keys, c.keysEvery = keys, every
+		return nil
+	}
+}
+
+// WithRegistry has the sessions kept in a registry that others may share. The
+// default is one of the authorizer's own: see [Authorizer.Registry].
+func WithRegistry(r *Registry) Option {
+	return func(c *config) error {
+		if r == nil {
+			return errors.New("socketio: WithRegistry: the registry is nil")
+		}
+		c.registry = r
+		return nil
+	}
+}
+
+// SessionLimit is how many sessions a user, an issuer's subject, may have in the
+// namespace at once, over all that share the registry. The policy says what
+// happens to one more ([ErrSessionLimit]). The default is no limit, and tokens
+// without a subject have none.
+func SessionLimit(n int, policy LimitPolicy) Option {
+	return func(c *config) error {
+		switch {
+		case n <= 0:
+			return fmt.Errorf("socketio: SessionLimit is %d: expected a positive number", n)
+		case policy != RejectNewest && policy != EvictOldest:
+			return fmt.Errorf("socketio: SessionLimit: %d is no policy: expected RejectNewest or EvictOldest", policy)
+		}
+		c.limit = sessionLimit{n, policy}
+		return nil
+	}
+}
+
+// MaxPending is how many sockets may wait to authenticate by event at once. With
+// one more, the one that has waited longest is disconnected
+// ([ErrTooManyPending]): a flood of idle sockets crowds out itself, not the
+// client that authenticates as soon as it is connected. The default is
+// [DefaultMaxPending].
+func MaxPending(n int) Option {
+	return func(c *config) error {
+		if n <= 0 {
+			return fmt.Errorf("socketio: MaxPending is %d: expected a positive number", n)
+		}
+		c.maxPending = n
+		return nil
+	}
+}
+
+// MaxFailures limits how many forged tokens a minute are looked at, from one
+// address and in total; zero is no limit. An address above its limit is refused
+// unread ([ErrTooManyAttempts], retryable) until the minute's budget, which
+// refills evenly, has something left. When the total is used up the same holds
+// for every address that had a part in it, and for no other.
+//
+// Forged is a token that no honest client presents: malformed, too long, of an
+// algorithm that is not allowed or with a signature that does not hold. Expired
+// and missing tokens do not count, so that many clients behind one address do
+// not lock each other out. The defaults are [DefaultMaxFailuresPerAddress] and
+// [DefaultMaxFailures].
+func MaxFailures(perAddress, total int) Option {
+	return func(c *config) error {
+		if perAddress < 0 || total < 0 {
+			return fmt.Errorf("socketio: MaxFailures is %d and %d: expected zero or more", perAddress, total)
+		}
+		c.failuresByAddress, c.failuresInTotal = perAddress, total
+		return nil
+	}
+}
+
+// ClientAddress tells the address that [MaxFailures] counts by, with or without
+// a port; an IPv6 address stands for its /64 network, and "" is not limited. The
+// default is RemoteAddr, unless it is a loopback, private or link-local one:
+// most likely a proxy's. Behind a proxy give a function that reads the header it
+// sets, and make sure that nobody else can set it.
+func ClientAddress(f func(h *verifier.Handshake) string) Option {
+	return func(c *config) error {
+		if f == nil {
+			return errors.New("socketio: ClientAddress: the function is nil")
+		}
+		c.clientAddress = f
+		return nil
+	}
+}

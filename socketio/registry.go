@@ -1,0 +1,317 @@
+package socketio
+
+import (
+	"context"
+	"iter"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
+)
+
+// Registry knows who is connected, and which tokens have been revoked. Every
+// [Authorizer] has one of its own, unless it is given one that it shares with
+// others ([WithRegistry]): those of several namespaces, or of several servers.
+// It is safe for concurrent use.
+type Registry struct {
+	store    RevocationStore
+	failOpen bool
+	logger   *slog.Logger
+	stop     context.CancelFunc
+	tasks    sync.WaitGroup
+
+	mu       sync.Mutex                   // guards the rest
+	index    [indexes]map[string]*Session // the longest-lived of each name's ring
+	sessions int                          // how many
+	revoked  map[indexed][]Revocation     // by what they name
+	entries  int                          // in revoked
+	prune    int                          // at how many entries the expired ones are dropped
+	behind   error                        // why the store's revocations are not all known; nil if they are
+}
+
+// The names that sessions can be found by. Each session stands in one ring for
+// each of its names, so that finding the sessions of a user costs as much as
+// there are, and ends of others cost nothing.
+const (
+	byAll = iota
+	byIssuer
+	bySubject
+	bySessionID
+	byTokenID
+	indexes
+)
+
+// link is a session's place in a ring of those with the same name. The ring is in
+// the order in which they were named so.
+type link struct{ prev, next *Session }
+
+// RegistryOptions sets up a [Registry]. The zero value keeps revocations in
+// memory, for this process.
+type RegistryOptions struct {
+	// Store shares revocations with other processes.
+	Store RevocationStore
+
+	// FailOpen says what to do while the Store is out of reach, so that
+	// somebody revoked elsewhere may not be known here: let sockets
+	// authenticate and renew all the same. By default they are refused with
+	// [ErrRevocationsUnavailable], which is retryable. Live sessions stay in
+	// either case, and revocations made here hold here. Both changes are
+	// logged, and [Registry.Err] tells.
+	FailOpen bool
+
+	// Logger is told when the Store is lost and found: [slog.Default] by
+	// default.
+	Logger *slog.Logger
+}
+
+// NewRegistry makes a registry; nil options are the defaults. One with a Store
+// follows it until it is closed.
+func NewRegistry(o *RegistryOptions) *Registry {
+	if o == nil {
+		o = &RegistryOptions{}
+	}
+	r := &Registry{store: o.Store, failOpen: o.FailOpen, logger: o.Logger, revoked: make(map[indexed][]Revocation), prune: minPrune}
+	if r.logger == nil {
+		r.logger = slog.Default()
+	}
+	for i := range r.index {
+		r.index[i] = make(map[string]*Session)
+	}
+	if r.store != nil {
+		r.behind = errNotYet
+		ctx, stop := context.WithCancel(context.Background())
+		r.stop = stop
+		r.tasks.Go(func() { r.follow(ctx) })
+	}
+	return r
+}
+
+// Close stops following the Store. It ends no session; from then on the Store
+// counts as out of reach.
+func (r *Registry) Close() error {
+	if r.stop != nil {
+		r.stop()
+		r.tasks.Wait()
+	}
+	return nil
+}
+
+// Filter selects sessions: those whose names are all the given ones. An empty
+// field selects any.
+type Filter struct {
+	Issuer    string // iss
+	Subject   string // sub; unique within an issuer only
+	SessionID string // sid, the issuer's session
+	TokenID   string // jti
+	Namespace string
+}
+
+func (f Filter) match(s *Session) bool {
+	t := s.Token()
+	return (f.Issuer == "" || f.Issuer == t.Issuer) && (f.Subject == "" || f.Subject == t.Subject) &&
+		(f.SessionID == "" || f.SessionID == t.SessionID) && (f.TokenID == "" || f.TokenID == t.ID) &&
+		(f.Namespace == "" || f.Namespace == s.Namespace())
+}
+
+// ring returns which ring to look at, the shortest there can be.
+func (f Filter) ring() (by int, name string) {
+	switch {
+	case f.TokenID != "":
+		return byTokenID, f.TokenID
+	case f.SessionID != "":
+		return bySessionID, f.SessionID
+	case f.Subject != "":
+		return bySubject, f.Subject
+	case f.Issuer != "":
+		return byIssuer, f.Issuer
+	}
+	return byAll, ""
+}
+
+// Sessions returns the live sessions that the filter selects, as they are when
+// the iteration begins. It costs as much as there are sessions of the token id,
+// sid, subject or issuer that is given, the first of these; without any of them
+// as much as there are sessions.
+func (r *Registry) Sessions(f Filter) iter.Seq[*Session] {
+	return func(yield func(*Session) bool) {
+		r.mu.Lock()
+		found := r.find(f)
+		r.mu.Unlock()
+		for _, s := range found {
+			if !yield(s) {
+				return
+			}
+		}
+	}
+}
+
+// Count returns how many sessions the filter selects.
+func (r *Registry) Count(f Filter) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if f == (Filter{}) {
+		return r.sessions
+	}
+	n := 0
+	r.each(f, func(*Session) { n++ })
+	return n
+}
+
+// find returns the sessions that the filter selects. The caller holds mu.
+func (r *Registry) find(f Filter) []*Session {
+	var found []*Session
+	r.each(f, func(s *Session) { found = append(found, s) })
+	return found
+}
+
+func (r *Registry) each(f Filter, do func(*Session)) {
+	by, name := f.ring()
+	first := r.index[by][name]
+	for s := first; s != nil; {
+		if f.match(s) {
+			do(s)
+		}
+		if s = s.links[by].next; s == first {
+			return
+		}
+	}
+}
+
+// names returns what a session of the token can be found by, in the order of the
+// indexes. An empty name is none, but for the one that all have.
+func names(t *verifier.Token) [indexes]string {
+	return [indexes]string{byIssuer: t.Issuer, bySubject: t.Subject, bySessionID: t.SessionID, byTokenID: t.ID}
+}
+
+// insert and extract put a session into a ring, and take it out. The caller
+// holds mu.
+func (r *Registry) insert(s *Session, by int, name string) {
+	if name == "" && by != byAll {
+		return
+	}
+	first := r.index[by][name]
+	if first == nil {
+		r.index[by][name] = s
+		s.links[by] = link{s, s}
+		return
+	}
+	last := first.links[by].prev
+	s.links[by] = link{last, first}
+	last.links[by].next, first.links[by].prev = s, s
+}
+
+func (r *Registry) extract(s *Session, by int, name string) {
+	l := s.links[by]
+	if l.next == nil {
+		return
+	}
+	s.links[by] = link{}
+	if l.next == s {
+		delete(r.index[by], name)
+		return
+	}
+	l.prev.links[by].next, l.next.links[by].prev = l.next, l.prev
+	if r.index[by][name] == s {
+		r.index[by][name] = l.next
+	}
+}
+
+// check tells why a token may not have a session, nil if it may. The caller holds
+// mu.
+func (r *Registry) check(t *verifier.Token) *verifier.UnauthorizedError {
+	if r.isRevoked(t, time.Now()) {
+		return errRevoked
+	}
+	if r.behind != nil && !r.failOpen {
+		return unavailable(r.behind)
+	}
+	return nil
+}
+
+// refuses is check.
+func (r *Registry) refuses(t *verifier.Token) *verifier.UnauthorizedError {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.check(t)
+}
+
+// mayBegin tells why a new session in the namespace would be refused, nil if it
+// would not be.
+func (r *Registry) mayBegin(t *verifier.Token, namespace string, limit sessionLimit) *verifier.UnauthorizedError {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.check(t); err != nil {
+		return err
+	}
+	_, err := r.makeRoom(t, namespace, limit)
+	return err
+}
+
+// add registers a session, if its token is still good and its user may have one
+// more. It returns those that have to go for it.
+func (r *Registry) add(s *Session) (evicted []*Session, err *verifier.UnauthorizedError) {
+	t := s.Token()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	// The check and the entry are one step: whoever revokes the token later
+	// finds the session.
+	if err := r.check(t); err != nil {
+		return nil, err
+	}
+	if evicted, err = r.makeRoom(t, s.Namespace(), s.guard.a.limit); err != nil {
+		return nil, err
+	}
+	for by, name := range names(t) {
+		r.insert(s, by, name)
+	}
+	r.sessions++
+	return evicted, nil
+}
+
+// makeRoom returns the sessions that have to end before the token's user may have
+// another in the namespace, or says that he may not.
+func (r *Registry) makeRoom(t *verifier.Token, namespace string, limit sessionLimit) ([]*Session, *verifier.UnauthorizedError) {
+	if limit.n == 0 || t.Subject == "" {
+		return nil, nil
+	}
+	his := r.find(Filter{Issuer: t.Issuer, Subject: t.Subject, Namespace: namespace})
+	if len(his) < limit.n {
+		return nil, nil
+	}
+	if limit.policy == RejectNewest {
+		return nil, errSessionLimit
+	}
+	return his[:len(his)-limit.n+1], nil
+}
+
+// replace gives a registered session another token, if that is good.
+func (r *Registry) replace(s *Session, p *Pass) *verifier.UnauthorizedError {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.check(p.token); err != nil {
+		return err
+	}
+	old, renewed := names(s.Token()), names(p.token)
+	for by := range renewed {
+		if old[by] != renewed[by] {
+			r.extract(s, by, old[by])
+			r.insert(s, by, renewed[by])
+		}
+	}
+	s.pass.Store(p)
+	return nil
+}
+
+// remove forgets a session.
+func (r *Registry) remove(s *Session) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s.links[byAll].next == nil {
+		return
+	}
+	for by, name := range names(s.Token()) {
+		r.extract(s, by, name)
+	}
+	r.sessions--
+}
