@@ -18,6 +18,7 @@ func File(path string, options ...Option) (*Set, error) {
 	if err != nil {
 		return nil, fmt.Errorf("keys: File: %w", err)
 	}
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // some editors begin a file with a byte order mark
 	what := fmt.Sprintf("File(%q)", path)
 	switch {
 	case bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")):

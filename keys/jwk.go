@@ -121,9 +121,12 @@ func parseJWK(text json.RawMessage, o verifier.KeyOptions, allowSymmetric bool) 
 		return nil, errors.New("not a JSON object")
 	}
 	var kty, kid, use, alg string
-	for name, s := range map[string]*string{"kty": &kty, "kid": &kid, "use": &use, "alg": &alg} {
-		if v, ok := members[name]; ok && (json.Unmarshal(v, s) != nil || v[0] != '"') {
-			return nil, fmt.Errorf("its %s is not a string", name)
+	for _, m := range []struct {
+		name string
+		into *string
+	}{{"kty", &kty}, {"kid", &kid}, {"use", &use}, {"alg", &alg}} {
+		if v, ok := members[m.name]; ok && (json.Unmarshal(v, m.into) != nil || v[0] != '"') {
+			return nil, fmt.Errorf("its %s is not a string", m.name)
 		}
 	}
 	names, ok := material[kty]
@@ -157,7 +160,11 @@ func parseJWK(text json.RawMessage, o verifier.KeyOptions, allowSymmetric bool) 
 	}
 	public := map[string]json.RawMessage{"kty": members["kty"]}
 	for _, name := range names {
-		public[name] = members[name]
+		v := members[name]
+		if len(v) == 0 || v[0] != '"' {
+			return nil, fmt.Errorf("its %s is missing, or not a string", name)
+		}
+		public[name] = v
 	}
 	m, err := jwkMaterial(public)
 	if err != nil {

@@ -6,13 +6,16 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"math/big"
 	"strings"
 	"sync"
@@ -134,5 +137,21 @@ func refused(t *testing.T, err error, says string) {
 	}
 	if !strings.HasPrefix(err.Error(), "keys: ") || !strings.Contains(err.Error(), says) {
 		t.Errorf("error %q\ndoes not say %q", err, says)
+	}
+}
+
+// mintHS256 signs a token.
+func mintHS256(secret, payload string) string {
+	input := b64([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." + b64([]byte(payload))
+	m := hmac.New(sha256.New, []byte(secret))
+	m.Write([]byte(input))
+	return input + "." + b64(m.Sum(nil))
+}
+
+// wantReason checks why v refuses the token.
+func wantReason(t *testing.T, v *verifier.Verifier, token string, reason verifier.Reason) {
+	t.Helper()
+	if _, err := v.Verify(t.Context(), token); !errors.Is(err, reason) {
+		t.Errorf("got %v, want %s", err, reason)
 	}
 }

@@ -62,10 +62,12 @@ func loadPEM(what string, data []byte, options []Option) (*Set, error) {
 // errNoBlock says why no further block was found in text.
 func errNoBlock(text []byte, n int) error {
 	switch {
+	case bytes.Contains(text, []byte(`\n`)) && bytes.Contains(text, []byte(pemBegin)):
+		return fmt.Errorf(`block %d is damaged: its line breaks are spelled \n`, n)
 	case bytes.Contains(text, []byte(pemBegin)):
 		return fmt.Errorf("block %d is damaged", n)
 	case n > 1:
-		return fmt.Errorf("something follows the last block: expected nothing, or another block")
+		return errors.New("something follows the last block: expected nothing, or another block")
 	}
 	return errors.New("no PEM block: expected -----BEGIN PUBLIC KEY-----")
 }

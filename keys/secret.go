@@ -2,6 +2,7 @@ package keys
 
 import (
 	"bytes"
+	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -59,6 +60,12 @@ func looksPublic(secret []byte) error {
 		return errors.New("this is a JWK, not a secret: use JWKSet")
 	case bytes.HasPrefix(trimmed, []byte("ssh-")), bytes.HasPrefix(trimmed, []byte("ecdsa-sha2-")):
 		return errors.New("this is an SSH public key, not a secret")
+	}
+	if _, err := x509.ParsePKIXPublicKey(secret); err == nil {
+		return errors.New("this is a public key (DER), not a secret: put -----BEGIN PUBLIC KEY----- around its base64 and use PEM")
+	}
+	if _, err := x509.ParseCertificate(secret); err == nil {
+		return errors.New("this is a certificate (DER), not a secret: put -----BEGIN CERTIFICATE----- around its base64 and use PEM")
 	}
 	return nil
 }
