@@ -10,6 +10,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -157,4 +158,23 @@ func newVerifier(t testing.TB, keys KeyProvider, options ...Option) *Verifier {
 		t.Fatal(err)
 	}
 	return v
+}
+
+// refuses checks that v refuses the raw token for the reason, with the message
+// that a client sees, and with the code
+// invalid_token.
+func refuses(t testing.TB, v *Verifier, raw string, reason Reason, message string) *UnauthorizedError {
+	t.Helper()
+	token, err := v.Verify(context.Background(), raw)
+	if token != nil {
+		t.Errorf("a token, and the error %v", err)
+	}
+	var u *UnauthorizedError
+	if !errors.As(err, &u) {
+		t.Fatalf("got the error %v, want %s: %s", err, reason, message)
+	}
+	if !errors.Is(err, reason) || u.Message != message || u.Code != CodeInvalidToken {
+		t.Errorf("got %s, %s: %q (%v)\nwant %s: %q", u.Code, u.Reason, u.Message, err, reason, message)
+	}
+	return u
 }
