@@ -1,0 +1,420 @@
+package verifier
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/sha512"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// The attack table: what a client may send, and what is said to it. Every row
+// that is refused also names the message, which clients match on; a row without
+// a reason is accepted.
+
+func seg(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+
+// withSignature is a token of the header and payload with any signature at all.
+func withSignature(header, payload string, signature []byte) string {
+	return encode(header) + "." + encode(payload) + "." + seg(signature)
+}
+
+type attack struct {
+	name    string
+	token   string
+	reason  Reason
+	message string
+}
+
+func runAttacks(t *testing.T, v *Verifier, rows []attack) {
+	t.Helper()
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			if row.reason != "" {
+				refuses(t, v, row.token, row.reason, row.message)
+				return
+			}
+			token, err := v.Verify(t.Context(), row.token)
+			if err != nil {
+				t.Fatalf("refused: %v", err)
+			}
+			if token.Raw() != row.token {
+				t.Errorf("Raw is %q", token.Raw())
+			}
+		})
+	}
+}
+
+// TestAttackAlgorithm: the header's alg chooses nothing.
+func TestAttackAlgorithm(t *testing.T) {
+	const payload = `{"sub":"jane"}`
+	public := &rsaKey().PublicKey
+	der := must(x509.MarshalPKIXPublicKey(public))
+	block := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
+	hmacOf := func(secret []byte) string {
+		return mintWith(HS256, secret, `{"alg":"HS256","typ":"JWT"}`, payload)
+	}
+	var rows []attack
+	for _, none := range []string{"none", "None", "NONE", "nOnE", "none ", ""} {
+		message, reason := "invalid algorithm", ErrAlgorithm
+		if none == "" {
+			message, reason = "invalid token", ErrTokenMalformed
+		}
+		header := fmt.Sprintf(`{"alg":%q}`, none)
+		rows = append(rows,
+			attack{"alg " + none + ", no signature", withSignature(header, payload, nil), ErrSignature, "jwt signature is required"},
+			attack{"alg " + none + ", some signature", withSignature(header, payload, []byte("x")), reason, message},
+			attack{"alg " + none + ", a good HMAC", mintWith(HS256, secret, header, payload), reason, message},
+		)
+	}
+	rows[len(rows)-3].reason, rows[len(rows)-3].message = ErrTokenMalformed, "invalid token" // no alg at all
+	rows = append(rows,
+		attack{"HS256 under the public key's PEM", hmacOf(block), ErrAlgorithm, "invalid algorithm"},
+		attack{"HS256 under the public key's DER", hmacOf(der), ErrAlgorithm, "invalid algorithm"},
+		attack{"HS256 under its modulus", hmacOf(public.N.Bytes()), ErrAlgorithm, "invalid algorithm"},
+		attack{"ES256 for an RSA key", mint(ES256, payload), ErrAlgorithm, "invalid algorithm"},
+		attack{"EdDSA for an RSA key", mint(EdDSA, payload), ErrAlgorithm, "invalid algorithm"},
+		attack{"RS256 called PS256", mintWith(RS256, rsaKey(), `{"alg":"PS256"}`, payload), ErrSignature, "invalid signature"},
+		attack{"RS256 called RS512", mintWith(RS256, rsaKey(), `{"alg":"RS512"}`, payload), ErrSignature, "invalid signature"},
+		attack{"PS256 called RS256", mintWith(PS256, rsaKey(), `{"alg":"RS256"}`, payload), ErrSignature, "invalid signature"},
+		attack{"alg in another case", mintWith(RS256, rsaKey(), `{"alg":"rs256"}`, payload), ErrAlgorithm, "invalid algorithm"},
+		attack{"alg with a space", mintWith(RS256, rsaKey(), `{"alg":"RS256 "}`, payload), ErrAlgorithm, "invalid algorithm"},
+		attack{"alg of encryption", mintWith(RS256, rsaKey(), `{"alg":"RSA-OAEP","enc":"A128GCM"}`, payload), ErrAlgorithm, "invalid algorithm"},
+		attack{"alg that nobody knows", mintWith(RS256, rsaKey(), `{"alg":"XS256"}`, payload), ErrAlgorithm, "invalid algorithm"},
+		attack{"alg a number", mintWith(RS256, rsaKey(), `{"alg":256}`, payload), ErrTokenMalformed, "invalid token"},
+		attack{"alg null", mintWith(RS256, rsaKey(), `{"alg":null}`, payload), ErrTokenMalformed, "invalid token"},
+		attack{"alg a list", mintWith(RS256, rsaKey(), `{"alg":["RS256"]}`, payload), ErrTokenMalformed, "invalid token"},
+		attack{"no alg", mintWith(RS256, rsaKey(), `{"typ":"JWT"}`, payload), ErrTokenMalformed, "invalid token"},
+		attack{"alg escaped", mintWith(RS256, rsaKey(), `{"\u0061lg":"RS\u003256"}`, payload), "", ""},
+	)
+	runAttacks(t, newVerifier(t, keyFor(t, RS256)), rows)
+
+	t.Run("for a secret", func(t *testing.T) {
+		runAttacks(t, newVerifier(t, keyFor(t, HS256)), []attack{
+			{"RS256", mint(RS256, payload), ErrAlgorithm, "invalid algorithm"},
+			{"ES256", mint(ES256, payload), ErrAlgorithm, "invalid algorithm"},
+			{"EdDSA", mint(EdDSA, payload), ErrAlgorithm, "invalid algorithm"},
+			{"an empty secret", mintWith(HS256, []byte{}, `{"alg":"HS256"}`, payload), ErrSignature, "invalid signature"},
+			{"HS512 called HS256", mintWith(HS512, secret, `{"alg":"HS256"}`, payload), ErrSignature, "invalid signature"},
+		})
+	})
+	t.Run("narrowed", func(t *testing.T) {
+		runAttacks(t, newVerifier(t, keyFor(t, RS256), Algorithms(PS256, HS256)), []attack{
+			{"one that the key allows and the verifier does not", mint(RS256, payload), ErrAlgorithm, "invalid algorithm"},
+			{"one that the verifier allows and the key does not", mint(HS256, payload), ErrAlgorithm, "invalid algorithm"},
+			{"one that both allow", mint(PS256, payload), "", ""},
+		})
+		narrow := static(newKey(t, &rsaKey().PublicKey, KeyOptions{Algorithms: []Algorithm{RS512}}))
+		runAttacks(t, newVerifier(t, narrow), []attack{
+			{"one that the key does not", mint(RS256, payload), ErrAlgorithm, "invalid algorithm"},
+			{"the key's", mint(RS512, payload), "", ""},
+		})
+	})
+	t.Run("no keys are asked for", func(t *testing.T) {
+		asked := 0
+		v := newVerifier(t, KeyProviderFunc(func(context.Context, *UnverifiedToken) ([]*Key, error) { asked++; return nil, nil }), Algorithms(RS256))
+		refuses(t, v, mint(HS256, payload), ErrAlgorithm, "invalid algorithm")
+		refuses(t, v, withSignature(`{"alg":"none"}`, payload, []byte("x")), ErrAlgorithm, "invalid algorithm")
+		if asked != 0 {
+			t.Errorf("keys were asked for %d times", asked)
+		}
+	})
+}
+
+// TestAttackSignature: what is no signature of the algorithm, whatever it may
+// be taken for elsewhere.
+func TestAttackSignature(t *testing.T) {
+	const payload = `{"sub":"jane"}`
+	for _, a := range []Algorithm{HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA} {
+		header := fmt.Sprintf(`{"alg":%q}`, a)
+		input := encode(header) + "." + encode(payload)
+		good := signature(a, signer(a), input)
+		rows := []attack{
+			{"good", withSignature(header, payload, good), "", ""},
+			{"one byte", withSignature(header, payload, good[:1]), ErrSignature, "invalid signature"},
+			{"a byte less", withSignature(header, payload, good[:len(good)-1]), ErrSignature, "invalid signature"},
+			{"a byte more", withSignature(header, payload, append(good[:len(good):len(good)], 0)), ErrSignature, "invalid signature"},
+			{"a zero before", withSignature(header, payload, append([]byte{0}, good...)), ErrSignature, "invalid signature"},
+			{"zeros", withSignature(header, payload, make([]byte, len(good))), ErrSignature, "invalid signature"},
+			{"twice", withSignature(header, payload, append(good[:len(good):len(good)], good...)), ErrSignature, "invalid signature"},
+			{"very long", withSignature(header, payload, make([]byte, 8<<10)), ErrSignature, "invalid signature"},
+			{"of another payload", withSignature(header, `{"sub":"john"}`, good), ErrSignature, "invalid signature"},
+			{"of another header", withSignature(fmt.Sprintf(`{"alg":%q,"kid":"x"}`, a), payload, good), ErrSignature, "invalid signature"},
+			{"of the payload alone", withSignature(header, payload, signature(a, signer(a), encode(payload))), ErrSignature, "invalid signature"},
+			{"none", input + ".", ErrSignature, "jwt signature is required"},
+		}
+		v := newVerifier(t, keyFor(t, a))
+		t.Run(string(a), func(t *testing.T) { runAttacks(t, v, rows) })
+	}
+
+	t.Run("ECDSA", func(t *testing.T) {
+		for a, key := range map[Algorithm]*ecdsa.PrivateKey{ES256: p256Key(), ES384: p384Key(), ES512: p521Key()} {
+			header := fmt.Sprintf(`{"alg":%q}`, a)
+			input := encode(header) + "." + encode(payload)
+			size := (key.Curve.Params().BitSize + 7) / 8
+			good := signature(a, key, input)
+			n := make([]byte, size)
+			key.Curve.Params().N.FillBytes(n)
+			h := hashOf(a).New()
+			h.Write([]byte(input))
+			der := must(ecdsa.SignASN1(rand.Reader, key, h.Sum(nil)))
+			concat := func(r, s []byte) []byte { return append(append([]byte{}, r...), s...) }
+			zero, one := make([]byte, size), append(make([]byte, size-1), 1)
+			pad := func(b []byte) []byte { return append([]byte{0}, b...) }
+			v := newVerifier(t, keyFor(t, a))
+			t.Run(string(a), func(t *testing.T) {
+				runAttacks(t, v, []attack{
+					{"(0,0)", withSignature(header, payload, concat(zero, zero)), ErrSignature, "invalid signature"},
+					{"(0,1)", withSignature(header, payload, concat(zero, one)), ErrSignature, "invalid signature"},
+					{"(1,0)", withSignature(header, payload, concat(one, zero)), ErrSignature, "invalid signature"},
+					{"(n,n)", withSignature(header, payload, concat(n, n)), ErrSignature, "invalid signature"},
+					{"(r,0)", withSignature(header, payload, concat(good[:size], zero)), ErrSignature, "invalid signature"},
+					{"(s,r)", withSignature(header, payload, concat(good[size:], good[:size])), ErrSignature, "invalid signature"},
+					{"DER", withSignature(header, payload, der), ErrSignature, "invalid signature"},
+					{"each number a byte longer", withSignature(header, payload, concat(pad(good[:size]), pad(good[size:]))), ErrSignature, "invalid signature"},
+					{"split elsewhere", withSignature(header, payload, append(pad(good[:size]), good[size+1:]...)), ErrSignature, "invalid signature"},
+				})
+			})
+		}
+		t.Run("a wrong curve", func(t *testing.T) {
+			runAttacks(t, newVerifier(t, keyFor(t, ES384)), []attack{
+				{"ES256", mint(ES256, payload), ErrAlgorithm, "invalid algorithm"},
+				{"ES256 signed by P-384", mintWith(ES256, p384Key(), `{"alg":"ES256"}`, payload), ErrAlgorithm, "invalid algorithm"},
+				{"ES384 signed by P-256", mintWith(ES384, p256Key(), `{"alg":"ES384"}`, payload), ErrSignature, "invalid signature"},
+				{"ES384 by its own key", mint(ES384, payload), "", ""},
+			})
+		})
+	})
+
+	t.Run("PSS salt", func(t *testing.T) {
+		var rows []attack
+		for a, sizes := range map[Algorithm][3]int{PS256: {32, 0, 64}, PS384: {48, 32, 64}, PS512: {64, 32, 0}} {
+			for i, salt := range sizes {
+				header := fmt.Sprintf(`{"alg":%q}`, a)
+				input := encode(header) + "." + encode(payload)
+				h := hashOf(a).New()
+				h.Write([]byte(input))
+				options := &rsa.PSSOptions{SaltLength: salt}
+				if salt == 0 {
+					options.SaltLength = rsa.PSSSaltLengthAuto // the longest that fits
+				}
+				row := attack{fmt.Sprintf("%s, %d", a, salt), withSignature(header, payload,
+					must(rsa.SignPSS(rand.Reader, rsaKey(), hashOf(a), h.Sum(nil), options))), ErrSignature, "invalid signature"}
+				if i == 0 {
+					row.reason, row.message = "", ""
+				}
+				rows = append(rows, row)
+			}
+		}
+		runAttacks(t, newVerifier(t, keyFor(t, PS256)), rows)
+	})
+
+	t.Run("HMAC", func(t *testing.T) {
+		input := encode(`{"alg":"HS256"}`) + "." + encode(payload)
+		sum := func(secret []byte) []byte {
+			m := hmac.New(sha256.New, secret)
+			m.Write([]byte(input))
+			return m.Sum(nil)
+		}
+		plain := sha256.Sum256([]byte(input))
+		long := sha512.Sum512([]byte(input))
+		runAttacks(t, newVerifier(t, keyFor(t, HS256)), []attack{
+			{"another secret", input + "." + seg(sum([]byte("another"))), ErrSignature, "invalid signature"},
+			{"half", input + "." + seg(sum(secret)[:16]), ErrSignature, "invalid signature"},
+			{"the hash without a secret", input + "." + seg(plain[:]), ErrSignature, "invalid signature"},
+			{"a longer hash", input + "." + seg(long[:]), ErrSignature, "invalid signature"},
+			{"in hexadecimal", input + "." + seg(fmt.Appendf(nil, "%x", sum(secret))), ErrSignature, "invalid signature"},
+		})
+	})
+
+	t.Run("a key of another owner", func(t *testing.T) {
+		other := must(rsa.GenerateKey(rand.Reader, 2048))
+		runAttacks(t, newVerifier(t, keyFor(t, RS256)), []attack{
+			{"RSA", mintWith(RS256, other, `{"alg":"RS256"}`, payload), ErrSignature, "invalid signature"},
+		})
+	})
+}
+
+// TestAttackHeader: what a header may say beside its alg.
+func TestAttackHeader(t *testing.T) {
+	const payload = `{"sub":"jane"}`
+	token := func(header string) string { return mintWith(HS256, secret, header, payload) }
+	public := p256Key().PublicKey
+	point := must(public.Bytes())
+	jwk := fmt.Sprintf(`{"kty":"EC","crv":"P-256","x":%q,"y":%q}`, seg(point[1:33]), seg(point[33:]))
+	own := func(header string) string { return mintWith(ES256, p256Key(), header, payload) }
+	deep := strings.Repeat("[", 40) + strings.Repeat("]", 40)
+	many := strings.Builder{}
+	for i := range 60 {
+		fmt.Fprintf(&many, `,"m%d":%d`, i, i)
+	}
+
+	runAttacks(t, newVerifier(t, keyFor(t, HS256)), []attack{
+		{"typ, kid and cty", token(`{"alg":"HS256","typ":"JWT","kid":"k","cty":"x"}`), "", ""},
+		{"white space inside", token(" {\r\n\t\"alg\" : \"HS256\" } "), "", ""},
+		{"members of others", token(`{"alg":"HS256","x":{"y":[1,2,{"z":null}]},"w":-1.5e3}`), "", ""},
+		{"many members", token(`{"alg":"HS256"` + many.String() + `}`), "", ""},
+
+		{"crit, unknown", token(`{"alg":"HS256","crit":["exp"],"exp":1}`), ErrTokenMalformed, "invalid token"},
+		{"crit, empty", token(`{"alg":"HS256","crit":[]}`), ErrTokenMalformed, "invalid token"},
+		{"crit, null", token(`{"alg":"HS256","crit":null}`), ErrTokenMalformed, "invalid token"},
+		{"crit before a bad alg", token(`{"crit":["x"],"alg":"none"}`), ErrTokenMalformed, "invalid token"},
+		{"b64 false", token(`{"alg":"HS256","b64":false}`), ErrTokenMalformed, "invalid token"},
+		{"b64 false and crit", token(`{"alg":"HS256","b64":false,"crit":["b64"]}`), ErrTokenMalformed, "invalid token"},
+		{"b64 true and crit", token(`{"alg":"HS256","b64":true,"crit":["b64"]}`), ErrTokenMalformed, "invalid token"},
+		{"b64 true", token(`{"alg":"HS256","b64":true}`), "", ""},
+		{"b64 of another type", token(`{"alg":"HS256","b64":"true"}`), ErrTokenMalformed, "invalid token"},
+
+		{"jwk, and its signature", own(`{"alg":"ES256","jwk":` + jwk + `}`), ErrAlgorithm, "invalid algorithm"},
+		{"jku", own(`{"alg":"ES256","jku":"https://evil.example/jwks.json"}`), ErrAlgorithm, "invalid algorithm"},
+		{"jwk beside a good signature, not looked at", token(`{"alg":"HS256","jwk":{"kty":1},"jku":2,"x5u":3,"x5c":4,"x5t":5}`), "", ""},
+
+		{"two algs", token(`{"alg":"HS256","alg":"HS256"}`), ErrTokenMalformed, "invalid token"},
+		{"two algs, one none", token(`{"alg":"none","alg":"HS256"}`), ErrTokenMalformed, "invalid token"},
+		{"two algs, the other way round", token(`{"alg":"HS256","alg":"none"}`), ErrTokenMalformed, "invalid token"},
+		{"two algs in two cases", token(`{"alg":"HS256","ALG":"none"}`), ErrTokenMalformed, "invalid token"},
+		{"two algs, one escaped", token(`{"alg":"HS256","\u0061lg":"none"}`), ErrTokenMalformed, "invalid token"},
+		{"two kids", token(`{"alg":"HS256","kid":"a","kid":"b"}`), ErrTokenMalformed, "invalid token"},
+		{"two members nobody reads", token(`{"alg":"HS256","x":1,"X":2}`), ErrTokenMalformed, "invalid token"},
+		{"two among many", token(`{"alg":"HS256"` + many.String() + `,"M59":1}`), ErrTokenMalformed, "invalid token"},
+		{"two by the Kelvin sign", token("{\"alg\":\"HS256\",\"kid\":\"a\",\"\u212aid\":\"b\"}"), ErrTokenMalformed, "invalid token"},
+		{"alg in capitals alone", token(`{"ALG":"HS256"}`), ErrTokenMalformed, "invalid token"},
+
+		{"kid a number", token(`{"alg":"HS256","kid":1}`), ErrTokenMalformed, "invalid token"},
+		{"kid null", token(`{"alg":"HS256","kid":null}`), ErrTokenMalformed, "invalid token"},
+		{"typ a number", token(`{"alg":"HS256","typ":1}`), ErrTokenMalformed, "invalid token"},
+		{"cty a list", token(`{"alg":"HS256","cty":[]}`), ErrTokenMalformed, "invalid token"},
+
+		{"a list", token(`["HS256"]`), ErrTokenMalformed, "invalid token"},
+		{"a string", token(`"HS256"`), ErrTokenMalformed, "invalid token"},
+		{"null", token(`null`), ErrTokenMalformed, "invalid token"},
+		{"a number", token(`1`), ErrTokenMalformed, "invalid token"},
+		{"nothing", token(``), ErrTokenMalformed, "invalid token"},
+		{"an empty object", token(`{}`), ErrTokenMalformed, "invalid token"},
+		{"trailing garbage", token(`{"alg":"HS256"}x`), ErrTokenMalformed, "invalid token"},
+		{"two objects", token(`{"alg":"HS256"}{"alg":"none"}`), ErrTokenMalformed, "invalid token"},
+		{"cut off", token(`{"alg":"HS256"`), ErrTokenMalformed, "invalid token"},
+		{"a comma too many", token(`{"alg":"HS256",}`), ErrTokenMalformed, "invalid token"},
+		{"single quotes", token(`{'alg':'HS256'}`), ErrTokenMalformed, "invalid token"},
+		{"a comment", token(`{"alg":"HS256"/**/}`), ErrTokenMalformed, "invalid token"},
+		{"a byte order mark", token("\ufeff" + `{"alg":"HS256"}`), ErrTokenMalformed, "invalid token"},
+		{"UTF-16", token("{\x00\"\x00a\x00l\x00g\x00"), ErrTokenMalformed, "invalid token"},
+		{"broken UTF-8", token("{\"alg\":\"HS256\",\"kid\":\"\xff\"}"), ErrTokenMalformed, "invalid token"},
+		{"a control character", token("{\"alg\":\"HS256\",\"kid\":\"\x01\"}"), ErrTokenMalformed, "invalid token"},
+		{"nested deeply", token(`{"alg":"HS256","x":` + deep + `}`), ErrTokenMalformed, "invalid token"},
+	})
+}
+
+// TestAttackForm: one token has one spelling.
+func TestAttackForm(t *testing.T) {
+	good := mint(HS256, `{"sub":"jane"}`)
+	header, rest, _ := strings.Cut(good, ".")
+	payload, sig, _ := strings.Cut(rest, ".")
+	join := func(h, p, s string) string { return h + "." + p + "." + s }
+	malformed := func(name, token string) attack { return attack{name, token, ErrTokenMalformed, "jwt malformed"} }
+	invalid := func(name, token string) attack { return attack{name, token, ErrTokenMalformed, "invalid token"} }
+
+	rows := []attack{
+		{"good", good, "", ""},
+		{"nothing", "", ErrTokenMissing, "jwt must be provided"},
+		malformed("one part", header), malformed("two parts", header+"."+payload), malformed("four parts", good+"."),
+		malformed("five parts", good+".x.y"), malformed("a dot before", "."+good), malformed("not a token", "null"),
+		malformed("a dot", "."), malformed("a scheme before", "Bearer "+header),
+		invalid("dots alone", ".."), invalid("an empty header", join("", payload, sig)),
+		{"an empty payload", join(header, "", sig), ErrSignature, "invalid signature"},
+		invalid("a scheme", "Bearer "+good),
+		invalid("quotes", `"`+good+`"`),
+		{"too long", good + strings.Repeat("A", DefaultMaxTokenLength), ErrTokenTooLong, "jwt malformed"},
+		{"as long as can be, and wrong", join(header, payload, strings.Repeat("A", DefaultMaxTokenLength-len(header)-len(payload)-2)), ErrSignature, "invalid signature"},
+		invalid("the header in the standard alphabet", signSegments(HS256, secret, base64.RawStdEncoding.EncodeToString([]byte(`{"alg":"HS256","x":"~~~???"}`)), payload)),
+		invalid("the payload in the standard alphabet", signSegments(HS256, secret, header, base64.RawStdEncoding.EncodeToString([]byte(`{"x":"~~~???"}`)))),
+	}
+	// A spelling of each part, signed as it is spelled where it is signed, so
+	// that nothing but the spelling is wrong with it.
+	spellings := []struct {
+		name  string
+		spell func(string) string
+	}{
+		{"padded", func(s string) string { return s + strings.Repeat("=", (4-len(s)%4)%4) }},
+		{"padded too much", func(s string) string { return s + "====" }},
+		{"a space before", func(s string) string { return " " + s }},
+		{"a space behind", func(s string) string { return s + " " }},
+		{"a space inside", func(s string) string { return s[:4] + " " + s[4:] }},
+		{"a line break before", func(s string) string { return "\n" + s }},
+		{"a line break behind", func(s string) string { return s + "\n" }},
+		{"a line break inside", func(s string) string { return s[:4] + "\r\n" + s[4:] }},
+		{"a tab", func(s string) string { return s + "\t" }},
+		{"a NUL", func(s string) string { return s + "\x00" }},
+		{"garbage behind", func(s string) string { return s + "!" }},
+		{"beyond ASCII", func(s string) string { return s + "é" }},
+		{"percent-encoded", func(s string) string { return "%65" + s[1:] }},
+	}
+	// Parts whose padding is not empty and whose last character has bits to spare.
+	h, p := encode(`{"alg":"HS256", "typ":"JWT"}`), encode(`{"sub":"jane1"}`)
+	for len(h)%4 == 0 {
+		h = encode(string(must(base64.RawURLEncoding.DecodeString(h))) + " ")
+	}
+	for len(p)%4 == 0 {
+		p = encode(string(must(base64.RawURLEncoding.DecodeString(p))) + " ")
+	}
+	plain := signSegments(HS256, secret, h, p)
+	_, s, _ := strings.Cut(strings.TrimPrefix(plain, h+"."), ".")
+	rows = append(rows, attack{"good with bits to spare", plain, "", ""})
+	for _, sp := range spellings {
+		rows = append(rows,
+			invalid("the header, "+sp.name, signSegments(HS256, secret, sp.spell(h), p)),
+			invalid("the payload, "+sp.name, signSegments(HS256, secret, h, sp.spell(p))),
+			invalid("the signature, "+sp.name, join(h, p, sp.spell(s))),
+		)
+	}
+	rows = append(rows,
+		invalid("the header, spare bits set", signSegments(HS256, secret, spare(h), p)),
+		invalid("the payload, spare bits set", signSegments(HS256, secret, h, spare(p))),
+		invalid("the signature, spare bits set", join(h, p, spare(s))),
+		invalid("the header, a character too many", signSegments(HS256, secret, h+strings.Repeat("A", 5-len(h)%4), p)),
+		invalid("the payload, a character too many", signSegments(HS256, secret, h, p+strings.Repeat("A", 5-len(p)%4))),
+	)
+	runAttacks(t, newVerifier(t, keyFor(t, HS256)), rows)
+}
+
+// spare sets the lowest bit of the last character, which stands for no byte.
+func spare(s string) string {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	last := strings.IndexByte(alphabet, s[len(s)-1])
+	if len(s)%4 == 0 || last&1 != 0 {
+		panic("no bits to spare in " + s)
+	}
+	return s[:len(s)-1] + alphabet[last|1:last|1+1]
+}
+
+// TestAttackPayload: a signature makes no claims set of a payload.
+func TestAttackPayload(t *testing.T) {
+	invalid := func(name, payload string) attack {
+		return attack{name, mint(HS256, payload), ErrTokenMalformed, "invalid token"}
+	}
+	good := func(name, payload string) attack { return attack{name, mint(HS256, payload), "", ""} }
+	runAttacks(t, newVerifier(t, keyFor(t, HS256)), []attack{
+		good("an empty object", `{}`), good("white space", " {\n} "), good("nested", `{"a":{"b":[{"b":1}]}}`),
+		good("beyond ASCII", `{"name":"Zoë \ud83d\ude00"}`),
+		invalid("nothing", ``), invalid("null", `null`), invalid("an array", `[]`), invalid("an array of claims", `[{"sub":"jane"}]`),
+		invalid("a string", `"jane"`), invalid("a number", `1`), invalid("true", `true`), invalid("text", `hello`),
+		invalid("two objects", `{"sub":"jane"}{"sub":"john"}`), invalid("trailing garbage", `{"sub":"jane"}.`),
+		invalid("trailing NUL", "{\"sub\":\"jane\"}\x00"), invalid("cut off", `{"sub":"jane"`),
+		invalid("two subs", `{"sub":"jane","sub":"john"}`), invalid("two subs in two cases", `{"sub":"jane","Sub":"john"}`),
+		invalid("two subs, one escaped", `{"sub":"jane","s\u0075b":"john"}`), invalid("two claims nobody reads", `{"x":1,"x":1}`),
+		invalid("two exps, the later one good", `{"exp":1,"exp":9999999999}`),
+		invalid("broken UTF-8", "{\"sub\":\"\xc3\x28\"}"), invalid("a surrogate in UTF-8", "{\"sub\":\"\xed\xa0\x80\"}"),
+		invalid("a lone NaN", `{"exp":NaN}`), invalid("hexadecimal", `{"exp":0x10}`), invalid("a leading zero", `{"exp":01}`),
+		invalid("a plus", `{"exp":+1}`), invalid("a lone minus", `{"exp":-}`), invalid("infinity", `{"exp":Infinity}`),
+		invalid("nested deeply", `{"x":`+strings.Repeat("[", 4000)+strings.Repeat("]", 4000)+`}`),
+		invalid("a byte order mark", "\ufeff{}"),
+	})
+}
