@@ -1,5 +1,7 @@
 package verifier
 
+import "math/bits"
+
 // Algorithm is a JWS signature algorithm by its registered name (RFC 7518 §3.1,
 // RFC 8037 §3.1). "none" is not one.
 type Algorithm string
@@ -75,6 +77,31 @@ func (a Algorithm) bit() algorithmSet {
 		return bitEdDSA
 	}
 	return 0
+}
+
+// index returns the place of the one member of s in the order of declaration.
+func (s algorithmSet) index() int { return bits.TrailingZeros16(uint16(s)) & 15 }
+
+// maxSignatureLength is that of the longest signature, of an RSA key of
+// maxRSABits, in base64url.
+const maxSignatureLength = (maxRSABits/8*8 + 5) / 6
+
+// signatureSize returns how many bytes a signature by the one member of s has
+// (RFC 7518 §3.2 to §3.5, RFC 8037 §3.1), which of RSA is up to the key.
+func (s algorithmSet) signatureSize() (least, most int) {
+	switch {
+	case s&rsaAlgorithms != 0:
+		return minRSABits / 8, maxRSABits / 8
+	case s == bitHS256:
+		return 32, 32
+	case s == bitHS384:
+		return 48, 48
+	case s == bitES384:
+		return 96, 96
+	case s == bitES512:
+		return 132, 132
+	}
+	return 64, 64 // HS512, ES256 and EdDSA
 }
 
 // list returns the set's members in the order of their declaration.

@@ -1,9 +1,6 @@
 package verifier
 
-import (
-	"encoding/base64"
-	"errors"
-)
+import "errors"
 
 // Header is the protected header of a token (RFC 7515 §4). Only what a
 // verifier may act on is kept: jku, jwk, x5u and x5c are never looked at.
@@ -24,10 +21,6 @@ var (
 	errHeaderB64      = errors.New("an unencoded payload is not supported (RFC 7797)")
 )
 
-// b64 is base64url as RFC 7515 §2 has it. Strict, so that one token has one
-// spelling; it would ignore line breaks, which therefore are looked for apart.
-var b64 = base64.RawURLEncoding.Strict()
-
 func parseHeader(segment string) (Header, error) {
 	var h Header
 	// The first character of "{" in base64url is "e" but for white space before
@@ -35,8 +28,8 @@ func parseHeader(segment string) (Header, error) {
 	if segment == "" || segment[0] != 'e' && segment[0] != 'I' && segment[0] != 'C' && segment[0] != 'D' {
 		return h, errJSON
 	}
-	text, err := b64.DecodeString(segment)
-	if err != nil {
+	text, ok := decodeBase64(nil, segment)
+	if !ok {
 		return h, errHeaderBase64
 	}
 	o := newObject(string(text))

@@ -3,6 +3,7 @@ package verifier
 import (
 	"encoding/json"
 	"errors"
+	"math/bits"
 	"strings"
 	"unicode/utf8"
 )
@@ -34,8 +35,9 @@ type object struct {
 	name  string // of the current member, unescaped
 	value string // of the current member: its JSON text
 
-	seen    [24]string // names so far; more are kept in overflow
+	seen    [24]string // names so far; further ones are kept in more
 	count   int
+	shapes  uint64              // of the names in seen, while no name is wide
 	more    map[string]struct{} // lower-cased names, once there are too many for seen
 	started bool
 	wide    bool // whether a name with a letter beyond ASCII occurred
@@ -55,75 +57,66 @@ func (o *object) next() bool {
 	if o.err != nil {
 		return false
 	}
+	s, i := o.text, skipSpace(o.text, o.pos)
+	before := byte(',')
+	if !o.started {
+		before = '{'
+	} else if at(s, i) == '}' {
+		return o.end(i + 1)
+	}
+	if at(s, i) != before {
+		return o.fail(errJSON)
+	}
+	i = skipSpace(s, i+1)
 	if !o.started {
 		o.started = true
-		o.pos = skipSpace(o.text, 0)
-		if !o.take('{') {
-			return o.fail(errJSON)
+		if at(s, i) == '}' {
+			return o.end(i + 1)
 		}
-		o.space()
-		if o.take('}') {
-			return o.end()
-		}
-	} else {
-		o.space()
-		if o.take('}') {
-			return o.end()
-		}
-		if !o.take(',') {
-			return o.fail(errJSON)
-		}
-		o.space()
 	}
 
-	start := o.pos
-	end, escaped, ok := skipString(o.text, start)
+	end, escaped, ok := skipString(s, i)
 	if !ok {
 		return o.fail(errJSON)
 	}
-	o.name = o.text[start+1 : end-1]
+	o.name = s[i+1 : end-1]
 	if escaped {
-		if json.Unmarshal([]byte(o.text[start:end]), &o.name) != nil {
+		if o.name, ok = unescape(s[i:end]); !ok {
 			return o.fail(errJSON)
 		}
 	}
 	if !o.remember(o.name) {
 		return o.fail(errJSONDuplicate)
 	}
-	o.pos = end
-	o.space()
-	if !o.take(':') {
+	i = skipSpace(s, end)
+	if at(s, i) != ':' {
 		return o.fail(errJSON)
 	}
-	o.space()
-	start = o.pos
-	end, err := skipValue(o.text, start, 1)
+	i = skipSpace(s, i+1)
+	end, err := skipValue(s, i, 1)
 	if err != nil {
 		return o.fail(err)
 	}
-	o.value, o.pos = o.text[start:end], end
+	o.value, o.pos = s[i:end], end
 	return true
 }
 
 func (o *object) fail(err error) bool { o.err = err; return false }
 
-// end checks that nothing follows the object.
-func (o *object) end() bool {
-	o.space()
-	if o.pos != len(o.text) {
+// end checks that nothing follows the object, which ended before i.
+func (o *object) end(i int) bool {
+	if skipSpace(o.text, i) != len(o.text) {
 		o.err = errJSON
 	}
 	return false
 }
 
-func (o *object) space() { o.pos = skipSpace(o.text, o.pos) }
-
-func (o *object) take(c byte) bool {
-	if o.pos < len(o.text) && o.text[o.pos] == c {
-		o.pos++
-		return true
+// at returns the byte at s[i], and behind the end 0, which is none of JSON's.
+func at(s string, i int) byte {
+	if i < len(s) {
+		return s[i]
 	}
-	return false
+	return 0
 }
 
 // remember notes a member's name and reports whether it is new, letter case
@@ -133,12 +126,20 @@ func (o *object) remember(name string) bool {
 		o.wide = true
 	}
 	if o.more == nil {
-		for _, s := range o.seen[:o.count] {
-			// Folding keeps the length of ASCII, so most pairs cost one comparison.
-			if (o.wide || len(s) == len(name)) && strings.EqualFold(s, name) {
-				return false
+		// Folding keeps the length of ASCII, so most names cost one bit: the set
+		// of lengths and first letters so far.
+		bit := uint64(1) << (len(name) & 63)
+		if name != "" {
+			bit = bits.RotateLeft64(bit, 5*int(name[0]&31))
+		}
+		if o.wide || o.shapes&bit != 0 {
+			for _, s := range o.seen[:o.count] {
+				if strings.EqualFold(s, name) {
+					return false
+				}
 			}
 		}
+		o.shapes |= bit
 		if o.count < len(o.seen) {
 			o.seen[o.count] = name
 			o.count++
@@ -172,7 +173,7 @@ func ascii(s string) bool {
 }
 
 func skipSpace(s string, i int) int {
-	for i < len(s) && (s[i] == ' ' || s[i] == '\t' || s[i] == '\n' || s[i] == '\r') {
+	for i < len(s) && s[i] <= ' ' && (s[i] == ' ' || s[i] == '\t' || s[i] == '\n' || s[i] == '\r') {
 		i++
 	}
 	return i
@@ -184,31 +185,32 @@ func skipString(s string, i int) (end int, escaped, ok bool) {
 	if i >= len(s) || s[i] != '"' {
 		return 0, false, false
 	}
-	for i++; i < len(s); i++ {
-		switch c := s[i]; {
-		case c == '"':
-			return i + 1, escaped, true
-		case c < ' ':
-			return 0, false, false
-		case c == '\\':
-			escaped = true
+	for i++; ; i++ {
+		for i < len(s) && s[i] >= ' ' && s[i] != '"' && s[i] != '\\' {
 			i++
-			if i >= len(s) {
+		}
+		if i >= len(s) {
+			return 0, false, false
+		}
+		if s[i] == '"' {
+			return i + 1, escaped, true
+		}
+		if s[i] != '\\' || i+1 == len(s) {
+			return 0, false, false
+		}
+		escaped = true
+		i++
+		switch s[i] {
+		case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		case 'u':
+			if i+4 >= len(s) || !hex(s[i+1]) || !hex(s[i+2]) || !hex(s[i+3]) || !hex(s[i+4]) {
 				return 0, false, false
 			}
-			switch s[i] {
-			case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-			case 'u':
-				if i+4 >= len(s) || !hex(s[i+1]) || !hex(s[i+2]) || !hex(s[i+3]) || !hex(s[i+4]) {
-					return 0, false, false
-				}
-				i += 4
-			default:
-				return 0, false, false
-			}
+			i += 4
+		default:
+			return 0, false, false
 		}
 	}
-	return 0, false, false
 }
 
 func hex(c byte) bool {
@@ -330,5 +332,12 @@ func jsonString(text string) (s string, ok bool) {
 	if strings.IndexByte(text, '\\') < 0 {
 		return text[1 : len(text)-1], true
 	}
-	return s, json.Unmarshal([]byte(text), &s) == nil
+	return unescape(text)
+}
+
+// unescape decodes the JSON text of a string with escapes in it. It stands
+// apart because what it gives to encoding/json goes to the heap.
+func unescape(text string) (s string, ok bool) {
+	ok = json.Unmarshal([]byte(text), &s) == nil
+	return s, ok
 }

@@ -50,8 +50,7 @@ const (
 type Key struct {
 	id          string
 	allowed     algorithmSet
-	material    any // []byte, *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey
-	checks      map[algorithmSet]signatureCheck
+	checks      [16]signatureCheck // by algorithmSet.index, of those allowed
 	fingerprint [sha256.Size]byte
 }
 
@@ -82,25 +81,26 @@ type KeyOptions struct {
 // why. The material is copied where it could change.
 func NewKey(material any, o KeyOptions) (*Key, error) {
 	k := &Key{id: o.ID}
+	var own any // the material, copied where it could change
 	var fits algorithmSet
 	var err error
 	switch m := material.(type) {
 	case []byte:
 		fits, err = fitSecret(m, o.InsecureAllowShortSecret)
-		k.material = append([]byte(nil), m...)
+		own = append([]byte(nil), m...)
 		k.fingerprint = sha256.Sum256(append([]byte("secret:"), m...))
 	case *rsa.PublicKey:
 		fits, err = fitRSA(m)
-		k.material = m
+		own = m
 	case *ecdsa.PublicKey:
 		fits, err = fitEC(m)
-		k.material = m
+		own = m
 	case ed25519.PublicKey:
 		fits = bitEdDSA
 		if len(m) != ed25519.PublicKeySize {
 			err = fmt.Errorf("verifier: an Ed25519 public key has %d bytes, not %d", ed25519.PublicKeySize, len(m))
 		}
-		k.material = append(ed25519.PublicKey(nil), m...)
+		own = append(ed25519.PublicKey(nil), m...)
 	case string:
 		err = errors.New("verifier: a string may be a secret, base64 or PEM: convert it to []byte, or use package keys")
 	case crypto.Signer:
@@ -112,7 +112,7 @@ func NewKey(material any, o KeyOptions) (*Key, error) {
 		return nil, err
 	}
 	if fits&(bitHS256|bitHS384|bitHS512) == 0 {
-		der, err := x509.MarshalPKIXPublicKey(k.material)
+		der, err := x509.MarshalPKIXPublicKey(own)
 		if err != nil {
 			return nil, fmt.Errorf("verifier: public key: %w", err)
 		}
@@ -124,8 +124,10 @@ func NewKey(material any, o KeyOptions) (*Key, error) {
 			return nil, fmt.Errorf("%w (the key, of type %T, fits %s)", err, material, names(fits))
 		}
 	}
-	if k.checks, err = signatureChecks(k.allowed); err != nil {
-		return nil, fmt.Errorf("verifier: %w", err)
+	for _, a := range k.allowed.list() {
+		if k.checks[a.bit().index()], err = newSignatureCheck(a, own); err != nil {
+			return nil, fmt.Errorf("verifier: %w", err)
+		}
 	}
 	return k, nil
 }

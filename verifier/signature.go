@@ -2,48 +2,72 @@ package verifier
 
 import (
 	"crypto"
+	"crypto/hmac"
 	"crypto/rsa"
-
-	_ "crypto/sha256" // the hashes of PS256 to PS512
-	_ "crypto/sha512"
+	"crypto/sha256"
+	"crypto/sha512"
+	"hash"
+	"sync"
 
 	"github.com/lestrrat-go/jwx/v2/jwa"
 	"github.com/lestrrat-go/jwx/v2/jws"
 )
 
-// signatureCheck tells whether signature is a good one over input.
-type signatureCheck func(input, signature []byte, material any) error
+// signatureCheck tells whether signature is a good one over input. It keeps
+// neither.
+type signatureCheck func(input, signature []byte) bool
 
-// signatureChecks returns the check of each algorithm in the set, so that a key
-// has them at hand when a token comes.
-func signatureChecks(set algorithmSet) (map[algorithmSet]signatureCheck, error) {
-	checks := make(map[algorithmSet]signatureCheck)
-	for _, a := range set.list() {
-		switch a {
-		case PS256:
-			checks[a.bit()] = checkPSS(crypto.SHA256)
-		case PS384:
-			checks[a.bit()] = checkPSS(crypto.SHA384)
-		case PS512:
-			checks[a.bit()] = checkPSS(crypto.SHA512)
-		default:
-			v, err := jws.NewVerifier(jwa.SignatureAlgorithm(a))
-			if err != nil {
-				return nil, err
-			}
-			checks[a.bit()] = v.Verify
-		}
+// newSignatureCheck returns the check of one algorithm with the material of a
+// key, so that a key has it at hand when a token comes. Signatures are checked
+// by jwx, but for those that it is too lax or too slow for.
+func newSignatureCheck(a Algorithm, material any) (signatureCheck, error) {
+	switch a {
+	case HS256:
+		return checkHMAC(sha256.New, material.([]byte)), nil
+	case HS384:
+		return checkHMAC(sha512.New384, material.([]byte)), nil
+	case HS512:
+		return checkHMAC(sha512.New, material.([]byte)), nil
+	case PS256:
+		return checkPSS(crypto.SHA256, material.(*rsa.PublicKey)), nil
+	case PS384:
+		return checkPSS(crypto.SHA384, material.(*rsa.PublicKey)), nil
+	case PS512:
+		return checkPSS(crypto.SHA512, material.(*rsa.PublicKey)), nil
 	}
-	return checks, nil
+	v, err := jws.NewVerifier(jwa.SignatureAlgorithm(a))
+	if err != nil {
+		return nil, err
+	}
+	return func(input, signature []byte) bool { return v.Verify(input, signature, material) == nil }, nil
+}
+
+// checkHMAC goes to crypto/hmac: jwx hashes the secret anew for every token,
+// which costs as much as a short token does. A state that was used and reset
+// has that behind it.
+func checkHMAC(newHash func() hash.Hash, secret []byte) signatureCheck {
+	type state struct {
+		mac hash.Hash
+		sum [sha512.Size]byte
+	}
+	pool := sync.Pool{New: func() any { return &state{mac: hmac.New(newHash, secret)} }}
+	return func(input, signature []byte) bool {
+		s := pool.Get().(*state)
+		s.mac.Reset()
+		s.mac.Write(input)
+		ok := hmac.Equal(signature, s.mac.Sum(s.sum[:0]))
+		pool.Put(s)
+		return ok
+	}
 }
 
 // checkPSS goes to crypto/rsa: jwx accepts a salt of any length, where RFC 7518
 // §3.5 asks for that of the hash.
-func checkPSS(hash crypto.Hash) signatureCheck {
+func checkPSS(hash crypto.Hash, key *rsa.PublicKey) signatureCheck {
 	options := &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}
-	return func(input, signature []byte, material any) error {
+	return func(input, signature []byte) bool {
 		h := hash.New()
 		h.Write(input)
-		return rsa.VerifyPSS(material.(*rsa.PublicKey), hash, h.Sum(nil), signature, options)
+		return rsa.VerifyPSS(key, hash, h.Sum(nil), signature, options) == nil
 	}
 }

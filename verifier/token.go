@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -55,7 +56,7 @@ func (t *Token) Unverified(h *Handshake) *UnverifiedToken {
 	if h == nil {
 		h = &Handshake{}
 	}
-	return &UnverifiedToken{Header: t.Header, Handshake: h, payload: []byte(t.payload)}
+	return &UnverifiedToken{Header: t.Header, Handshake: h, payload: t.payload}
 }
 
 // Claims decodes the whole claims set into v, as [json.Unmarshal] does, except
@@ -89,16 +90,48 @@ type UnverifiedToken struct {
 	Header    Header
 	Handshake *Handshake // what the token came in; never nil
 
-	payload []byte // decoded
+	segment string // the payload in base64url, decoded when somebody asks
+	once    sync.Once
+	payload string
+	bad     bool
+}
+
+// claims decodes the payload, once.
+func (t *UnverifiedToken) claims() (string, error) {
+	if t.segment != "" {
+		t.once.Do(func() {
+			s := scratches.Get().(*scratch)
+			if text, ok := s.decode(t.segment); ok {
+				t.payload = string(text)
+			} else {
+				t.bad = true
+			}
+			scratches.Put(s)
+		})
+	}
+	if t.bad {
+		return "", errPayloadBase64
+	}
+	return t.payload, nil
 }
 
 // Claims decodes the unverified claims set into v, as [Token.Claims] does.
-func (t *UnverifiedToken) Claims(v any) error { return decodeClaims(string(t.payload), v) }
+func (t *UnverifiedToken) Claims(v any) error {
+	payload, err := t.claims()
+	if err != nil {
+		return err
+	}
+	return decodeClaims(payload, v)
+}
 
 // Issuer returns the unverified iss, "" if the payload is not a claims set or
 // has none.
 func (t *UnverifiedToken) Issuer() string {
-	o := newObject(string(t.payload))
+	payload, err := t.claims()
+	if err != nil {
+		return ""
+	}
+	o := newObject(payload)
 	iss := ""
 	for o.next() {
 		if o.name == "iss" {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"strings"
 	"time"
 )
@@ -12,12 +13,26 @@ import (
 // this cannot be told apart by kid, and each costs a signature check.
 const maxKeys = 16
 
+var (
+	errParts       = errors.New("a compact JWS has three parts (RFC 7515 §7.1)")
+	errSignLength  = errors.New("the signature is shorter or longer than any of its alg")
+	errNoKeyForAlg = errors.New("no key for this token may be used with its alg")
+)
+
+// lengthError costs nothing until somebody reads it.
+type lengthError struct{ length, limit int }
+
+func (e lengthError) Error() string {
+	return fmt.Sprintf("the token has %d bytes: at most %d are read", e.length, e.limit)
+}
+
 // Verifier verifies tokens: see the package comment. Its zero value is not
 // usable, [New] makes one. It is safe for concurrent use.
 type Verifier struct {
 	keys         KeyProvider
 	introspector Introspector // of NewOpaque
 	config
+	headers headerCache
 }
 
 // New composes a verifier of the provider of its keys and options. It fails
@@ -41,12 +56,15 @@ func New(keys KeyProvider, options ...Option) (*Verifier, error) {
 // compose makes the part of a verifier that does not depend on where its claims
 // come from.
 func compose(options []Option) (*Verifier, error) {
-	v := &Verifier{config: config{
-		extractor:  DefaultExtractor(),
-		algorithms: allAlgorithms,
-		now:        time.Now,
-		maxLength:  DefaultMaxTokenLength,
-	}}
+	v := &Verifier{
+		config: config{
+			extractor:  DefaultExtractor(),
+			algorithms: allAlgorithms,
+			now:        time.Now,
+			maxLength:  DefaultMaxTokenLength,
+		},
+		headers: headerCache{seed: maphash.MakeSeed()},
+	}
 	for _, option := range options {
 		if option == nil {
 			return nil, errors.New("verifier: New: an option is nil")
@@ -72,21 +90,25 @@ func (v *Verifier) Authenticate(ctx context.Context, h *Handshake) (*Token, erro
 	if raw == "" {
 		return nil, &UnauthorizedError{Code: CodeCredentialsRequired, Message: "no token provided", Reason: ErrTokenMissing}
 	}
-	return v.verify(ctx, raw, h)
+	return v.verify(ctx, raw, h, new(UnverifiedToken))
 }
 
 // Verify verifies a raw token in the compact serialization, outside of any
 // handshake. The error is always an [*UnauthorizedError].
 func (v *Verifier) Verify(ctx context.Context, raw string) (*Token, error) {
-	return v.verify(ctx, raw, &Handshake{})
+	var nothing struct { // one allocation
+		handshake Handshake
+		token     UnverifiedToken
+	}
+	return v.verify(ctx, raw, &nothing.handshake, &nothing.token)
 }
 
 // verify checks in jsonwebtoken's order, with two exceptions that cannot be
 // told from outside by a good token: the algorithm is checked before keys are
 // asked for, so that nobody causes a key fetch with a token that no key could
-// verify; and claims are read after the signature, so that nobody makes us
-// parse what nobody signed.
-func (v *Verifier) verify(ctx context.Context, raw string, h *Handshake) (*Token, error) {
+// verify; and the payload is decoded after the signature, so that nobody makes
+// us read what nobody signed.
+func (v *Verifier) verify(ctx context.Context, raw string, h *Handshake, unverified *UnverifiedToken) (*Token, error) {
 	if v.introspector != nil {
 		return v.verifyOpaque(ctx, raw, h)
 	}
@@ -94,49 +116,33 @@ func (v *Verifier) verify(ctx context.Context, raw string, h *Handshake) (*Token
 		return nil, refuse(ErrTokenMissing, "jwt must be provided", nil)
 	}
 	if len(raw) > v.maxLength {
-		return nil, refuse(ErrTokenTooLong, "jwt malformed", fmt.Errorf("the token has %d bytes: at most %d are read", len(raw), v.maxLength))
+		return nil, refuse(ErrTokenTooLong, "jwt malformed", lengthError{len(raw), v.maxLength})
 	}
 	header, rest, ok := strings.Cut(raw, ".")
 	payload, signature, ok2 := strings.Cut(rest, ".")
 	if !ok || !ok2 || strings.IndexByte(signature, '.') >= 0 {
-		return nil, refuse(ErrTokenMalformed, "jwt malformed", errors.New("a compact JWS has three parts (RFC 7515 §7.1)"))
+		return nil, refuse(ErrTokenMalformed, "jwt malformed", errParts)
 	}
-	if strings.IndexByte(raw, '\n') >= 0 || strings.IndexByte(raw, '\r') >= 0 {
-		return nil, refuse(ErrTokenMalformed, "invalid token", errors.New("the token has a line break in it (RFC 7515 §2)"))
-	}
-	unverified := UnverifiedToken{Handshake: h}
+	unverified.Handshake, unverified.segment = h, payload
 	var err error
-	if unverified.Header, err = parseHeader(header); err != nil {
+	var known bool
+	if unverified.Header, known, err = v.headers.parse(header); err != nil {
 		return nil, refuse(ErrTokenMalformed, "invalid token", err)
 	}
-	if unverified.payload, err = b64.DecodeString(payload); err != nil {
-		return nil, refuse(ErrTokenMalformed, "invalid token", errPayloadBase64)
-	}
-	sig, err := b64.DecodeString(signature)
-	if err != nil {
-		return nil, refuse(ErrTokenMalformed, "invalid token", errSignBase64)
-	}
-	if len(sig) == 0 {
-		return nil, refuse(ErrSignature, "jwt signature is required", nil)
-	}
-	if err := v.checkType(unverified.Header.Type); err != nil {
-		return nil, err
-	}
-	algorithm := unverified.Header.Algorithm.bit()
-	if algorithm&v.algorithms == 0 {
-		return nil, refuse(ErrAlgorithm, "invalid algorithm", fmt.Errorf("alg is %.20q: expected one of %s", string(unverified.Header.Algorithm), names(v.algorithms)))
-	}
-
-	keys, err := v.keys.Keys(ctx, &unverified)
-	if err != nil {
-		return nil, keyError(err)
-	}
-	key, err := v.checkSignature(raw[:len(header)+1+len(payload)], sig, algorithm, keys)
+	s := scratches.Get().(*scratch)
+	key, err := v.checkSignature(ctx, s, raw[:len(header)+1+len(payload)], signature, unverified)
+	scratches.Put(s)
 	if err != nil {
 		return nil, err
 	}
-
-	t := &Token{Header: unverified.Header, raw: raw, payload: string(unverified.payload), key: key}
+	if !known {
+		v.headers.add(header, unverified.Header)
+	}
+	claims, err := unverified.claims()
+	if err != nil {
+		return nil, refuse(ErrTokenMalformed, "invalid token", err)
+	}
+	t := &Token{Header: unverified.Header, raw: raw, payload: claims, key: key}
 	return v.accept(ctx, t, h)
 }
 
@@ -177,14 +183,40 @@ func keyError(err error) error {
 	}
 }
 
-// checkSignature returns the first of the keys that verifies the signature.
-func (v *Verifier) checkSignature(input string, signature []byte, algorithm algorithmSet, keys []*Key) (*Key, error) {
+// checkSignature asks for keys and returns the first of them that verifies the
+// signature of the input.
+func (v *Verifier) checkSignature(ctx context.Context, s *scratch, input, segment string, t *UnverifiedToken) (*Key, error) {
+	if segment == "" {
+		return nil, refuse(ErrSignature, "jwt signature is required", nil)
+	}
+	var signature []byte
+	if len(segment) <= maxSignatureLength {
+		var ok bool
+		if signature, ok = s.decode(segment); !ok {
+			return nil, refuse(ErrTokenMalformed, "invalid token", errSignBase64)
+		}
+	}
+	if err := v.checkType(t.Header.Type); err != nil {
+		return nil, err
+	}
+	algorithm := t.Header.Algorithm.bit()
+	if algorithm&v.algorithms == 0 {
+		return nil, refuse(ErrAlgorithm, "invalid algorithm", fmt.Errorf("alg is %.20q: expected one of %s", string(t.Header.Algorithm), names(v.algorithms)))
+	}
+	keys, err := v.keys.Keys(ctx, t)
+	if err != nil {
+		return nil, keyError(err)
+	}
 	if len(keys) == 0 {
 		return nil, &UnauthorizedError{
 			Code: CodeInvalidSecret, Message: "secret or public key must be provided", Reason: ErrKeyNotFound,
 		}
 	}
-	text := []byte(input)
+	least, most := algorithm.signatureSize()
+	fits := least <= len(signature) && len(signature) <= most
+	if fits {
+		s.input = append(s.input[:0], input...)
+	}
 	tried := 0
 	for _, k := range keys {
 		if k == nil || k.allowed&algorithm == 0 {
@@ -193,12 +225,15 @@ func (v *Verifier) checkSignature(input string, signature []byte, algorithm algo
 		if tried++; tried > maxKeys {
 			break
 		}
-		if k.checks[algorithm](text, signature, k.material) == nil {
+		if fits && k.checks[algorithm.index()](s.input, signature) {
 			return k, nil
 		}
 	}
 	if tried == 0 {
-		return nil, refuse(ErrAlgorithm, "invalid algorithm", errors.New("no key for this token may be used with its alg"))
+		return nil, refuse(ErrAlgorithm, "invalid algorithm", errNoKeyForAlg)
+	}
+	if !fits {
+		return nil, refuse(ErrSignature, "invalid signature", errSignLength)
 	}
 	return nil, refuse(ErrSignature, "invalid signature", nil)
 }

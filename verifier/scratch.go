@@ -1,0 +1,17 @@
+package verifier
+
+import "sync"
+
+// scratch is what a verification writes to on its way, and no Token keeps.
+type scratch struct {
+	input   []byte // what was signed: header and payload
+	decoded []byte
+}
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+// decode decodes base64url. What it returns is good until the next call.
+func (s *scratch) decode(segment string) (out []byte, ok bool) {
+	s.decoded, ok = decodeBase64(s.decoded, segment)
+	return s.decoded, ok
+}
