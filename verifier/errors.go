@@ -56,13 +56,14 @@ func (r Reason) Error() string { return string(r) }
 // clients of socketio-jwt match on; Reason tells more, and errors.Is compares
 // with it.
 //
-// Code, Message, Reason and Retryable are shown to the remote client. Err is
-// not: it is for the server's log.
+// Code, Message, Reason, Retryable and Nonce are shown to the remote client. Err
+// is not: it is for the server's log.
 type UnauthorizedError struct {
 	Code      string // one of the Code constants, or the application's own; CodeUnknown if empty
 	Message   string // what the client is told; never internals
 	Reason    Reason // why, in a word; ErrRejected if empty
 	Retryable bool   // whether the same token may succeed later
+	Nonce     string // what the client's next DPoP proof must carry (RFC 9449 §9), "" as a rule
 	Err       error  // the cause, for the server's own eyes; may be nil
 }
 
@@ -91,7 +92,7 @@ func (e *UnauthorizedError) reason() Reason {
 }
 
 // MarshalJSON gives the object that clients receive: message, code and type
-// as socketio-jwt has them, then reason and, where it is so, retryable.
+// as socketio-jwt has them, then reason and retryable, and nonce if there is one.
 func (e *UnauthorizedError) MarshalJSON() ([]byte, error) {
 	code := e.Code
 	if code == "" {
@@ -103,7 +104,8 @@ func (e *UnauthorizedError) MarshalJSON() ([]byte, error) {
 		Type      string `json:"type"`
 		Reason    Reason `json:"reason"`
 		Retryable bool   `json:"retryable"`
-	}{e.Message, code, "UnauthorizedError", e.reason(), e.Retryable})
+		Nonce     string `json:"nonce,omitempty"`
+	}{e.Message, code, "UnauthorizedError", e.reason(), e.Retryable, e.Nonce})
 }
 
 // AsUnauthorized returns err as an [UnauthorizedError]: the first in its tree,
