@@ -157,6 +157,14 @@ func (a *app) events() map[string]func(c conn, arg any) any {
 		},
 		"whoami": func(c conn, _ any) any { return who(c.Session()) },
 		"echo":   func(_ conn, arg any) any { return arg },
+		"token": func(c conn, arg any) any {
+			t := c.Session().Token()
+			var claims struct{ Email string }
+			if err := t.Claims(&claims); err != nil {
+				return err.Error()
+			}
+			return map[string]any{"typ": t.Header.Type, "email": claims.Email, "raw": t.Raw() == arg}
+		},
 		"leave": func(c conn, _ any) any {
 			c.Emit("goodbye")
 			c.Disconnect()

@@ -56,6 +56,12 @@ type policy struct {
 	keys    func(t testing.TB) verifier.KeyProvider // the one secret by default
 }
 
+// with is p with other keys.
+func (p policy) with(provider func(t testing.TB) verifier.KeyProvider) policy {
+	p.keys = provider
+	return p
+}
+
 func (p policy) authenticator(t testing.TB) socketio.Authenticator {
 	t.Helper()
 	provider := secretKey
@@ -69,8 +75,8 @@ func (p policy) authenticator(t testing.TB) socketio.Authenticator {
 	return v
 }
 
-// keys makes a function a key provider.
-func keys(f func() ([]*verifier.Key, error)) verifier.KeyProvider {
+// keyFunc makes a function a key provider.
+func keyFunc(f func() ([]*verifier.Key, error)) verifier.KeyProvider {
 	return verifier.KeyProviderFunc(func(context.Context, *verifier.UnverifiedToken) ([]*verifier.Key, error) { return f() })
 }
 

@@ -39,11 +39,20 @@ func applicationRows() []behaviour {
 			},
 		}
 	}
+	withEmail := mint(claims{"sub": "alice", "email": "alice@example.com"})
 	rows := []behaviour{
 		{
 			name: "application/a user value", guards: root(byEvent(mapped)),
 			script: script{opens(atOnce(alice)), connects(), sees("authenticated", "[]"), asks("whoami", 0, `["ALICE"]`)},
 			calls:  calls("ALICE"),
+		},
+		{
+			name: "application/the claims, the header and the raw token", guards: root(byEvent()),
+			script: script{
+				opens(atOnce(withEmail)), connects(), sees("authenticated", "[]"),
+				asks("token", withEmail, `[{"typ": "JWT", "email": "alice@example.com", "raw": true}]`),
+			},
+			calls: calls("alice"),
 		},
 		{
 			name: "application/emits when a socket has authenticated by event", guards: root(byEvent()),

@@ -13,6 +13,8 @@ func eventRows() []behaviour {
 	// Where a row waits for a deadline, it is one that the client's own messages
 	// do not miss on a slow machine.
 	const soon = time.Second
+	twiceAtOnce := atOnce(alice)
+	twiceAtOnce.OnConnect = append(twiceAtOnce.OnConnect, twiceAtOnce.OnConnect...)
 	return []behaviour{
 		{
 			name:   "event/a good token",
@@ -43,6 +45,36 @@ func eventRows() []behaviour {
 			guards: root(byEvent()),
 			script: script{opens(jsclient.Options{}), connects(), emits("authenticate", nil), unauthorized(nothingInside), acknowledges(), disconnected()},
 			calls:  []string{"failure token_missing"},
+		},
+		{
+			name: "event/good to the second, by the server's own clock",
+			guards: root(policy{
+				verify:  []verifier.Option{clockAt(1000)},
+				options: []socketio.Option{socketio.ByEvent(), socketio.WithClock(stopped(1000))},
+			}),
+			script: script{
+				opens(atOnce(mint(claims{"sub": "alice", "nbf": 1000, "exp": 1001}))), connects(), sees("authenticated", "[]"),
+				asks("whoami", 0, `["alice"]`),
+			},
+			calls: calls("alice"),
+		},
+		{
+			name:   "event/an empty token",
+			guards: root(byEvent()),
+			script: script{opens(atOnce("")), connects(), unauthorized(noJWT), acknowledges(), disconnected()},
+			calls:  []string{"failure token_missing"},
+		},
+		{
+			name:   "event/a token in the query is none",
+			guards: root(byEvent()),
+			script: script{opens(withQuery(alice)), connects(), emits("authenticate", map[string]any{}), unauthorized(nothingInside), acknowledges(), disconnected()},
+			calls:  []string{"failure token_missing"},
+		},
+		{
+			name:   "event/another one in the query does not matter",
+			guards: root(byEvent()),
+			script: script{opens(withQuery(bob)), connects(), authenticates(alice), sees("authenticated", "[]"), asks("whoami", 0, `["alice"]`)},
+			calls:  calls("alice"),
 		},
 		{
 			name:   "event/arguments of other types",
@@ -131,6 +163,14 @@ func eventRows() []behaviour {
 			calls: calls("alice"),
 		},
 		{
+			name:   "event/twice at once",
+			guards: root(byEvent()),
+			script: script{
+				opens(twiceAtOnce), connects(), sees("authenticated", "[]"), sees("authenticated", "[]"), asks("whoami", 0, `["alice"]`),
+			},
+			calls: calls("alice"),
+		},
+		{
 			name:   "event/not renewed by another user",
 			guards: root(byEvent()),
 			script: script{
@@ -156,6 +196,24 @@ func eventRows() []behaviour {
 			guards: root(byEvent().from(verifier.Cookie("session"))),
 			script: script{opens(atOnce(alice)), connects(), unauthorized(nothingInside), acknowledges(), disconnected()},
 			calls:  []string{"failure token_missing"},
+		},
+		{
+			name:   "event/a cookie with two values",
+			guards: root(byEvent().from(verifier.Cookie("session"))),
+			script: script{
+				opens(withHeader("Cookie", "session="+alice+"; session="+bob)), connects(),
+				emits("authenticate", map[string]any{}), unauthorized(twoTokens), acknowledges(), disconnected(),
+			},
+			calls: []string{"failure token_conflict"},
+		},
+		{
+			name:   "event/keys come back while the client tries again",
+			guards: root(byEvent().with(awayAtFirst)),
+			script: script{
+				opens(atOnce(alice)), connects(), unauthorized(keysAway),
+				authenticates(alice), sees("authenticated", "[]"), asks("whoami", 0, `["alice"]`),
+			},
+			calls: append([]string{"failure keys_unavailable"}, calls("alice")...),
 		},
 		{
 			name:   "event/nothing comes in or goes out before",

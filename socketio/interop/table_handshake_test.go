@@ -21,6 +21,8 @@ func handshakeRows() []behaviour {
 	both.Header = map[string]string{"Authorization": "Bearer " + alice}
 	different := withQuery(alice)
 	different.Header = map[string]string{"Authorization": "Bearer " + bob}
+	headerBesideQuery := withQuery(bob)
+	headerBesideQuery.Header = map[string]string{"Authorization": "Bearer " + alice}
 
 	return []behaviour{
 		{name: "handshake/in the query", guards: root(byHandshake()), script: admitted(withQuery(alice)), calls: calls("alice")},
@@ -66,6 +68,28 @@ func handshakeRows() []behaviour {
 			script: turnedAway(withQuery(alice), noHeader), calls: []string{"failure token_missing"},
 		},
 		{
+			name: "handshake/the header is required, not another scheme", guards: root(byHandshake().from(verifier.RequireBearerHeader())),
+			script: turnedAway(withHeader("Authorization", "Basic "+alice), noHeader), calls: []string{"failure token_missing"},
+		},
+		{
+			name: "handshake/the header is required, the query is not looked at", guards: root(byHandshake().from(verifier.RequireBearerHeader())),
+			script: admitted(headerBesideQuery), calls: calls("alice"),
+		},
+		{
+			name: "handshake/a cookie with two values", guards: root(byHandshake().from(verifier.Cookie("session"))),
+			script: turnedAway(withHeader("Cookie", "session="+alice+"; session="+bob), twoTokens), calls: []string{"failure token_conflict"},
+		},
+		{
+			name: "handshake/no cookie", guards: root(byHandshake().from(verifier.Cookie("session"))),
+			script: turnedAway(withQuery(alice), noToken), calls: []string{"failure token_missing"},
+		},
+		{
+			name: "handshake/a place of the application's own", guards: root(byHandshake().from(verifier.ExtractorFunc(
+				func(_ context.Context, h *verifier.Handshake) (string, error) { return h.Header.Get("X-Token"), nil },
+			))),
+			script: admitted(withHeader("X-Token", alice)), calls: calls("alice"),
+		},
+		{
 			name: "handshake/a guest", guards: root(byHandshake(socketio.Optional())),
 			script: script{
 				opens(jsclient.Options{}), connects(), asks("hello", 0, `["hello, guest"]`), asksInVain("whoami", 0),
@@ -88,21 +112,9 @@ func handshakeRows() []behaviour {
 			calls: []string{"authenticated alice", "success alice", "failure identity_mismatch", "disconnected"},
 		},
 		{
-			name: "handshake/keys come back while the client retries",
-			guards: root(policy{
-				options: []socketio.Option{socketio.ByHandshake()},
-				keys: func(t testing.TB) verifier.KeyProvider {
-					var asked atomic.Int64
-					real := secretKey(t)
-					return verifier.KeyProviderFunc(func(ctx context.Context, u *verifier.UnverifiedToken) ([]*verifier.Key, error) {
-						if asked.Add(1) == 1 {
-							return nil, errors.New("the key server is down")
-						}
-						return real.Keys(ctx, u)
-					})
-				},
-			}),
-			only: legacy, // later clients leave it to the application to connect again
+			name:   "handshake/keys come back while the client retries",
+			guards: root(byHandshake().with(awayAtFirst)),
+			only:   legacy, // later clients leave it to the application to connect again
 			script: script{
 				opens(jsclient.Options{Query: map[string]string{"token": alice}, Extra: map[string]any{"reconnectionDelay": 20}}),
 				sees("error", "["+keysAway.json()+"]"), comesBack(), asks("whoami", 0, `["alice"]`),
@@ -111,17 +123,27 @@ func handshakeRows() []behaviour {
 		},
 		{
 			name: "handshake/keys unavailable, a modern client",
-			guards: root(policy{
-				options: []socketio.Option{socketio.ByHandshake()},
-				keys: func(testing.TB) verifier.KeyProvider {
-					return keys(func() ([]*verifier.Key, error) { return nil, errors.New("the key server is down") })
-				},
-			}),
+			guards: root(byHandshake().with(func(testing.TB) verifier.KeyProvider {
+				return keyFunc(func() ([]*verifier.Key, error) { return nil, errors.New("the key server is down") })
+			})),
 			only:   modern,
 			script: turnedAway(withQuery(alice), keysAway),
 			calls:  []string{"failure keys_unavailable"},
 		},
 	}
+}
+
+// awayAtFirst are keys that cannot be had the first time they are asked for.
+func awayAtFirst(t testing.TB) verifier.KeyProvider {
+	t.Helper()
+	var asked atomic.Int64
+	real := secretKey(t)
+	return verifier.KeyProviderFunc(func(ctx context.Context, u *verifier.UnverifiedToken) ([]*verifier.Key, error) {
+		if asked.Add(1) == 1 {
+			return nil, errors.New("the key server is down")
+		}
+		return real.Keys(ctx, u)
+	})
 }
 
 // comesBack waits until a client that was cut off has connected again by itself.

@@ -1,14 +1,22 @@
 package interop
 
 import (
+	"time"
+
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/interop/jsclient"
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
 // namespaceRows are several namespaces on one connection.
 func namespaceRows() []behaviour {
 	shared := func(namespace string) jsclient.Options {
 		return jsclient.Options{Namespace: namespace, Multiplex: true}
+	}
+	sharedWithQuery := func(token string) jsclient.Options {
+		o := withQuery(token)
+		o.Multiplex = true
+		return o
 	}
 	inNamespace := func(token string) jsclient.Options {
 		o := shared("/admin")
@@ -27,6 +35,78 @@ func namespaceRows() []behaviour {
 				as(""), asks("hello", 0, `["hello, guest"]`),
 			},
 			calls: []string{"connected a guest", "authenticated alice", "success alice", "disconnected", "disconnected"},
+		},
+		{
+			name:   "namespaces/a public one beside a guarded root",
+			public: []string{"/news"},
+			guards: root(byEvent()),
+			script: script{
+				opens(shared("")), connects(),
+				opens(shared("/news")), connects(), asks("hello", 0, `["hello, guest"]`), broadcasts("/news", "news", 1), sees("news", "[1]"),
+				as(""), asksInVain("hello", 0), broadcasts("/", "news", 2), silence(),
+				authenticates(alice), sees("authenticated", "[]"), asks("whoami", 0, `["alice"]`),
+				as("/news"), asks("hello", 0, `["hello, guest"]`),
+			},
+			calls: []string{"connected a guest", "authenticated alice", "success alice", "disconnected", "disconnected"},
+		},
+		{
+			name:   "namespaces/the connection is refused at a guarded root",
+			public: []string{"/news"},
+			guards: root(byHandshake()),
+			only:   legacy, // later clients need not enter the root
+			script: script{opens(shared("/news")), refused(noToken)},
+			calls:  []string{"failure token_missing"},
+		},
+		{
+			name:   "namespaces/a token for one of them",
+			guards: map[string]policy{"/": byEvent(), "/admin": {verify: []verifier.Option{verifier.Audience("admin")}}},
+			script: script{
+				opens(shared("")), connects(), authenticates(alice), sees("authenticated", "[]"),
+				opens(shared("/admin")), connects(), authenticates(alice),
+				unauthorized(refusal{"invalid_token", "jwt audience invalid. expected: admin", "audience_mismatch", false}),
+				authenticates(mint(claims{"sub": "root", "aud": "admin"})), sees("authenticated", "[]"), asks("whoami", 0, `["root"]`),
+				as(""), asks("whoami", 0, `["alice"]`),
+			},
+			calls: []string{
+				"authenticated alice", "success alice", "failure audience_mismatch", "authenticated root", "success root",
+				"disconnected", "disconnected",
+			},
+		},
+		{
+			name:   "namespaces/a token in the query of one over that of the connection",
+			guards: map[string]policy{"/": byHandshake(), "/admin": byHandshake()},
+			only:   legacy,
+			script: script{
+				opens(sharedWithQuery(bob)), connects(), asks("whoami", 0, `["bob"]`),
+				opens(inNamespace(alice)), connects(), asks("whoami", 0, `["alice"]`), closes(),
+				as(""), asks("whoami", 0, `["bob"]`),
+			},
+			calls: []string{
+				"authenticated bob", "success bob", "authenticated alice", "success alice", "disconnected", "disconnected",
+			},
+		},
+		{
+			name:   "namespaces/a bad token in the query of one",
+			public: []string{"/"},
+			guards: map[string]policy{"/admin": byHandshake()},
+			only:   legacy,
+			script: script{
+				opens(shared("")), connects(),
+				opens(inNamespace("a.b")), refusedInNamespace(malformed),
+				as(""), silence(), asks("hello", 0, `["hello, guest"]`),
+			},
+			calls: []string{"connected a guest", "failure token_malformed", "disconnected"},
+		},
+		{
+			name:   "namespaces/nothing in time in one",
+			public: []string{"/"},
+			guards: map[string]policy{"/admin": byEvent(socketio.Timeout(100 * time.Millisecond))},
+			script: script{
+				opens(shared("")), connects(),
+				opens(shared("/admin")), connects(), unauthorized(tooLate), disconnectedInNamespace(),
+				as(""), silence(), asks("hello", 0, `["hello, guest"]`),
+			},
+			calls: []string{"connected a guest", "failure authentication_timeout", "disconnected"},
 		},
 		{
 			name:   "namespaces/refused in one, alive in another",

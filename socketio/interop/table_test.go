@@ -14,6 +14,8 @@ var (
 	twoTokens     = refusal{"credentials_bad_format", "more than one token provided", "token_conflict", false}
 	datatype      = refusal{"invalid_token", "invalid token datatype", "token_malformed", false}
 	nothingInside = refusal{"invalid_token", "invalid token datatype", "token_missing", false}
+	noJWT         = refusal{"invalid_token", "jwt must be provided", "token_missing", false}
+	unreadable    = refusal{"invalid_token", "invalid token", "token_malformed", false}
 	malformed     = refusal{"invalid_token", "jwt malformed", "token_malformed", false}
 	signature     = refusal{"invalid_token", "invalid signature", "signature_invalid", false}
 	expired       = refusal{"invalid_token", "jwt expired", "token_expired", false}
@@ -64,7 +66,7 @@ func calls(user string) []string {
 
 func behaviours() []behaviour {
 	var rows []behaviour
-	for _, part := range [][]behaviour{eventRows(), handshakeRows(), namespaceRows(), applicationRows()} {
+	for _, part := range [][]behaviour{eventRows(), handshakeRows(), namespaceRows(), applicationRows(), keyRows()} {
 		rows = append(rows, part...)
 	}
 	for _, bad := range badTokens() {
