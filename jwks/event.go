@@ -1,0 +1,118 @@
+package jwks
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
+)
+
+// EventKind says what an [Event] tells of.
+type EventKind string
+
+// The kinds of events.
+const (
+	EventFetch    EventKind = "fetch"    // the set was loaded, and somebody waited for it
+	EventRefresh  EventKind = "refresh"  // the set was loaded in the background
+	EventRotation EventKind = "rotation" // the keys are no longer those of before; follows a fetch or refresh
+	EventStale    EventKind = "stale"    // keys are used beyond their TTL; once for a set
+	EventFailure  EventKind = "failure"  // the set could not be had
+)
+
+// Event is something that happened to a key set.
+type Event struct {
+	Kind EventKind
+
+	// URL is the address of the set or of its issuer, without its query, or the
+	// path of the file.
+	URL string
+
+	// Keys are those that may be used now. After a rotation, a session whose
+	// token was verified with a key that is not among them ([verifier.Key.Equal])
+	// can be ended. They must not be changed.
+	Keys []*verifier.Key
+
+	// Skipped says, after a fetch or refresh, which keys of the set are not used,
+	// and why.
+	Skipped []error
+
+	// Err is the cause of a failure, and of stale the last one, if any.
+	Err error
+
+	// Duration is how long a load or a failure took.
+	Duration time.Duration
+}
+
+// Stats counts, from the start of a provider.
+type Stats struct {
+	Fetches     uint64 // attempts to load a set: from the network, with a file from the disk
+	NotModified uint64 // of them, answered "not modified"
+	Failures    uint64 // of them, failed
+	Rotations   uint64 // loads that brought other keys than before
+	Skipped     uint64 // keys of the loaded sets that could not be used
+	Hits        uint64 // tokens whose key was at hand
+	StaleServes uint64 // of them, with keys beyond their TTL
+	UnknownKIDs uint64 // tokens whose key was not at hand
+	TooEarly    uint64 // of them, told to retry because of a limit
+}
+
+// counters are Stats as they are counted. The hits stand apart, since they alone
+// are counted on every verification.
+type counters struct {
+	hits atomic.Uint64
+	_    [56]byte
+
+	fetches, notModified, failures, rotations, skipped, stale, unknown, early atomic.Uint64
+}
+
+func (c *counters) stats() Stats {
+	return Stats{
+		Fetches: c.fetches.Load(), NotModified: c.notModified.Load(), Failures: c.failures.Load(),
+		Rotations: c.rotations.Load(), Skipped: c.skipped.Load(), Hits: c.hits.Load(),
+		StaleServes: c.stale.Load(), UnknownKIDs: c.unknown.Load(), TooEarly: c.early.Load(),
+	}
+}
+
+// add adds what another counted.
+func (s *Stats) add(o Stats) {
+	s.Fetches += o.Fetches
+	s.NotModified += o.NotModified
+	s.Failures += o.Failures
+	s.Rotations += o.Rotations
+	s.Skipped += o.Skipped
+	s.Hits += o.Hits
+	s.StaleServes += o.StaleServes
+	s.UnknownKIDs += o.UnknownKIDs
+	s.TooEarly += o.TooEarly
+}
+
+// tell reports an event. news says that what it skipped was not said before.
+func (c *config) tell(e Event, news bool) {
+	level := slog.LevelDebug
+	attributes := []slog.Attr{slog.String("url", e.URL)}
+	switch e.Kind {
+	case EventFailure, EventStale:
+		level = slog.LevelWarn
+	case EventRotation:
+		level = slog.LevelInfo
+		ids := make([]string, len(e.Keys))
+		for i, k := range e.Keys {
+			ids[i] = k.ID()
+		}
+		attributes = append(attributes, slog.Any("kids", ids))
+	}
+	if e.Err != nil {
+		attributes = append(attributes, slog.Any("error", e.Err))
+	}
+	c.logger.LogAttrs(context.Background(), level, "jwks: "+string(e.Kind), attributes...)
+	for _, err := range e.Skipped {
+		if !news {
+			break
+		}
+		c.logger.LogAttrs(context.Background(), slog.LevelWarn, "jwks: a key is not used",
+			slog.String("url", e.URL), slog.Any("error", err))
+	}
+	c.onEvent(e)
+}

@@ -1,0 +1,154 @@
+package jwks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
+)
+
+// Issuers returns a provider that asks, for each token, the provider of its
+// issuer, by the exact iss. Those of one issuer never see another's tokens. A
+// token of any other issuer, or of none, has no keys. Providers can be of any
+// kind: a secret beside a [URL] is fine.
+func Issuers(providers map[string]verifier.KeyProvider) (*Provider, error) {
+	if len(providers) == 0 {
+		return nil, errors.New("jwks: Issuers: there is no issuer")
+	}
+	for issuer, p := range providers {
+		if issuer == "" {
+			return nil, errors.New(`jwks: Issuers: an issuer is "", which no token's is`)
+		}
+		if p == nil {
+			return nil, fmt.Errorf("jwks: Issuers: the provider of %q is nil", issuer)
+		}
+		if p, ok := p.(*Provider); ok && p.issuer != "" && p.issuer != issuer {
+			return nil, fmt.Errorf("jwks: Issuers: the provider of %q has the keys of %q: it would never have any for it", issuer, p.issuer)
+		}
+	}
+	list := allowList(maps.Clone(providers))
+	return &Provider{inner: list, stats: list.stats}, nil
+}
+
+// allowList is a provider for each issuer.
+type allowList map[string]verifier.KeyProvider
+
+func (l allowList) keys(ctx context.Context, t *verifier.UnverifiedToken) ([]*verifier.Key, error) {
+	if p, ok := l[t.Issuer()]; ok {
+		return p.Keys(ctx, t)
+	}
+	return nil, nil
+}
+
+func (l allowList) stats() (sum Stats) {
+	counted := make(map[*Provider]bool)
+	for _, p := range l {
+		if p, ok := p.(*Provider); ok && !counted[p] {
+			counted[p] = true
+			sum.add(p.Stats())
+		}
+	}
+	return sum
+}
+
+// IssuersFunc returns a provider for the tokens of any issuer that allow says yes
+// to, with their keys found as by [OIDC], with the same options. It is for
+// tenants that come and go: allow is asked about every token, before anything is
+// verified, so that a no works at once. It should be quick, and strict: whoever
+// controls an issuer that is allowed can sign any token of it. An error of its
+// own is an outage, and retryable.
+//
+// The key sets of [MaxIssuers] issuers are remembered.
+func IssuersFunc(allow func(ctx context.Context, issuer string) (bool, error), options ...Option) (*Provider, error) {
+	if allow == nil {
+		return nil, errors.New("jwks: IssuersFunc: the function is nil")
+	}
+	c, err := configure("IssuersFunc", options)
+	if err != nil {
+		return nil, err
+	}
+	d := &directory{config: c, allow: allow}
+	d.order, err = lru.NewLRU(c.maxIssuers, func(issuer string, e *entry) { d.sources.Delete(issuer) })
+	if err != nil {
+		return nil, fmt.Errorf("jwks: IssuersFunc: %w", err)
+	}
+	return &Provider{inner: d, stats: d.counters.stats}, nil
+}
+
+// directory makes sources as issuers are met, and forgets those not used for
+// longest.
+type directory struct {
+	*config
+	counters counters
+	allow    func(ctx context.Context, issuer string) (bool, error)
+
+	sources sync.Map // issuer to *entry: read without a lock
+
+	mu    sync.Mutex // guards order
+	order *lru.LRU[string, *entry]
+}
+
+type entry struct {
+	*source
+	used atomic.Int64 // when it was last moved up in the order, in Unix nanoseconds
+}
+
+// touchEvery is how often the use of an issuer is noted in the order, so that
+// verifications do not queue for its lock.
+const touchEvery = time.Second
+
+func (d *directory) keys(ctx context.Context, t *verifier.UnverifiedToken) ([]*verifier.Key, error) {
+	issuer := t.Issuer()
+	if issuer == "" {
+		return nil, nil
+	}
+	switch ok, err := d.allow(ctx, issuer); {
+	case err != nil:
+		return nil, fmt.Errorf("jwks: whether the issuer %.200q is allowed: %w", issuer, err)
+	case !ok:
+		return nil, nil
+	}
+	e, err := d.of(issuer)
+	if err != nil {
+		return nil, err
+	}
+	return e.keys(ctx, t)
+}
+
+// of returns the entry of an issuer that is allowed.
+func (d *directory) of(issuer string) (*entry, error) {
+	now := d.now().UnixNano()
+	if found, ok := d.sources.Load(issuer); ok {
+		e := found.(*entry)
+		if used := e.used.Load(); now-used >= int64(touchEvery) && e.used.CompareAndSwap(used, now) {
+			d.mu.Lock()
+			d.order.Get(issuer)
+			d.mu.Unlock()
+		}
+		return e, nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if found, ok := d.order.Get(issuer); ok {
+		return found, nil
+	}
+	l, err := d.issuer(issuer)
+	if err != nil {
+		return nil, &verifier.UnauthorizedError{
+			Code: verifier.CodeInvalidToken, Message: "jwt issuer invalid", Reason: verifier.ErrIssuerMismatch,
+			Err: fmt.Errorf("jwks: IssuersFunc allowed what cannot be an issuer: %w", err),
+		}
+	}
+	e := &entry{source: newSource(d.config, l, &d.counters)}
+	e.used.Store(now)
+	d.sources.Store(issuer, e)
+	d.order.Add(issuer, e)
+	return e, nil
+}

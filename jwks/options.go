@@ -1,0 +1,187 @@
+package jwks
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
+)
+
+// The defaults of the options of the same name.
+const (
+	DefaultTTL        = 10 * time.Minute
+	DefaultMaxStale   = time.Hour
+	DefaultMaxIssuers = 1000
+)
+
+// The bounds that no option moves.
+const (
+	timeout      = 5 * time.Second // of a fetch, with its discovery and redirects
+	maxSize      = 512 << 10       // bytes of an answer
+	maxKeys      = 100             // of a set
+	maxRedirects = 3
+	minTTL       = time.Minute // that Cache-Control can shorten TTL to
+
+	metadataTTL = 24 * time.Hour // how long discovery is good for while the key set can be had
+	userAgent   = "socketio-jwt (+https://github.com/seed15b1dee8/socketio-jwt)"
+)
+
+// An Option configures a provider. The constructor reports one that makes no
+// sense.
+type Option func(*config) error
+
+type config struct {
+	client     *http.Client
+	ttl        time.Duration
+	maxStale   time.Duration
+	allowHTTP  bool
+	now        func() time.Time
+	logger     *slog.Logger
+	onEvent    func(Event)
+	source     func(*verifier.Handshake) string
+	maxIssuers int
+	store      Store
+}
+
+func configure(constructor string, options []Option) (*config, error) {
+	c := &config{
+		ttl: DefaultTTL, maxStale: DefaultMaxStale, maxIssuers: DefaultMaxIssuers,
+		now: time.Now, logger: slog.Default(), onEvent: func(Event) {}, source: remoteSource,
+	}
+	for _, option := range options {
+		if option == nil {
+			return nil, fmt.Errorf("jwks: %s: an option is nil", constructor)
+		}
+		if err := option(c); err != nil {
+			return nil, fmt.Errorf("jwks: %s: %w", constructor, err)
+		}
+	}
+	if c.client == nil {
+		// An issuer is asked every few minutes: a connection kept for the next
+		// time would only be something left behind.
+		transport := http.DefaultTransport
+		if t, ok := transport.(*http.Transport); ok {
+			t = t.Clone()
+			t.DisableKeepAlives = true
+			transport = t
+		}
+		c.client = &http.Client{Transport: transport}
+	}
+	c.client = restricted(c.client)
+	return c, nil
+}
+
+// TTL is how long a key set is used after it was asked for, [DefaultTTL] by
+// default, from a second to a day. While the set is in use it is refreshed in
+// the background before that, at three quarters or a little later. The issuer's
+// Cache-Control can shorten it, down to a minute.
+func TTL(d time.Duration) Option {
+	return func(c *config) error {
+		if d < time.Second || d > 24*time.Hour {
+			return fmt.Errorf("TTL is %v: expected 1s to 24h", d)
+		}
+		c.ttl = d
+		return nil
+	}
+}
+
+// MaxStale is how much longer than its [TTL] a key set is used when no newer one
+// can be had, [DefaultMaxStale] by default. 0 is not at all. The longer it is,
+// the longer can somebody who cuts off the issuer use a key that was withdrawn.
+func MaxStale(d time.Duration) Option {
+	return func(c *config) error {
+		if d < 0 || d > 7*24*time.Hour {
+			return fmt.Errorf("MaxStale is %v: expected 0 to 168h", d)
+		}
+		c.maxStale = d
+		return nil
+	}
+}
+
+// HTTPClient is the client that fetches, for a proxy or a private certificate
+// authority. It is copied: the copy also keeps redirects to the origin, and a
+// fetch to 5 s in all. The default client keeps no connection open.
+func HTTPClient(client *http.Client) Option {
+	return func(c *config) error {
+		if client == nil {
+			return errors.New("HTTPClient: the client is nil")
+		}
+		c.client = client
+		return nil
+	}
+}
+
+// InsecureAllowHTTP allows http URLs whose host is a loopback address or
+// localhost, for development. Whoever can answer in the issuer's place can sign
+// any token.
+func InsecureAllowHTTP() Option { return func(c *config) error { c.allowHTTP = true; return nil } }
+
+// WithClock sets the clock, [time.Now] by default. The 5 s of a fetch are those
+// of the machine.
+func WithClock(now func() time.Time) Option {
+	return func(c *config) error {
+		if now == nil {
+			return errors.New("WithClock: the clock is nil")
+		}
+		c.now = now
+		return nil
+	}
+}
+
+// WithLogger sets where events are logged: failures and stale keys as warnings,
+// rotations as information, the rest for debugging. The default is
+// [slog.Default].
+func WithLogger(l *slog.Logger) Option {
+	return func(c *config) error {
+		if l == nil {
+			return errors.New("WithLogger: the logger is nil")
+		}
+		c.logger = l
+		return nil
+	}
+}
+
+// OnEvent has f called for what happens to a key set: for one event of a set at a
+// time, in their order. It should not take long: the next fetch waits for it, and
+// so does the first verification with stale keys.
+func OnEvent(f func(Event)) Option {
+	return func(c *config) error {
+		if f == nil {
+			return errors.New("OnEvent: the function is nil")
+		}
+		c.onEvent = f
+		return nil
+	}
+}
+
+// Source says whom a handshake comes from, for the limit on unknown kids. The
+// default is the remote address, of IPv6 its /64: behind a proxy that is the
+// proxy for everybody, and one attacker can delay a new key for all by the
+// limit's 30 s. Give a function that reads what your proxy sets, such as the
+// last X-Forwarded-For, and nothing that a client could invent. Of "" nothing is
+// known, and only the limit for all applies.
+func Source(f func(*verifier.Handshake) string) Option {
+	return func(c *config) error {
+		if f == nil {
+			return errors.New("Source: the function is nil")
+		}
+		c.source = f
+		return nil
+	}
+}
+
+// MaxIssuers is how many issuers [IssuersFunc] remembers the keys of,
+// [DefaultMaxIssuers] by default. Beyond that those not used for longest are
+// forgotten.
+func MaxIssuers(n int) Option {
+	return func(c *config) error {
+		if n < 1 {
+			return fmt.Errorf("MaxIssuers is %d: expected 1 or more", n)
+		}
+		c.maxIssuers = n
+		return nil
+	}
+}

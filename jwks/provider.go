@@ -1,0 +1,111 @@
+package jwks
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
+)
+
+// Provider is a [verifier.KeyProvider]. It is safe for concurrent use, and needs
+// no end: what it starts ends by itself within seconds. Make one when the server
+// starts, not one for each token, which would fetch the keys each time.
+type Provider struct {
+	inner interface {
+		keys(ctx context.Context, t *verifier.UnverifiedToken) ([]*verifier.Key, error)
+	}
+	issuer string // whose tokens it has keys for, "" if anybody's
+	stats  func() Stats
+}
+
+var _ verifier.KeyProvider = (*Provider)(nil)
+
+// Keys returns the keys for the token: see [verifier.KeyProvider]. It waits for
+// the network, for 5 s at most, only if there are no keys, they are beyond their
+// [TTL], or the kid is unknown.
+func (p *Provider) Keys(ctx context.Context, t *verifier.UnverifiedToken) ([]*verifier.Key, error) {
+	// What iss says is signed together with the rest, so that a key of this
+	// issuer, found by it, vouches for it too.
+	if p.issuer != "" && t.Issuer() != p.issuer {
+		return nil, nil
+	}
+	return p.inner.keys(ctx, t)
+}
+
+// Stats returns what was counted so far.
+func (p *Provider) Stats() Stats { return p.stats() }
+
+func newProvider(c *config, l location, issuer string) *Provider {
+	n := new(counters)
+	return &Provider{inner: newSource(c, l, n), issuer: issuer, stats: n.stats}
+}
+
+// URL returns a provider of the JWK Set at the https URL. It has keys for any
+// issuer's tokens: give the verifier [verifier.Issuer] too.
+func URL(address string, options ...Option) (*Provider, error) {
+	c, err := configure("URL", options)
+	if err != nil {
+		return nil, err
+	}
+	u, err := c.checkURL(address)
+	if err != nil {
+		return nil, fmt.Errorf("jwks: URL: %w", err)
+	}
+	return newProvider(c, location{url: u}, ""), nil
+}
+
+// Auth0 returns a provider of the keys of an Auth0 tenant, for the tokens that
+// it issued. The domain is the tenant's, "tenant.eu.auth0.com", or its custom
+// one, with or without https:// and a slash at the end.
+func Auth0(domain string, options ...Option) (*Provider, error) {
+	c, err := configure("Auth0", options)
+	if err != nil {
+		return nil, err
+	}
+	address := domain
+	if !strings.Contains(address, "://") {
+		address = "https://" + address
+	}
+	u, err := c.checkURL(address)
+	if err != nil {
+		return nil, fmt.Errorf("jwks: Auth0: the domain: %w", err)
+	}
+	if u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.ForceQuery {
+		return nil, fmt.Errorf("jwks: Auth0: the domain is %q: expected one such as tenant.eu.auth0.com, with nothing behind it", shown(u))
+	}
+	u = &url.URL{Scheme: u.Scheme, Host: strings.ToLower(u.Host), Path: "/"}
+	return newProvider(c, location{url: u.JoinPath(".well-known", "jwks.json")}, u.String()), nil
+}
+
+// OIDC returns a provider of the keys of an issuer, for the tokens that it
+// issued. Where the keys are is found by OpenID Connect Discovery or RFC 8414,
+// when they are first needed. The issuer is its https URL exactly as it calls
+// itself, to the slash at the end: its iss.
+func OIDC(issuer string, options ...Option) (*Provider, error) {
+	c, err := configure("OIDC", options)
+	if err != nil {
+		return nil, err
+	}
+	l, err := c.issuer(issuer)
+	if err != nil {
+		return nil, fmt.Errorf("jwks: OIDC: %w", err)
+	}
+	return newProvider(c, l, issuer), nil
+}
+
+// issuer is where the keys of an issuer are.
+func (c *config) issuer(issuer string) (location, error) {
+	u, err := c.checkURL(issuer)
+	if err != nil {
+		return location{}, fmt.Errorf("the issuer: %w", err)
+	}
+	if u.RawQuery != "" || u.ForceQuery {
+		return location{}, fmt.Errorf("the issuer %s has a query, which no issuer has (RFC 8414 §2)", shown(u))
+	}
+	if u.String() != issuer {
+		return location{}, fmt.Errorf("the issuer %q is not written as URLs are: expected %q", issuer, u)
+	}
+	return location{url: u, discover: true}, nil
+}

@@ -1,0 +1,111 @@
+package jwks
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed15b1dee8/socketio-jwt/keys"
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
+)
+
+// snapshot is a key set as it was at one time. It is not changed once it is
+// published, so that it is read without a lock.
+type snapshot struct {
+	all     []*verifier.Key
+	named   map[string][]*verifier.Key
+	unnamed []*verifier.Key
+	skipped []error
+
+	url  string // where it came from, which its ETag belongs to
+	etag string
+	body []byte // for a store, if there is one
+
+	asked     time.Time // when it was asked for
+	refreshAt time.Time // from when on a newer one is wanted
+	expires   time.Time // until when it is used without one
+	dead      time.Time // until when it is used if none can be had
+
+	toldStale atomic.Bool
+}
+
+// parseSet makes a snapshot of a JWK Set that somebody else publishes.
+func parseSet(body []byte) (*snapshot, error) {
+	var shape struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
+	if json.Unmarshal(body, &shape) == nil && len(shape.Keys) > maxKeys {
+		return nil, fmt.Errorf("the set has %d keys: at most %d are taken", len(shape.Keys), maxKeys)
+	}
+	usable, skipped, err := keys.ParseJWKSet(body)
+	if err != nil {
+		return nil, err
+	}
+	s := &snapshot{skipped: skipped, named: make(map[string][]*verifier.Key)}
+	for i, k := range usable {
+		var again, unclear bool
+		for j, other := range usable {
+			if i == j || !confusable(k, other) {
+				continue
+			}
+			if !k.Equal(other) {
+				unclear = true
+			} else if j < i {
+				again = true // the same key twice is one key
+			}
+		}
+		switch {
+		case unclear:
+			s.skipped = append(s.skipped, fmt.Errorf("%v: another key has this kid too, and an algorithm in common: neither is used", k))
+		case !again:
+			s.all = append(s.all, k)
+		}
+	}
+	for _, k := range s.all {
+		if k.ID() == "" {
+			s.unnamed = append(s.unnamed, k)
+		} else {
+			s.named[k.ID()] = append(s.named[k.ID()], k)
+		}
+	}
+	return s, nil
+}
+
+// confusable tells that a token could mean either key: they have one kid, and not
+// for being alternatives of different types (RFC 7517 §4.5).
+func confusable(a, b *verifier.Key) bool {
+	return a.ID() != "" && a.ID() == b.ID() && slices.ContainsFunc(a.Algorithms(), b.Allows)
+}
+
+// renewed returns a copy of the snapshot, as the answer "not modified" makes one.
+func (s *snapshot) renewed() *snapshot {
+	return &snapshot{all: s.all, named: s.named, unnamed: s.unnamed, skipped: s.skipped, url: s.url, etag: s.etag, body: s.body}
+}
+
+// dated sets the times, for a set that was asked for at that time and is good for
+// the TTL. Refreshes are spread, lest all servers of a fleet ask at once.
+func (s *snapshot) dated(asked time.Time, ttl, maxStale time.Duration) *snapshot {
+	s.asked = asked
+	s.refreshAt = asked.Add(time.Duration((0.75 + 0.1*rand.Float64()) * float64(ttl)))
+	s.expires = asked.Add(ttl)
+	s.dead = s.expires.Add(maxStale)
+	return s
+}
+
+// find returns the keys of the kid, of all if it is "", or nil.
+func (s *snapshot) find(kid string) []*verifier.Key {
+	if kid == "" {
+		return s.all
+	}
+	return s.named[kid]
+}
+
+// sameKeys tells whether two snapshots hold the same keys under the same kids.
+func (s *snapshot) sameKeys(other *snapshot) bool {
+	return len(s.all) == len(other.all) && !slices.ContainsFunc(s.all, func(a *verifier.Key) bool {
+		return !slices.ContainsFunc(other.all, func(b *verifier.Key) bool { return a.ID() == b.ID() && a.Equal(b) })
+	})
+}

@@ -1,0 +1,91 @@
+package jwks
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// Store keeps key sets outside of the process, such as in Redis or a file: for
+// several servers to share what one fetched, and for one that starts while the
+// issuer is down. Whoever can write to it chooses the keys.
+//
+// A value is opaque, and of at most a megabyte. The methods are called for
+// fetches only, in their time of 5 s; an error is logged, and the issuer asked as
+// if there were no store.
+type Store interface {
+	// Load returns the value last saved for the URL of a key set, or nil if there
+	// is none.
+	Load(ctx context.Context, url string) ([]byte, error)
+
+	// Save keeps the value for that time, after which it is of no use.
+	Save(ctx context.Context, url string, value []byte, keep time.Duration) error
+}
+
+// WithStore has key sets also kept in the store.
+func WithStore(s Store) Option {
+	return func(c *config) error {
+		if s == nil {
+			return errors.New("WithStore: the store is nil")
+		}
+		c.store = s
+		return nil
+	}
+}
+
+// kept is a snapshot as it is stored.
+type kept struct {
+	URL   string          `json:"url"`
+	ETag  string          `json:"etag,omitempty"`
+	Asked time.Time       `json:"asked"`
+	TTL   time.Duration   `json:"ttl"`
+	Set   json.RawMessage `json:"set"`
+}
+
+// restore returns the stored snapshot, nil if there is none to be used.
+func (s *source) restore(ctx context.Context, now time.Time) *snapshot {
+	value, err := s.store.Load(ctx, s.location.url.String())
+	if err != nil || value == nil {
+		s.complain("load", err)
+		return nil
+	}
+	var k kept
+	if err := json.Unmarshal(value, &k); err != nil {
+		s.complain("load", err)
+		return nil
+	}
+	set, err := parseSet(k.Set)
+	if err != nil {
+		s.complain("load", err)
+		return nil
+	}
+	if k.Asked.After(now.Add(time.Minute)) {
+		s.complain("load", fmt.Errorf("the set was fetched at %v, which lies ahead", k.Asked))
+		return nil
+	}
+	set.url, set.etag, set.body = k.URL, k.ETag, k.Set
+	set.dated(k.Asked, min(k.TTL, s.ttl), s.maxStale)
+	if !now.Before(set.dead) {
+		return nil
+	}
+	return set
+}
+
+func (s *source) keep(set *snapshot) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	value, err := json.Marshal(kept{set.url, set.etag, set.asked, set.expires.Sub(set.asked), set.body})
+	if err == nil {
+		err = s.store.Save(ctx, s.location.url.String(), value, set.dead.Sub(set.asked))
+	}
+	s.complain("save", err)
+}
+
+func (s *source) complain(what string, err error) {
+	if err != nil {
+		s.logger.Warn("jwks: the store could not "+what, slog.String("url", s.name), slog.Any("error", err))
+	}
+}
