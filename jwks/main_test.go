@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"go.uber.org/goleak"
 
@@ -19,7 +20,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // world is an issuer in memory, a provider of its keys, and what was told of
-// them. Inside of synctest its time is virtual.
+// them, under a virtual clock (synctest).
 type world struct {
 	t        testing.TB
 	issuer   *verifiertest.Issuer
@@ -59,6 +60,7 @@ func (w *world) record(e jwks.Event) {
 
 // told returns the kinds of events so far.
 func (w *world) told() string {
+	synctest.Wait() // they are told after those who wait for the fetch go on
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var kinds []string
@@ -69,6 +71,7 @@ func (w *world) told() string {
 }
 
 func (w *world) lastEvent(kind jwks.EventKind) jwks.Event {
+	synctest.Wait()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for i := len(w.events) - 1; i >= 0; i-- {

@@ -111,7 +111,6 @@ var behaviours = []struct {
 		}
 		synctest.Wait()
 		time.Sleep(2 * time.Second)
-		synctest.Wait()
 		if got := w.told(); got != "fetch refresh" {
 			w.t.Errorf("told %s", got)
 		}
@@ -126,7 +125,6 @@ var behaviours = []struct {
 		time.Sleep(10 * time.Minute)
 		w.good("beyond the TTL")
 		w.good("again")
-		synctest.Wait()
 		if got := w.told(); got != "fetch failure stale" {
 			w.t.Errorf("told %s", got)
 		}
@@ -433,7 +431,6 @@ var behaviours = []struct {
 		w.issuer.Break(verifiertest.Down())
 		time.Sleep(10 * time.Minute)
 		w.good("stale")
-		synctest.Wait()
 		if got := w.told(); got != "fetch refresh rotation failure stale" {
 			w.t.Errorf("told %s", got)
 		}
