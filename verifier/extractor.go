@@ -3,6 +3,7 @@ package verifier
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 )
 
@@ -72,6 +73,9 @@ func badFormat(cause error) error {
 // auth payload or the "authenticate" event where the client can send one. Two
 // different values are refused.
 func Query(name string) Extractor {
+	if name == "" {
+		return misused{errors.New("verifier: Query: the name is empty")}
+	}
 	return ExtractorFunc(func(_ context.Context, h *Handshake) (string, error) {
 		values := h.Query[name]
 		if len(values) == 0 || h.InBand {
@@ -90,6 +94,9 @@ func Query(name string) Extractor {
 // whoever opened the page, so let the binding check the origin (RFC 6265 §8.2).
 // The same cookie with two values is refused.
 func Cookie(name string) Extractor {
+	if name == "" {
+		return misused{errors.New("verifier: Cookie: the name is empty")}
+	}
 	return ExtractorFunc(func(_ context.Context, h *Handshake) (string, error) {
 		token, err := h.cookie(name)
 		if err != nil {
@@ -105,6 +112,9 @@ func Cookie(name string) Extractor {
 // clients of @thream/socketio-jwt send it, the scheme in any case. A payload
 // that is not an object, or a member that is not a string, is refused.
 func AuthPayload(member string) Extractor {
+	if member == "" {
+		return misused{errors.New("verifier: AuthPayload: the member is empty")}
+	}
 	return ExtractorFunc(func(_ context.Context, h *Handshake) (string, error) {
 		if h.Auth == nil {
 			return "", nil
@@ -141,6 +151,18 @@ func errTokenDatatype() error {
 // refused, because which of them counts should not depend on a rule that its
 // sender may not know.
 func FirstOf(extractors ...Extractor) Extractor {
+	if len(extractors) == 0 {
+		return misused{errors.New("verifier: FirstOf needs at least one extractor")}
+	}
+	for _, e := range extractors {
+		if isNil(e) {
+			return misused{errors.New("verifier: FirstOf: an extractor is nil")}
+		}
+		if m, ok := e.(misused); ok {
+			return m
+		}
+	}
+	extractors = slices.Clone(extractors)
 	return ExtractorFunc(func(ctx context.Context, h *Handshake) (string, error) {
 		first := ""
 		for _, e := range extractors {
@@ -165,6 +187,13 @@ func conflict(cause error) error {
 		Code: CodeCredentialsBadFormat, Message: "more than one token provided", Reason: ErrTokenConflict, Err: cause,
 	}
 }
+
+// misused stands for an extractor that makes no sense. [WithExtractor] has [New]
+// fail with its error.
+type misused struct{ err error }
+
+// Extract finds nothing but the error.
+func (m misused) Extract(context.Context, *Handshake) (string, error) { return "", m.err }
 
 // DefaultExtractor is what a [Verifier] uses unless [WithExtractor] says
 // otherwise: the member "token" of the auth payload or event, then the bearer

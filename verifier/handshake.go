@@ -69,21 +69,13 @@ var errCookieConflict = errors.New("the cookie occurs with two different values"
 // name with two values is an error: which one a server reads is otherwise up to
 // whoever could add the second (a sibling domain, for one).
 func (h *Handshake) cookie(name string) (string, error) {
-	value, found := "", false
-	for _, line := range h.Header["Cookie"] {
-		cookies, err := http.ParseCookie(line)
-		if err != nil {
-			continue // other software's malformed cookies are not ours to judge
+	value := ""
+	// Cookies of other software that are malformed are passed over.
+	for i, c := range (&http.Request{Header: h.Header}).CookiesNamed(name) {
+		if i > 0 && c.Value != value {
+			return "", errCookieConflict
 		}
-		for _, c := range cookies {
-			if c.Name != name {
-				continue
-			}
-			if found && c.Value != value {
-				return "", errCookieConflict
-			}
-			value, found = c.Value, true
-		}
+		value = c.Value
 	}
 	return value, nil
 }

@@ -42,7 +42,7 @@ func Inactive(cause error) *UnauthorizedError {
 // and an empty Header; options that are about a signature or a header make no
 // sense and fail.
 func NewOpaque(introspector Introspector, options ...Option) (*Verifier, error) {
-	if introspector == nil {
+	if isNil(introspector) {
 		return nil, errors.New("verifier: NewOpaque: the introspector is nil")
 	}
 	v, err := compose(options)

@@ -3,8 +3,10 @@ package verifier
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"regexp"
 	"regexp/syntax"
+	"slices"
 	"strings"
 	"time"
 )
@@ -64,8 +66,11 @@ func (m *matcher) match(s string) bool {
 // [DefaultExtractor].
 func WithExtractor(e Extractor) Option {
 	return func(c *config) error {
-		if e == nil {
+		if isNil(e) {
 			return errors.New("verifier: WithExtractor: the extractor is nil")
+		}
+		if m, ok := e.(misused); ok {
+			return m.err
 		}
 		c.extractor = e
 		return nil
@@ -76,6 +81,9 @@ func WithExtractor(e Extractor) Option {
 // allow. The default is what each key allows.
 func Algorithms(algorithms ...Algorithm) Option {
 	return func(c *config) (err error) {
+		if c.algorithms != allAlgorithms {
+			return errors.New("verifier: Algorithms is given twice: give all of them at once")
+		}
 		c.algorithms, err = restrict(allAlgorithms, algorithms)
 		return err
 	}
@@ -89,17 +97,19 @@ func Audience(audiences ...string) Option {
 		if err := nonEmpty("Audience", audiences); err != nil {
 			return err
 		}
-		c.audience = &matcher{values: audiences, shown: strings.Join(audiences, " or ")}
-		return nil
+		return c.expectAudience(&matcher{values: slices.Clone(audiences), shown: strings.Join(audiences, " or ")})
 	}
 }
 
 // AudienceMatching asks that an audience match the pattern, which must be
 // anchored at both ends: ^...$. A token without aud never matches.
 func AudienceMatching(pattern *regexp.Regexp) Option {
-	return func(c *config) (err error) {
-		c.audience, err = anchored("AudienceMatching", pattern)
-		return err
+	return func(c *config) error {
+		m, err := anchored("AudienceMatching", pattern)
+		if err != nil {
+			return err
+		}
+		return c.expectAudience(m)
 	}
 }
 
@@ -109,17 +119,19 @@ func Issuer(issuers ...string) Option {
 		if err := nonEmpty("Issuer", issuers); err != nil {
 			return err
 		}
-		c.issuer = &matcher{values: issuers, shown: strings.Join(issuers, ",")}
-		return nil
+		return c.expectIssuer(&matcher{values: slices.Clone(issuers), shown: strings.Join(issuers, ",")})
 	}
 }
 
 // IssuerMatching asks that iss match the pattern, which must be anchored at
 // both ends: ^...$. A token without iss never matches.
 func IssuerMatching(pattern *regexp.Regexp) Option {
-	return func(c *config) (err error) {
-		c.issuer, err = anchored("IssuerMatching", pattern)
-		return err
+	return func(c *config) error {
+		m, err := anchored("IssuerMatching", pattern)
+		if err != nil {
+			return err
+		}
+		return c.expectIssuer(m)
 	}
 }
 
@@ -194,7 +206,7 @@ func MaxTokenLength(n int) Option {
 func Validate(validators ...ClaimValidator) Option {
 	return func(c *config) error {
 		for _, v := range validators {
-			if v == nil {
+			if isNil(v) {
 				return errors.New("verifier: Validate: a validator is nil")
 			}
 		}
@@ -213,9 +225,44 @@ func exactly(option, value string, field func(*config) **string) Option {
 		if value == "" {
 			return fmt.Errorf("verifier: %s must not be empty", option)
 		}
+		if *field(c) != nil {
+			return fmt.Errorf("verifier: %s is given twice", option)
+		}
 		*field(c) = &value
 		return nil
 	}
+}
+
+// expectAudience and expectIssuer refuse a second expectation: the first would
+// count no more, without a word.
+func (c *config) expectAudience(m *matcher) error {
+	if c.audience != nil {
+		return errors.New("verifier: the audience is given twice: give Audience all of them at once")
+	}
+	c.audience = m
+	return nil
+}
+
+func (c *config) expectIssuer(m *matcher) error {
+	if c.issuer != nil {
+		return errors.New("verifier: the issuer is given twice: give Issuer all of them at once")
+	}
+	c.issuer = m
+	return nil
+}
+
+// isNil reports whether a strategy is nil, or a nil pointer or function in an
+// interface, as what a constructor returned beside an error that nobody looked
+// at.
+func isNil(strategy any) bool {
+	v := reflect.ValueOf(strategy)
+	switch v.Kind() {
+	case reflect.Invalid:
+		return true
+	case reflect.Pointer, reflect.Func, reflect.Map, reflect.Slice:
+		return v.IsNil()
+	}
+	return false
 }
 
 // nonEmpty refuses an empty list, with which jsonwebtoken would reject every

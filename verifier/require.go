@@ -51,8 +51,7 @@ func IssuerFunc(f func(issuer string) bool) Option {
 		if f == nil {
 			return errors.New("verifier: IssuerFunc: the function is nil")
 		}
-		c.issuer = &matcher{accept: f, shown: "one that the server knows"}
-		return nil
+		return c.expectIssuer(&matcher{accept: f, shown: "one that the server knows"})
 	}
 }
 
@@ -63,8 +62,7 @@ func AudienceFunc(f func(audience string) bool) Option {
 		if f == nil {
 			return errors.New("verifier: AudienceFunc: the function is nil")
 		}
-		c.audience = &matcher{accept: f, shown: "one that the server knows"}
-		return nil
+		return c.expectAudience(&matcher{accept: f, shown: "one that the server knows"})
 	}
 }
 

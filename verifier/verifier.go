@@ -42,7 +42,7 @@ type Verifier struct {
 // exp and nbf where it has them. Most servers also want [Audience] and
 // [Issuer].
 func New(keys KeyProvider, options ...Option) (*Verifier, error) {
-	if keys == nil {
+	if isNil(keys) {
 		return nil, errors.New("verifier: New: the key provider is nil")
 	}
 	v, err := compose(options)
@@ -83,6 +83,9 @@ func compose(options []Option) (*Verifier, error) {
 // without one is refused with the code credentials_required. The error is
 // always an [*UnauthorizedError].
 func (v *Verifier) Authenticate(ctx context.Context, h *Handshake) (*Token, error) {
+	if h == nil {
+		h = &Handshake{}
+	}
 	raw, err := v.extractor.Extract(ctx, h)
 	if err != nil {
 		return nil, AsUnauthorized(err)
