@@ -80,8 +80,8 @@ func (n *Namespace) register(event string, f any, open bool) {
 	n.mu.Unlock()
 	types := slices.Collect(t.Ins())[1:]
 	n.server.server.OnEvent(n.name, event, func(c gosio.Conn) {
-		if s := n.server.socket(c, n.name); s != nil && s.mayHandle(open) {
-			s.handle(event, v, types)
+		if s, h := n.server.handling(c, n.name); s != nil && h.Ack == nil && s.mayHandle(open) && h.Passes() {
+			s.handle(event, h, v, types)
 		}
 	})
 }
@@ -109,7 +109,7 @@ func (n *Namespace) Broadcast(event string, args ...any) {
 func (n *Namespace) BroadcastTo(room, event string, args ...any) {
 	var sockets []*socket
 	n.server.server.ForEach(n.name, room, func(c gosio.Conn) {
-		if s := n.server.socket(c, n.name); s != nil {
+		if s := n.server.socket(n.server.engine.Session(c.ID()), n.name); s != nil {
 			sockets = append(sockets, s)
 		}
 	})

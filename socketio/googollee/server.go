@@ -64,6 +64,7 @@ func NewServer(o *Options) (*Server, error) {
 		Connected:       s.connected,
 		Authenticate:    s.authenticate,
 		NamespaceClosed: s.namespaceClosed,
+		NamespaceDone:   s.namespaceDone,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("googollee: NewServer: %w", err)
@@ -111,14 +112,14 @@ func (s *Server) add(name string, a *socketio.Authorizer) (*Namespace, error) {
 // handle has go-socket.io report the sockets of a namespace.
 func (s *Server) handle(name string) {
 	s.server.OnConnect(name, func(c gosio.Conn) error {
-		if so := s.socket(c, name); so != nil {
+		if so, _ := s.handling(c, name); so != nil {
 			so.bind(c)
 		}
 		return nil // an error would end the whole connection without a word
 	})
 	s.server.OnEvent(name, engine.AckEvent, func(c gosio.Conn) {
-		if so := s.socket(c, name); so != nil {
-			so.acknowledged()
+		if so, h := s.handling(c, name); so != nil && h.Ack != nil {
+			so.acknowledged(h)
 		}
 	})
 	s.server.OnError(name, func(c gosio.Conn, err error) {
@@ -186,42 +187,45 @@ func (s *Server) guestEvent(namespace, event string) bool {
 	return n != nil && n.forGuests(event)
 }
 
-// connection is what a session of the engine's carries for us.
+// connection is what a session of the engine's carries for us: decisions about
+// namespaces that the engine has yet to carry out.
 type connection struct {
-	mu       sync.Mutex // guards the rest
+	mu       sync.Mutex // guards admitted
 	admitted map[string]admission
-	sockets  map[string]*socket
 }
 
-// admission is a decision about a namespace that the engine has yet to carry
-// out.
 type admission struct {
 	handshake *verifier.Handshake
 	pass      *socketio.Pass
 }
 
-func newConnection() *connection {
-	return &connection{admitted: make(map[string]admission, 1), sockets: make(map[string]*socket, 1)}
-}
-
-func (c *connection) socket(namespace string) *socket {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.sockets[namespace]
-}
-
-// socket returns the socket that go-socket.io's connection is.
-func (s *Server) socket(c gosio.Conn, namespace string) *socket {
-	session := s.engine.Session(c.ID())
+// socket returns the socket that a session has in a namespace now.
+func (s *Server) socket(session *engine.Session, namespace string) *socket {
 	if session == nil {
 		return nil
 	}
-	return session.Value().(*connection).socket(namespace)
+	so, _ := session.Attached(namespace).(*socket)
+	return so
+}
+
+// handling returns what go-socket.io has called a handler for, and the socket it
+// concerns, which need not be the one of now.
+func (s *Server) handling(c gosio.Conn, namespace string) (*socket, *engine.Handling) {
+	session := s.engine.Session(c.ID())
+	if session == nil {
+		return nil, nil
+	}
+	h := session.Handling(namespace)
+	if h == nil {
+		return nil, nil
+	}
+	so, _ := h.Value.(*socket)
+	return so, h
 }
 
 // handshake decides about the root namespace before there is a session.
 func (s *Server) handshake(r *http.Request) (engine.Verdict, any) {
-	c := newConnection()
+	c := new(connection)
 	v := s.admit(r.Context(), c, s.namespace("/"), verifier.HandshakeFromRequest(r))
 	return v, c
 }
@@ -256,6 +260,9 @@ func (s *Server) admit(ctx context.Context, c *connection, n *Namespace, h *veri
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.admitted == nil {
+		c.admitted = make(map[string]admission, 1)
+	}
 	c.admitted[n.name] = a
 	return engine.Admit(gate)
 }
@@ -275,8 +282,11 @@ func (s *Server) connected(session *engine.Session, name string) {
 	c.mu.Lock()
 	a := c.admitted[name]
 	delete(c.admitted, name)
-	c.sockets[name] = so
+	if len(c.admitted) == 0 {
+		c.admitted = nil
+	}
 	c.mu.Unlock()
+	session.Attach(name, so)
 	n.join(so)
 	if n.auth != nil {
 		so.attach(a.handshake, a.pass)
@@ -285,7 +295,7 @@ func (s *Server) connected(session *engine.Session, name string) {
 
 // authenticate hands an "authenticate" event to the guard.
 func (s *Server) authenticate(session *engine.Session, name string, args []json.RawMessage, _ func(...any)) {
-	so := session.Value().(*connection).socket(name)
+	so := s.socket(session, name)
 	if so == nil || so.guard() == nil {
 		return
 	}
@@ -296,14 +306,16 @@ func (s *Server) authenticate(session *engine.Session, name string, args []json.
 	so.guard().Authenticate(data)
 }
 
-// namespaceClosed ends a socket.
-func (s *Server) namespaceClosed(session *engine.Session, name, reason string) {
-	c := session.Value().(*connection)
-	c.mu.Lock()
-	so := c.sockets[name]
-	delete(c.sockets, name)
-	c.mu.Unlock()
-	if so != nil {
-		so.closed(reason)
+// namespaceClosed ends a socket, and namespaceDone tells the application, when
+// the last event that came before has been handled.
+func (s *Server) namespaceClosed(_ *engine.Session, _ string, value any, _ string) {
+	if so, ok := value.(*socket); ok {
+		so.closed()
+	}
+}
+
+func (s *Server) namespaceDone(_ *engine.Session, _ string, value any, reason string) {
+	if so, ok := value.(*socket); ok {
+		so.done(reason)
 	}
 }

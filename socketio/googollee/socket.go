@@ -1,6 +1,7 @@
 package googollee
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -37,7 +38,8 @@ type socket struct {
 	greeting sync.Mutex // held while a handler that begins or ends the socket runs
 	greeted  bool       // guarded by greeting: whether one that begins it has run
 
-	current atomic.Pointer[socketio.Session] // the session, also once it has ended
+	current  atomic.Pointer[socketio.Session] // the session, also once it has ended
+	welcomed atomic.Bool                      // whether OnAuthenticated has returned and it may stay
 }
 
 var _ socketio.Socket = (*socket)(nil)
@@ -158,17 +160,18 @@ func (s *socket) Authenticated(session *socketio.Session) error {
 	s.greeted = true
 	f := s.namespace.onAuthenticated
 	if f == nil {
+		s.welcomed.Store(true)
 		return nil
 	}
-	return f(s.conn, session)
+	if err := f(s.conn, session); err != nil {
+		return err
+	}
+	s.welcomed.Store(true)
+	return nil
 }
 
 // handle calls the handler of an event with what the client sent.
-func (s *socket) handle(event string, f reflect.Value, types []reflect.Type) {
-	h := s.session.Handling(s.namespace.name)
-	if h == nil || h.Ack != nil {
-		return
-	}
+func (s *socket) handle(event string, h *engine.Handling, f reflect.Value, types []reflect.Type) {
 	logger := s.namespace.server.logger
 	args, err := decode(h.Text, h.Attachments, types)
 	if err != nil {
@@ -195,9 +198,8 @@ func (s *socket) handle(event string, f reflect.Value, types []reflect.Type) {
 }
 
 // acknowledged calls the function that waits for a client's acknowledgement.
-func (s *socket) acknowledged() {
-	h := s.session.Handling(s.namespace.name)
-	if h == nil || h.Ack == nil || !s.mayHandle(true) {
+func (s *socket) acknowledged(h *engine.Handling) {
+	if !s.mayHandle(true) || !h.Passes() {
 		return
 	}
 	f := h.Ack.(reflect.Value)
@@ -214,35 +216,41 @@ func (s *socket) acknowledged() {
 
 // mayHandle reports whether an event may be handed to the application: one that
 // is open to sockets without a session, or one of a session's, and not before
-// the handler that begins the socket has returned.
+// the handler that begins the socket has returned. It may be asked of a socket
+// that is gone already, for what its client sent before it left.
 func (s *socket) mayHandle(open bool) bool {
+	var session *socketio.Session
 	if g := s.guard(); g != nil {
-		if session := g.Session(); session != nil {
-			return session.Wait()
-		}
+		session = g.Session()
 	}
-	if !open {
-		return false
+	if session == nil {
+		session = s.current.Load()
 	}
-	select {
-	case <-s.connected:
-		return !s.isGone()
-	case <-s.gone:
-		return false
+	switch {
+	case session != nil:
+		return session.Wait() || s.welcomed.Load() && errors.Is(context.Cause(session.Context()), socketio.ErrDisconnected)
+	case open:
+		<-s.connected
+		return true
 	}
+	return false
 }
 
-// closed ends the socket for everybody who knows it.
-func (s *socket) closed(reason string) {
+// closed ends the socket for authorization and for broadcasts.
+func (s *socket) closed() {
 	close(s.gone)
 	if g := s.guard(); g != nil {
 		g.Closed()
 	}
-	n := s.namespace
-	n.remove(s)
+	s.namespace.remove(s)
 	if s.isBound() {
 		s.conn.closed()
 	}
+}
+
+// done ends it for the application.
+func (s *socket) done(reason string) {
+	n := s.namespace
 	n.server.tasks.Go(func() {
 		s.greeting.Lock()
 		defer s.greeting.Unlock()

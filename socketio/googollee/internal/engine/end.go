@@ -67,7 +67,7 @@ func (s *Session) endLocked(e end) {
 		}
 	}
 	if !e.keep {
-		s.in.queue, s.in.bytes = nil, 0
+		s.discardLocked()
 	}
 	s.in.partial, s.in.attachments = nil, nil
 	for _, sp := range slices.Backward(slices.Clone(s.spaces)) { // the root, usually the first, last
@@ -142,7 +142,8 @@ func (s *Session) libraryClosed() {
 		return
 	}
 	s.libClosed = true
-	s.in.queue, s.in.bytes = nil, 0
+	s.handledLocked()
+	s.discardLocked()
 	s.cond.Broadcast()
 	if s.phase < ending {
 		time.AfterFunc(closeGrace, func() {

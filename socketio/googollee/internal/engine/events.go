@@ -60,11 +60,15 @@ func (s *Session) Send(e *Event, ack any) bool {
 // tells it from an event of that name which a client sent.
 const AckEvent = "\x00ack"
 
-// Handling is what the library is handling: an event of a client's, or an
-// acknowledgement. The library itself is told the name and nothing else: it is
-// read in its handler, where a panic can be recovered.
+// Handling is what the library is handling: a namespace that is connecting, an
+// event of the client's, or an acknowledgement. The library itself is told the
+// name and nothing else: the rest is read in its handler, where a panic can be
+// recovered.
 type Handling struct {
-	// Text and Attachments are the packet, as the library's parser reads it.
+	// Value is what was given to [Session.Attach] for the namespace.
+	Value any
+	// Text and Attachments are the packet, as the library's parser reads it;
+	// none if the namespace is connecting.
 	Text        []byte
 	Attachments [][]byte
 	// Ack is what was given to Send, if this is an acknowledgement.
@@ -76,9 +80,10 @@ type Handling struct {
 	hasID   bool
 }
 
-// Handling returns what the library has read last in a namespace, once, and nil
-// when it has been taken or the client has left. It is for handlers, which the
-// library calls one after another between reading and reading on.
+// Handling returns what the library has read last, once, if it is of the
+// namespace. It is for handlers, which the library calls one after another
+// between reading and reading on. The client may have left the namespace since,
+// and even have come back to another stay in it, with another Value.
 func (s *Session) Handling(nsp string) *Handling {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,10 +92,16 @@ func (s *Session) Handling(nsp string) *Handling {
 		return nil
 	}
 	s.in.handling = nil
-	if s.space(nsp) != h.space {
-		return nil
-	}
+	h.Value = h.space.value
 	return h
+}
+
+// Passes reports whether the gate still lets it pass. What a client sent before
+// it left passes; a server's end shuts the gate.
+func (h *Handling) Passes() bool {
+	h.session.mu.Lock()
+	defer h.session.mu.Unlock()
+	return h.space.gate != Pending
 }
 
 // WantsAck reports whether the client asked for an acknowledgement.

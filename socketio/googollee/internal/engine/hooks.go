@@ -76,9 +76,15 @@ type Hooks struct {
 	// made one after another.
 	Authenticate func(s *Session, nsp string, args []json.RawMessage, ack func(args ...any))
 
-	// NamespaceClosed reports the end of a namespace that was admitted,
-	// exactly once for each time it was. It must not block for long.
-	NamespaceClosed func(s *Session, nsp, reason string)
+	// NamespaceClosed reports the end of a namespace that was admitted, with
+	// what was attached to it, exactly once for each time it was. It must not
+	// block for long.
+	NamespaceClosed func(s *Session, nsp string, value any, reason string)
+
+	// NamespaceDone reports, once after each NamespaceClosed, that the library
+	// has handled everything that came before the end. It must not block for
+	// long.
+	NamespaceDone func(s *Session, nsp string, value any, reason string)
 
 	// Closed reports the end of a session that was Opened, exactly once, after
 	// every NamespaceClosed. It must not block for long.

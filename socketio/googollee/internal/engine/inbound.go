@@ -15,6 +15,7 @@ type inPacket struct {
 	text     []byte
 	space    *space
 	handling *Handling
+	done     func() // called, with mu held, when the library has handled it, or will not
 }
 
 func (p *inPacket) size() int {
@@ -30,6 +31,7 @@ type inbound struct {
 	queue    []inPacket
 	bytes    int
 	handling *Handling // of the packet that the library has read
+	done     func()    // of the same
 	eof      bool      // nothing follows the queue
 	waiting  int       // readers of the client that wait for room
 
@@ -55,7 +57,7 @@ func (s *Session) pushLocked(p inPacket) {
 func (s *Session) pop() (text []byte, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.in.handling = nil
+	s.handledLocked()
 	for {
 		for len(s.in.queue) > 0 {
 			p := s.in.queue[0]
@@ -67,16 +69,36 @@ func (s *Session) pop() (text []byte, ok bool) {
 			if s.in.waiting > 0 {
 				s.cond.Broadcast()
 			}
-			if p.space != nil && p.space.gate == Pending {
+			if p.space != nil && p.space.gate == Pending { // only events have one
 				continue
 			}
-			s.in.handling = p.handling
+			s.in.handling, s.in.done = p.handling, p.done
 			return p.text, true
 		}
 		if s.in.eof || s.libClosed {
 			return nil, false
 		}
 		s.cond.Wait()
+	}
+}
+
+// handledLocked notes that the library is done with what it read last.
+func (s *Session) handledLocked() {
+	done := s.in.done
+	s.in.handling, s.in.done = nil, nil
+	if done != nil {
+		done()
+	}
+}
+
+// discardLocked drops what waits for the library.
+func (s *Session) discardLocked() {
+	queue := s.in.queue
+	s.in.queue, s.in.bytes = nil, 0
+	for _, p := range queue {
+		if p.done != nil {
+			p.done()
+		}
 	}
 }
 

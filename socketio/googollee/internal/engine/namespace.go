@@ -9,6 +9,7 @@ import (
 // space is a session's presence in one namespace.
 type space struct {
 	name      string
+	value     any // see Attach
 	gate      Gate
 	admitted  bool      // false while the Connect hook decides
 	known     bool      // the library has been told of it
@@ -87,8 +88,28 @@ func (s *Session) admitLocked(sp *space, gate Gate) {
 		}
 		sp.known = true
 		p := packet{kind: kindConnect, nsp: sp.name}
-		s.pushLocked(inPacket{text: p.forLibrary()})
+		s.pushLocked(inPacket{text: p.forLibrary(), handling: &Handling{session: s, space: sp}})
 	})
+}
+
+// Attach keeps a value with the client's stay in a namespace. It is for the
+// hooks Opened and Connected.
+func (s *Session) Attach(nsp string, v any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if sp := s.space(nsp); sp != nil {
+		sp.value = v
+	}
+}
+
+// Attached returns what was attached to the client's present stay in a namespace.
+func (s *Session) Attached(nsp string) any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if sp := s.space(nsp); sp != nil {
+		return sp.value
+	}
+	return nil
 }
 
 // refuseLocked answers a CONNECT with an ERROR packet; the library sees nothing.
@@ -124,12 +145,19 @@ func (s *Session) leaveLocked(sp *space, reason string, cut bool) {
 			delete(s.acks, id)
 		}
 	}
-	if sp.known {
-		s.pushLocked(inPacket{text: disconnectForLibrary(sp.name, reason)})
-	}
 	if f := s.server.hooks.NamespaceClosed; f != nil {
-		s.post("NamespaceClosed", func() { f(s, sp.name, reason) })
+		s.post("NamespaceClosed", func() { f(s, sp.name, sp.value, reason) })
 	}
+	done := func() {
+		if f := s.server.hooks.NamespaceDone; f != nil {
+			s.post("NamespaceDone", func() { f(s, sp.name, sp.value, reason) })
+		}
+	}
+	if !sp.known || s.libClosed {
+		done()
+		return
+	}
+	s.pushLocked(inPacket{text: disconnectForLibrary(sp.name, reason), done: done})
 }
 
 // disconnectForLibrary is a DISCONNECT packet whose argument the library hands

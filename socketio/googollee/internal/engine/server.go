@@ -250,7 +250,9 @@ func (s *Session) libraryOpened(b []byte) {
 	}
 	s.openLocked(b)
 	s.opened = true
-	s.spaces = append(s.spaces, &space{name: root, gate: s.root.gate, admitted: true, known: true})
+	sp := &space{name: root, gate: s.root.gate, admitted: true, known: true}
+	s.spaces = append(s.spaces, sp)
+	s.in.handling = &Handling{session: s, space: sp} // of the library's connect handler
 	done := make(chan struct{})
 	s.post("Opened", func() {
 		defer close(done)

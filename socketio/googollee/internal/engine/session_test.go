@@ -211,7 +211,7 @@ func TestPanicsInHooks(t *testing.T) {
 		{"Authenticate", func(h *Hooks) {
 			h.Authenticate = func(*Session, string, []json.RawMessage, func(...any)) { boom() }
 		}, []string{`42["authenticate"]`}, true},
-		{"NamespaceClosed", func(h *Hooks) { h.NamespaceClosed = func(*Session, string, string) { boom() } }, []string{"40/open", "41/open"}, true},
+		{"NamespaceClosed", func(h *Hooks) { h.NamespaceClosed = func(*Session, string, any, string) { boom() } }, []string{"40/open", "41/open"}, true},
 		{"Closed", func(h *Hooks) { h.Closed = func(*Session, string) { boom() } }, []string{"1"}, true},
 	}
 	for _, test := range tests {

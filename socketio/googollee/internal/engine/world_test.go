@@ -66,7 +66,7 @@ func inWorld(t *testing.T, change func(w *world, c *Config, h *Hooks), test func
 					ack("seen")
 				}
 			},
-			NamespaceClosed: func(_ *Session, nsp, reason string) { w.note("left %s: %s", nsp, reason) },
+			NamespaceClosed: func(_ *Session, nsp string, _ any, reason string) { w.note("left %s: %s", nsp, reason) },
 			Closed:          func(_ *Session, reason string) { w.note("closed: %s", reason) },
 		}
 		if change != nil {
@@ -91,6 +91,7 @@ func inWorld(t *testing.T, change func(w *world, c *Config, h *Hooks), test func
 			_ = w.lib.Close()
 			w.web.CloseIdleConnections()
 			_ = w.http.Close()
+			time.Sleep(time.Second) // net/http takes its time to close; it costs us none
 			synctest.Wait()
 			if n := w.handshakes.Load(); n != 0 {
 				t.Errorf("%d handshakes are still counted", n)
@@ -287,4 +288,30 @@ func (w *world) async(f func() (rawclient.Reply, error)) <-chan rawclient.Reply 
 	}()
 	synctest.Wait()
 	return c
+}
+
+func contextWithTimeout(w *world, d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(w.Context(), d)
+}
+
+// inRealTime runs a test with a server outside of a bubble.
+func inRealTime(t *testing.T, test func(e *Server)) {
+	t.Helper()
+	e, err := New(Config{WriteTimeout: time.Second, CloseTimeout: 10 * time.Millisecond}, Hooks{Handshake: func(*http.Request) (Verdict, any) { return Admit(Open), nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lib := gosio.NewServer(e.Options())
+	lib.OnConnect("/", func(gosio.Conn) error { return nil })
+	e.Mount(lib)
+	served := make(chan struct{})
+	go func() { defer close(served); _ = lib.Serve() }()
+	defer func() {
+		if err := e.Shutdown(context.Background(), nil); err != nil {
+			t.Error(err)
+		}
+		_ = lib.Close()
+		<-served
+	}()
+	test(e)
 }

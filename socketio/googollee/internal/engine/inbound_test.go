@@ -1,0 +1,325 @@
+package engine
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	gosio "github.com/googollee/go-socket.io"
+	"github.com/gorilla/websocket"
+)
+
+// TestMalformedPackets: each ends the session with a reason, and the client
+// learns nothing of it.
+func TestMalformedPackets(t *testing.T) {
+	for packet, reason := range map[string]string{
+		`4`:                                     "an empty packet",
+		`47`:                                    "unknown packet type",
+		`42[say]`:                               "expected a JSON value",
+		`45100000000-[`:                         "expected a number of attachments and a dash",
+		`4599-["x"]`:                            "more than 64",
+		`45["x"]`:                               "expected a number of attachments and a dash",
+		`41-["x"]`:                              "a CONNECT or DISCONNECT packet has data",
+		`44"x"`:                                 "a client sent an ERROR packet",
+		`3["x"]`:                                "",
+		`5`:                                     "a client sent an Engine.IO packet of type",
+		`0{}`:                                   "a client sent an Engine.IO packet of type",
+		`9`:                                     errFrame.Error(),
+		`b4!`:                                   errBase64.Error(),
+		`b4AAAA`:                                "an attachment belongs to no packet",
+		`42/ö,["x"]`:                            "printable ASCII",
+		"2" + pad(65):                           "at most 64 bytes of ASCII in a PING",
+		`42["` + "\xff":                         "not valid UTF-8",
+		`43["x"]`:                               "an ACK packet has no id",
+		`42["a",{"_placeholder":true,"num":0}]`: "a placeholder refers to none",
+	} {
+		t.Run(packet, func(t *testing.T) {
+			inWorld(t, nil, func(w *world) {
+				_, ws := w.websocket()
+				w.forget()
+				ws.write(packet)
+				if reason == "" {
+					w.want()
+					return
+				}
+				got := w.noted()
+				if len(got) != 3 || !strings.Contains(strings.Join(got, "\n"), "left /: malformed packet: ") || !strings.Contains(got[0], reason) {
+					t.Errorf("got %q, expected the reason %q", got, reason)
+				}
+				ws.SetCloseHandler(nil)
+				_, err := ws.Read()
+				if ce, ok := err.(*websocket.CloseError); ok && ce.Code != websocket.CloseAbnormalClosure && ce.Text != "" {
+					t.Errorf("the client was told %q", ce.Text)
+				}
+				ws.Conn.Close()
+			})
+		})
+	}
+}
+
+func pad(n int) string { return strings.Repeat("x", n) }
+
+// TestAttachmentsOutOfPlace: another packet may not come between.
+func TestAttachmentsOutOfPlace(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		_, ws := w.websocket()
+		w.forget()
+		ws.write(`451-["say",{"_placeholder":true,"num":0}]`, "2")
+		ws.read("3") // but a PING may
+		ws.write(`42["say"]`)
+		got := w.noted()
+		if len(got) != 3 || !strings.Contains(got[0], "a packet came before the attachments of the one before it") {
+			t.Errorf("got %q", got)
+		}
+		ws.Conn.Close()
+	})
+}
+
+func TestAttachmentsTooLarge(t *testing.T) {
+	inWorld(t, func(_ *world, c *Config, _ *Hooks) { c.MaxMessage = 1000 }, func(w *world) {
+		_, ws := w.websocket()
+		w.forget()
+		ws.write(`453-["say",{"_placeholder":true,"num":0}]`)
+		for range 2 {
+			_ = ws.WriteMessage(websocket.BinaryMessage, append([]byte{4}, pad(600)...))
+		}
+		got := w.noted()
+		if len(got) != 3 || !strings.Contains(got[0], "a packet is too large with its attachments") {
+			t.Errorf("got %q", got)
+		}
+		ws.Conn.Close()
+	})
+}
+
+// TestPending: behind a closed gate nothing comes in but "authenticate", and
+// nothing goes out but what is emitted on purpose.
+func TestPending(t *testing.T) {
+	inWorld(t, func(_ *world, _ *Config, h *Hooks) {
+		h.Handshake = func(*http.Request) (Verdict, any) { return Admit(Pending), nil }
+	}, func(w *world) {
+		_, ws := w.websocket()
+		w.forget()
+		ws.write(`42["say"]`, `421["say"]`, `451-["say",{"_placeholder":true,"num":0}]`, `b4AAAA`, `431[]`, `43999["x"]`, `42["close"]`)
+		w.want()
+		s := w.last
+		if s.Send(NewEvent(root, []byte(`["secret"]`), nil), nil) {
+			t.Error("an event went out")
+		}
+		w.lib.BroadcastToNamespace(root, "secret", "of the library's")
+		w.want()
+		ws.write(`427["authenticate",{"token":"x"},"y"]`)
+		w.want(`authenticate / [{"token":"x"} "y"]`)
+		ws.read(`437["seen"]`)
+		if err := s.Emit(root, "no", nil, "reason"); err != nil {
+			t.Error(err)
+		}
+		ws.read(`42["no","reason"]`)
+		if err := s.EmitAndSetGate(root, Open, "yes"); err != nil {
+			t.Error(err)
+		}
+		ws.read(`42["yes"]`)
+		ws.write(`421["say"]`)
+		w.want(`said 21["say"] 0`)
+		ws.read(`431["gr\u00fc\u00dfe"]`)
+		s.Send(NewEvent(root, []byte(`["news"]`), nil), nil)
+		w.lib.BroadcastToNamespace(root, "news", "of the library's ü")
+		ws.read(`42["news"]`, `42["news","of the library's \u00fc"]`)
+		s.SetGate(root, Pending)
+		ws.write(`42["say"]`)
+		w.want()
+	})
+}
+
+// TestGateClosesBehindTheQueue: what had passed and is not read yet does not get
+// in any more, and an acknowledgement that was owed is not given.
+func TestGateClosesBehindTheQueue(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		_, ws := w.websocket()
+		w.forget()
+		ws.write(`42["hang"]`, `421["say"]`)
+		w.want()
+		w.last.SetGate(root, Pending)
+		w.last.End("the reason", nil)
+		w.want("left /: the reason", "library: left /: the reason", "closed: the reason")
+		ws.readEnd(websocket.CloseNormalClosure)
+	})
+}
+
+// TestLastWords: what a client sends before it leaves is handled, and then the
+// library hears that it left.
+func TestLastWords(t *testing.T) {
+	var order []string
+	inWorld(t, func(w *world, _ *Config, h *Hooks) {
+		order = nil
+		h.NamespaceDone = func(_ *Session, nsp string, _ any, reason string) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			order = append(w.log[:len(w.log):len(w.log)], "done "+nsp)
+		}
+	}, func(w *world) {
+		c := w.polling()
+		w.forget()
+		w.post(c, http.StatusOK, `42["say",1]`, `42["say",2]`, "41", "1")
+		w.noted()
+		said := 0
+		for _, line := range order {
+			if strings.HasPrefix(line, "said") {
+				said++
+			}
+		}
+		if said != 2 || order[len(order)-1] != "done /" {
+			t.Errorf("the order is %q", order)
+		}
+	})
+}
+
+func TestGuests(t *testing.T) {
+	inWorld(t, func(_ *world, c *Config, h *Hooks) {
+		h.Handshake = func(*http.Request) (Verdict, any) { return Admit(Guest), nil }
+		c.GuestEvent = func(_, event string) bool { return event == "say" }
+	}, func(w *world) {
+		_, ws := w.websocket()
+		w.forget()
+		ws.write(`42["close"]`, `421["say"]`)
+		ws.read(`431["gr\u00fc\u00dfe"]`)
+		w.want(`said 21["say"] 0`)
+		w.last.Send(NewEvent(root, []byte(`["news"]`), nil), nil)
+		ws.read(`42["news"]`)
+	})
+}
+
+// TestAuthenticateIsBounded in size and number.
+func TestAuthenticateIsBounded(t *testing.T) {
+	t.Run("size", func(t *testing.T) {
+		inWorld(t, nil, func(w *world) {
+			_, ws := w.websocket()
+			w.forget()
+			ws.write(`42["authenticate","` + pad(17000) + `"]`)
+			got := w.noted()
+			if len(got) != 3 || !strings.Contains(got[0], "an authenticate event is too large") {
+				t.Errorf("got %q", got)
+			}
+			ws.Conn.Close()
+		})
+	})
+	t.Run("number", func(t *testing.T) {
+		inWorld(t, func(_ *world, _ *Config, h *Hooks) {
+			h.Authenticate = func(s *Session, _ string, _ []json.RawMessage, _ func(...any)) { <-s.Done() }
+		}, func(w *world) {
+			_, ws := w.websocket()
+			w.forget()
+			for range maxAttempts + 2 {
+				_ = ws.Write(`42["authenticate"]`)
+			}
+			got := w.noted()
+			if len(got) != 3 || !strings.Contains(strings.Join(got, "\n"), "too many authenticate events at once") {
+				t.Errorf("got %q", got)
+			}
+			ws.Conn.Close()
+		})
+	})
+	t.Run("attachments", func(t *testing.T) {
+		inWorld(t, nil, func(w *world) {
+			_, ws := w.websocket()
+			w.forget()
+			ws.write(`451-["authenticate",{"_placeholder":true,"num":0}]`, "b4AAAA")
+			w.want()
+		})
+	})
+}
+
+// TestBackPressure: a client waits when the library does not read, is not taken
+// for idle meanwhile, and loses nothing.
+func TestBackPressure(t *testing.T) {
+	release := make(chan struct{})
+	inWorld(t, func(w *world, c *Config, _ *Hooks) { c.MaxInbound = 10000 }, func(w *world) {
+		release = make(chan struct{})
+		w.lib.OnEvent(root, "wait", func(gosio.Conn) { <-release })
+		_, ws := w.websocket()
+		w.forget()
+		ws.write(`42["wait"]`)
+		const n = 100
+		go func() {
+			for i := range n {
+				if ws.Write(fmt.Sprintf(`42["say",%d,%q]`, i, pad(500))) != nil {
+					return
+				}
+			}
+		}()
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		w.want()
+		close(release)
+		got := w.noted()
+		for i, line := range got {
+			if !strings.HasPrefix(line, fmt.Sprintf(`said 2["say",%d,`, i)) {
+				t.Fatalf("at %d: %.40s", i, line)
+			}
+		}
+		if len(got) != n {
+			t.Errorf("%d of %d arrived", len(got), n)
+		}
+	})
+}
+
+// TestAcknowledgements of the application's events: each once, in turn, and only
+// those that are waited for.
+func TestAcknowledgements(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		_, ws := w.websocket()
+		w.forget()
+		e := NewEvent(root, []byte(`["ask"]`), nil)
+		w.last.Send(e, "first")
+		w.last.Send(e, "second")
+		w.last.Send(e, nil)
+		ws.read(`421099511627777["ask"]`, `421099511627778["ask"]`, `42["ask"]`)
+		ws.write(`42["say"]`, `461-1099511627778[{"_placeholder":true,"num":0}]`, `b4AQID`,
+			`431099511627777["ä"]`, `431099511627777["again"]`, `431["x"]`, `431099511627999[]`, `42["\u0000ack"]`)
+		w.want(`said 2["say"] 0`, `acknowledged second 61-1099511627778[{"_placeholder":true,"num":0}]`, `acknowledged first 31099511627777["ä"]`)
+
+		answered := make(chan string, 2)
+		if err := w.last.Emit(root, "mine", func(args []json.RawMessage) { answered <- fmt.Sprintf("%s", args) }, 1); err != nil {
+			t.Fatal(err)
+		}
+		ws.read(`421099511627779["mine",1]`)
+		ws.write(`431099511627779[1,"two"]`, `431099511627779[]`)
+		if got := <-answered; got != `[1 "two"]` {
+			t.Errorf("got %s", got)
+		}
+		// A gate that closes keeps the application's out and lets ours pass.
+		w.last.Send(e, "late")
+		_ = w.last.Emit(root, "mine", func(args []json.RawMessage) { answered <- "mine" })
+		ws.read(`421099511627780["ask"]`, `421099511627781["mine"]`)
+		w.last.SetGate(root, Pending)
+		ws.write(`431099511627780[]`, `431099511627781[]`)
+		w.want()
+		if got := <-answered; got != "mine" || len(answered) != 0 {
+			t.Errorf("got %s", got)
+		}
+		if err := w.last.Emit(root, "bad", nil, func() {}); err == nil || !strings.Contains(err.Error(), `the arguments of "bad" cannot be sent as JSON`) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// TestManyOwedAcknowledgements: a client that never acknowledges costs a bounded
+// number of entries.
+func TestManyOwedAcknowledgements(t *testing.T) {
+	inWorld(t, func(_ *world, c *Config, _ *Hooks) { c.MaxOutbound = 100 << 20 }, func(w *world) {
+		w.polling()
+		e := NewEvent(root, []byte(`["ask"]`), nil)
+		for range 2 * maxAcks {
+			w.last.Send(e, "x")
+			_ = w.last.Emit(root, "mine", func([]json.RawMessage) {})
+		}
+		w.last.mu.Lock()
+		defer w.last.mu.Unlock()
+		if n := len(w.last.acks); n != maxAcks {
+			t.Errorf("%d are waited for", n)
+		}
+	})
+}
