@@ -24,6 +24,10 @@ type binding struct {
 	name     string
 	versions []jsclient.Version
 	start    func(t testing.TB, c config) server
+
+	// invalidNamespace is what a client 2.x is told of a namespace that there
+	// is not: the library's words.
+	invalidNamespace string
 }
 
 // config is a server to be started.

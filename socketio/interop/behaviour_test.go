@@ -118,7 +118,7 @@ func (row behaviour) run(t *testing.T, b binding, version jsclient.Version, tran
 		c.guards[namespace] = guard{p.authenticator(t), append(options, p.options...)}
 	}
 	r := &run{
-		TB: t, driver: jsclient.Start(t), app: a, version: version, transports: transports,
+		TB: t, binding: b, driver: jsclient.Start(t), app: a, version: version, transports: transports,
 		named: map[string]*jsclient.Client{},
 	}
 	r.server = b.start(t, c)

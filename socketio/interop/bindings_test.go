@@ -11,7 +11,8 @@ import (
 
 // bindings are the packages that are held to the table.
 var bindings = []binding{
-	{name: "googollee", versions: []jsclient.Version{jsclient.V1, jsclient.V2}, start: startGoogollee},
+	{name: "googollee", versions: []jsclient.Version{jsclient.V1, jsclient.V2}, start: startGoogollee, invalidNamespace: `"Invalid namespace"`},
+	{name: "zishang", versions: []jsclient.Version{jsclient.V2, jsclient.V4}, start: startZishang, invalidNamespace: `{"message": "Invalid namespace"}`},
 }
 
 type googolleeServer struct {

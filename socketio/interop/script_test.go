@@ -19,6 +19,7 @@ type step func(r *run)
 // transports.
 type run struct {
 	testing.TB
+	binding    binding
 	driver     *jsclient.Driver
 	server     server
 	app        *app

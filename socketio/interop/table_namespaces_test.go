@@ -168,6 +168,6 @@ func unknownNamespace() step {
 			sees("connect_error", `[{"$error": "Error", "message": "Invalid namespace"}]`)(r)
 			return
 		}
-		sees("error", `["Invalid namespace"]`)(r)
+		sees("error", "["+r.binding.invalidNamespace+"]")(r)
 	}
 }

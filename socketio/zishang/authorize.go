@@ -1,0 +1,157 @@
+package zishang
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+
+	"github.com/zishang520/socket.io/servers/socket/v3"
+	"github.com/zishang520/socket.io/v3/pkg/types"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio"
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
+)
+
+// Authorize makes a middleware, for the Use of a server or of a namespace, of an
+// authenticator, such as a *[verifier.Verifier], and options. Without options
+// sockets authenticate in the handshake ([socketio.ByHandshake]). One middleware
+// may guard several namespaces, dynamic ones too. It fails where an option makes
+// no sense.
+func Authorize(auth socketio.Authenticator, options ...socketio.Option) (socket.NamespaceMiddleware, error) {
+	a, err := socketio.New(auth, append([]socketio.Option{socketio.ByHandshake()}, options...)...)
+	if err != nil {
+		return nil, err
+	}
+	m := &middleware{authorizer: a}
+	return m.admit, nil
+}
+
+// SessionOf returns the session of a socket: nil for a guest, and for a socket
+// of a namespace that is not guarded. It is still there when the socket is gone;
+// its context has then ended.
+func SessionOf(s *socket.Socket) *socketio.Session {
+	if g := attached[guarded](s.StrictEventEmitter.EventEmitter); g != nil {
+		return g.session.Load()
+	}
+	return nil
+}
+
+// Emitter is what a server and a namespace have in common.
+type Emitter interface {
+	On(event string, listeners ...types.EventListener) error
+}
+
+// OnAuthenticated adds a handler of the sockets of a guarded namespace (or of a
+// server's root namespace) that have authenticated. It runs once for each, before
+// any of its events is handled, and may block and emit. An error ends the
+// session: the client is told if it is an [*verifier.UnauthorizedError],
+// otherwise only that the server rejected it.
+//
+// It differs from the library's event "connection" where guests are let in
+// ([socketio.Optional]), who have no session: "connection" is when they come, and
+// OnAuthenticated when they have authenticated.
+func OnAuthenticated(namespace Emitter, f func(s *socket.Socket, session *socketio.Session) error) {
+	_ = namespace.On("connection", func(args ...any) {
+		if s, ok := args[0].(*socket.Socket); ok {
+			if g := attached[guarded](s.StrictEventEmitter.EventEmitter); g != nil {
+				g.onAuthenticated(f)
+			}
+		}
+	})
+}
+
+// middleware admits the sockets of the namespaces it is used in.
+type middleware struct {
+	authorizer *socketio.Authorizer
+	mu         sync.Mutex // held while a namespace is watched for the first time
+}
+
+// admit is called by the library for every socket, on the goroutine that reads
+// its connection.
+func (m *middleware) admit(s *socket.Socket, next func(*socket.ExtendedError)) {
+	c := connectionOf(s)
+	g := &guarded{
+		conn: c, socket: s, namespace: s.Nsp().Name(), goOn: next,
+		arrived: make(chan struct{}), entered: make(chan struct{}), refused: make(chan struct{}), left: make(chan struct{}),
+	}
+	if !c.enter(g) { // no client asks for a namespace twice
+		c.conn.Close(true)
+		next(errClosed)
+		return
+	}
+	attach(s.StrictEventEmitter.EventEmitter, g)
+	_ = s.Once("disconnect", func(...any) { g.gone() })
+	s.Use(g.filter)
+	m.watch(s.Nsp())
+
+	h := handshakeOf(s)
+	err := g.recovery.find(s)
+	var pass *socketio.Pass
+	if err == nil {
+		pass, err = m.authorizer.Admit(context.Background(), h)
+	}
+	if err != nil {
+		g.recovery.forgo()
+		if g.move(over, admitting) {
+			g.refuse(verifier.AsUnauthorized(err))
+		}
+		return
+	}
+	g.passed = pass != nil
+	c.sending.Lock()
+	guard := m.authorizer.Attach(g, h, pass)
+	g.guard.Store(guard)
+	if pass == nil {
+		g.hold() // unless it was let in as a guest
+	}
+	c.sending.Unlock()
+	select {
+	case <-c.closed:
+		guard.Closed() // nobody told it
+	default:
+	}
+}
+
+// watch has the namespace tell when the library has connected a socket.
+func (m *middleware) watch(n socket.Namespace) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	type watched struct{}
+	e := n.EventEmitter().EventEmitter
+	if attached[watched](e) != nil {
+		return
+	}
+	attach(e, &watched{})
+	_ = n.On("connect", func(args ...any) {
+		if s, ok := args[0].(*socket.Socket); ok {
+			if g := attached[guarded](s.StrictEventEmitter.EventEmitter); g != nil {
+				g.arrive()
+			}
+		}
+	})
+}
+
+// handshakeOf describes what the client presented: the request that opened the
+// connection, and the CONNECT packet for the namespace.
+func handshakeOf(s *socket.Socket) *verifier.Handshake {
+	h := verifier.HandshakeFromRequest(s.Request().Request())
+	h.Namespace = s.Nsp().Name()
+	auth := s.Handshake().Auth
+	switch {
+	case s.Conn().Protocol() == 3: // it is the query of the packet
+		for name, values := range auth {
+			if values, ok := values.([]string); ok {
+				h.Query[name] = values
+			}
+		}
+	case auth != nil:
+		h.Auth = auth
+	}
+	return h
+}
+
+// misconfigured says to the log what to change, and refuses the socket.
+func misconfigured(what string) error {
+	slog.Default().Error("zishang: every socket is refused: " + what)
+	return &verifier.UnauthorizedError{Message: "internal server error", Code: "internal_error", Reason: socketio.ErrServer}
+}

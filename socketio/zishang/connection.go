@@ -1,0 +1,244 @@
+package zishang
+
+import (
+	"sync"
+	"sync/atomic"
+
+	enginepacket "github.com/zishang520/socket.io/parsers/engine/v3/packet"
+	"github.com/zishang520/socket.io/servers/engine/v3"
+	"github.com/zishang520/socket.io/servers/socket/v3"
+	"github.com/zishang520/socket.io/v3/pkg/types"
+)
+
+// connection is an Engine.IO connection with guarded sockets on it. It listens
+// to the two events of the engine by which every packet passes, "packet" on its
+// way in and "packetCreate" on its way out, and takes out what may not pass.
+type connection struct {
+	conn   engine.Socket
+	client *socket.Client
+	closed chan struct{}
+
+	sending sync.Mutex   // held while packets of ours are written
+	shut    atomic.Int32 // guards that are not simply open: without any, packets need no look
+
+	mu       sync.Mutex // guards the rest
+	guards   map[string]*guarded
+	own      []*types.StringBuffer // packets of ours that are being written
+	skipIn   int                   // attachments to take out
+	skipOut  int
+	passIn   int // attachments to let pass
+	refusals int
+}
+
+// maxRefusals is how many sockets a connection may be refused before it is
+// closed.
+const maxRefusals = 16
+
+// connectionOf returns what is known of the connection of a socket that is
+// being admitted. The library admits the sockets of a connection one by one.
+func connectionOf(s *socket.Socket) *connection {
+	if c := attached[connection](s.Conn()); c != nil {
+		return c
+	}
+	c := &connection{conn: s.Conn(), client: s.Client(), closed: make(chan struct{}), guards: make(map[string]*guarded, 1)}
+	attach(c.conn, c)
+	_ = c.conn.On("packet", c.incoming)
+	_ = c.conn.On("packetCreate", c.outgoing)
+	_ = c.conn.Once("close", c.onClose)
+	if c.conn.ReadyState() == "closed" { // before there was a listener
+		c.onClose()
+	}
+	return c
+}
+
+// enter makes g the guard of its namespace. It reports false if there is another
+// whose socket lives.
+func (c *connection) enter(g *guarded) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	old := c.guards[g.namespace]
+	if old != nil && old.is(admitting, held, entering, open) {
+		return false
+	}
+	if old == nil {
+		c.shut.Add(1)
+	}
+	c.guards[g.namespace] = g
+	return true
+}
+
+func (c *connection) guard(namespace string) *guarded {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.guards[namespace]
+}
+
+// onClose ends every socket of the connection.
+func (c *connection) onClose(...any) {
+	c.mu.Lock()
+	select {
+	case <-c.closed:
+		c.mu.Unlock()
+		return
+	default:
+	}
+	close(c.closed)
+	var guards []*guarded
+	for _, g := range c.guards {
+		guards = append(guards, g)
+	}
+	c.mu.Unlock()
+	for _, g := range guards {
+		g.gone()
+	}
+}
+
+// message returns the bytes of a message, and whether it is text.
+func message(p *enginepacket.Packet) (data []byte, text bool) {
+	b, ok := p.Data.(types.BufferInterface)
+	if !ok {
+		return nil, false
+	}
+	_, text = p.Data.(*types.StringBuffer)
+	return b.Bytes(), text
+}
+
+// take removes a packet from its way.
+func take(p *enginepacket.Packet) {
+	p.Type, p.Data = enginepacket.NOOP, types.NewStringBuffer(nil)
+	if p.Options != nil {
+		p.Options.WsPreEncodedFrame = nil
+	}
+}
+
+// incoming sees each packet before the library does. It runs on the goroutine
+// that reads the connection.
+func (c *connection) incoming(args ...any) {
+	p, ok := args[0].(*enginepacket.Packet)
+	if !ok || p.Type != enginepacket.MESSAGE {
+		return
+	}
+	data, text := message(p)
+	if !text {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.skipIn > 0 {
+			c.skipIn--
+			take(p)
+		}
+		return
+	}
+	h, ok := parseHeader(data)
+	if !ok {
+		return
+	}
+	g := c.guard(h.namespace)
+	if g == nil || g.passes(h) {
+		return
+	}
+	c.mu.Lock()
+	c.skipIn = h.attachments
+	c.mu.Unlock()
+	take(p)
+}
+
+// outgoing sees each packet before it is queued. Whoever writes more than one
+// packet that belong together holds the client's lock.
+func (c *connection) outgoing(args ...any) {
+	p, ok := args[0].(*enginepacket.Packet)
+	if !ok || p.Type != enginepacket.MESSAGE || c.shut.Load() == 0 {
+		return
+	}
+	data, text := message(p)
+	if !text {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.skipOut > 0 {
+			c.skipOut--
+			take(p)
+		}
+		return
+	}
+	c.mu.Lock()
+	for _, b := range c.own {
+		if p.Data == b {
+			c.mu.Unlock()
+			return
+		}
+	}
+	c.mu.Unlock()
+	h, ok := parseHeader(data)
+	if !ok {
+		return
+	}
+	g := c.guard(h.namespace)
+	if g == nil || g.emits(h) {
+		return
+	}
+	c.mu.Lock()
+	c.skipOut = h.attachments
+	c.mu.Unlock()
+	take(p)
+}
+
+// unclonable is a buffer that the library writes itself rather than a copy of
+// it, so that outgoing knows it again.
+type unclonable struct{ *types.StringBuffer }
+
+func (u unclonable) Clone() types.BufferInterface { return u.StringBuffer }
+
+// write sends packets of ours, with nothing between them. The caller holds
+// sending.
+func (c *connection) write(packets ...string) {
+	var own []*types.StringBuffer
+	var buffers []types.BufferInterface
+	for _, text := range packets {
+		b := types.NewStringBufferString(text).(*types.StringBuffer)
+		own = append(own, b)
+		buffers = append(buffers, unclonable{b})
+	}
+	c.setOwn(own)
+	c.client.WriteToEngine(buffers, &socket.WriteOptions{})
+	c.setOwn(nil)
+}
+
+func (c *connection) setOwn(own []*types.StringBuffer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.own = own
+}
+
+// refused counts a refusal and closes a connection that has had enough of them.
+func (c *connection) refused() {
+	c.mu.Lock()
+	c.refusals++
+	enough := c.refusals > maxRefusals
+	c.mu.Unlock()
+	if enough {
+		c.conn.Close(true)
+	}
+}
+
+// attach keeps a value with an emitter of the library's, for attached: it lives
+// as long as the emitter does, and no map has to be kept of them.
+func attach[T any](e types.EventEmitter, v *T) {
+	_ = e.On(key, func(args ...any) {
+		if len(args) == 1 {
+			if out, ok := args[0].(**T); ok {
+				*out = v
+			}
+		}
+	})
+}
+
+// attached returns the value that attach kept, or nil. Clients can emit an event
+// of the same name: its arguments are never what the listener wants.
+func attached[T any](e types.EventEmitter) *T {
+	var v *T
+	for _, f := range e.Listeners(key) {
+		f(&v)
+	}
+	return v
+}
+
+const key = "socketio-jwt"

@@ -1,0 +1,438 @@
+package zishang
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	"github.com/zishang520/socket.io/servers/engine/v3/transports"
+	"github.com/zishang520/socket.io/servers/socket/v3"
+	"github.com/zishang520/socket.io/v3/pkg/types"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio"
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
+)
+
+// phase is where a guarded socket stands towards the library. It only ever moves
+// forward.
+type phase int32
+
+const (
+	admitting phase = iota // the middleware has it, and the client has been told nothing
+	held                   // the client believes itself connected, and the library knows nothing of it
+	entering               // the middleware has let it go; the library is connecting it
+	open                   // the library has it
+	over                   // nothing passes
+)
+
+// guarded is a socket in a guarded namespace: the view of it that authorization
+// has ([socketio.Socket]).
+//
+// A socket that has yet to authenticate is one that the library's middleware has
+// not let go: no handler, no room, no broadcast and no other node can know of
+// it. Its client is told by a CONNECT packet of ours that it is connected, so
+// that it may emit "authenticate", and what it sends is taken out of the
+// library's way.
+type guarded struct {
+	conn      *connection
+	socket    *socket.Socket
+	namespace string
+	passed    bool // whether it came with a pass
+	recovery  recovery
+	goOn      func(*socket.ExtendedError)
+	going     sync.Once
+	leaving   sync.Once
+	guard     atomic.Pointer[socketio.Guard]
+	session   atomic.Pointer[socketio.Session] // also once it has ended
+	phase     atomic.Int32
+	wasHeld   atomic.Bool
+
+	arrived chan struct{} // closed when the library has the socket
+	entered chan struct{} // closed when the handlers of "connection" have run
+	refused chan struct{} // closed when another middleware has refused it; why is set before
+	left    chan struct{} // closed when the library has it no more
+	why     error
+
+	mu       sync.Mutex // guards the rest
+	handlers []func(*socket.Socket, *socketio.Session) error
+	err      error // of a handler that has run
+	panicked any
+}
+
+var _ socketio.Socket = (*guarded)(nil)
+
+func (g *guarded) is(phases ...phase) bool {
+	now := phase(g.phase.Load())
+	for _, p := range phases {
+		if now == p {
+			return true
+		}
+	}
+	return false
+}
+
+// move goes from one of the phases to another, and reports whether it did.
+func (g *guarded) move(to phase, from ...phase) bool {
+	for _, p := range from {
+		if g.phase.CompareAndSwap(int32(p), int32(to)) {
+			if to == open {
+				g.conn.shut.Add(-1)
+			} else if p == open {
+				g.conn.shut.Add(1)
+			}
+			return true
+		}
+	}
+	return false
+}
+
+// next lets the middleware go on, once.
+func (g *guarded) next(err *socket.ExtendedError) { g.going.Do(func() { g.goOn(err) }) }
+
+// ID is the library's name for the socket.
+func (g *guarded) ID() string { return string(g.socket.Id()) }
+
+// Emit sends an event past the application and past connection-state recovery.
+func (g *guarded) Emit(event string, ack func(), args ...any) {
+	id := ""
+	if ack != nil {
+		n := g.socket.Nsp().Ids()
+		var once sync.Once
+		g.socket.Acks().Store(n, func([]any, error) { once.Do(ack) })
+		id = strconv.FormatUint(n, 10)
+	}
+	text := g.event(event, id, args...)
+	g.conn.sending.Lock()
+	defer g.conn.sending.Unlock()
+	if text != "" && g.is(held, entering, open) {
+		g.conn.write(text)
+	}
+}
+
+// event makes the packet of an event, "" if it cannot be.
+func (g *guarded) event(name, id string, args ...any) string {
+	text, err := packet(typeEvent, g.namespace, id, append([]any{name}, args...))
+	if err != nil {
+		slog.Default().Error("zishang: "+name+" was not sent", "error", err)
+	}
+	return text
+}
+
+// Open lets a guest in, or greets who has authenticated. The rest of the latter
+// is for Authenticated, when the session is known.
+func (g *guarded) Open(event string) {
+	if event != "" {
+		g.Emit(event, nil)
+	} else if g.passed {
+		return
+	} else if !g.recovery.recovering() {
+		g.enter()
+	} else if g.move(over, admitting) { // the session was not a guest's
+		go g.refuse(errNotRecovered)
+	}
+}
+
+// enter gives the socket to the library.
+func (g *guarded) enter() {
+	if g.move(entering, admitting, held) {
+		g.next(nil)
+	}
+}
+
+// arrive takes note that the library has the socket, whose handlers of
+// "connection" it runs on the socket's queue.
+func (g *guarded) arrive() {
+	if g.move(open, entering) {
+		g.socket.Enqueue(func() { close(g.entered) })
+		close(g.arrived)
+	}
+}
+
+// Authenticated gives the socket to the library, whose handlers of "connection"
+// it then runs, and waits for them. A guest has been there: for it the functions
+// of OnAuthenticated are what is new.
+func (g *guarded) Authenticated(s *socketio.Session) error {
+	g.session.Store(s)
+	if g.is(admitting, held) {
+		if err := g.restore(s); err != nil {
+			return err
+		}
+		g.enter()
+	}
+	select {
+	case <-g.entered:
+	case <-g.refused:
+		return g.why
+	case <-g.left:
+		return socketio.ErrDisconnected
+	}
+	g.mu.Lock()
+	handlers := g.handlers // of a guest
+	g.handlers = nil
+	g.mu.Unlock()
+	for _, f := range handlers {
+		g.call(f, s)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.panicked != nil {
+		panic(g.panicked)
+	}
+	return g.err
+}
+
+// onAuthenticated has a handler of OnAuthenticated run, now or when there is a
+// session.
+func (g *guarded) onAuthenticated(f func(*socket.Socket, *socketio.Session) error) {
+	g.mu.Lock()
+	s := g.session.Load()
+	if s == nil {
+		g.handlers = append(g.handlers, f)
+	}
+	g.mu.Unlock()
+	if s != nil {
+		g.call(f, s)
+	}
+}
+
+// call calls a handler of OnAuthenticated, unless one before it has failed.
+func (g *guarded) call(f func(*socket.Socket, *socketio.Session) error, s *socketio.Session) {
+	g.mu.Lock()
+	failed := g.err != nil || g.panicked != nil
+	g.mu.Unlock()
+	if failed {
+		return
+	}
+	var err error
+	defer func() {
+		r := recover()
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.err = err
+		if r != nil {
+			g.panicked = fmt.Sprintf("%v\n%s", r, debug.Stack())
+		}
+	}()
+	err = f(g.socket, s)
+}
+
+// Close ends the socket in one step.
+func (g *guarded) Close(cause error, event string, args ...any) {
+	if g.move(over, admitting) {
+		g.refuse(verifier.AsUnauthorized(cause))
+		return
+	}
+	var packets []string
+	if event != "" {
+		if text := g.event(event, "", args...); text != "" {
+			packets = append(packets, text)
+		}
+	}
+	goodbye, _ := packet(typeDisconnect, g.namespace, "", nil)
+	packets = append(packets, goodbye)
+
+	g.conn.sending.Lock()
+	unknown := g.move(over, held)
+	if !unknown && !g.move(over, entering, open) {
+		g.conn.sending.Unlock()
+		return
+	}
+	g.conn.write(packets...)
+	g.conn.sending.Unlock()
+	g.leave()
+	if unknown {
+		g.gone()
+		return
+	}
+	go func() { // handlers of "disconnect" may block
+		// If the library is connecting the socket just now, it is to disconnect
+		// it when that is done.
+		g.socket.Enqueue(func() { g.socket.Disconnect(false) })
+		g.socket.Disconnect(false)
+	}()
+}
+
+var errClosed = socket.NewExtendedError("closed", nil)
+
+// leave ends the whole connection of a client 2.x that is to be gone from the
+// root namespace, once what was written is on its way: it is in that namespace
+// or nowhere.
+func (g *guarded) leave() {
+	if !g.legacy() || g.namespace != "/" {
+		return
+	}
+	// What is sent here is taken out again: it is for the callback.
+	last := types.NewStringBufferString(string(typeDisconnect))
+	g.conn.conn.Send(last, nil, func(transports.Transport) { go g.conn.conn.Close(false) })
+}
+
+// legacy reports whether the client is a 2.x.
+func (g *guarded) legacy() bool { return g.conn.conn.Protocol() == 3 }
+
+// refuse tells the client that its socket is not let in. The phase is over.
+func (g *guarded) refuse(err *verifier.UnauthorizedError) {
+	var data any = err
+	if !g.legacy() {
+		data = struct {
+			Message string                      `json:"message"`
+			Data    *verifier.UnauthorizedError `json:"data"`
+		}{err.Message, err}
+	}
+	text, _ := packet(typeConnectError, g.namespace, "", data)
+	packets := []string{text}
+	if g.legacy() && g.namespace == "/" && !err.Retryable {
+		// It would come back for ever.
+		packets = append(packets, string(typeDisconnect))
+	}
+	g.conn.sending.Lock()
+	g.conn.write(packets...)
+	g.conn.sending.Unlock()
+	g.leave()
+	g.gone()
+	g.conn.refused()
+}
+
+// hold tells the client that it is connected, though the library knows nothing
+// of it.
+func (g *guarded) hold() {
+	var data any
+	if !g.legacy() {
+		data = struct {
+			Sid string `json:"sid"`
+			Pid string `json:"pid,omitempty"`
+		}{g.ID(), string(g.recovery.begin())}
+	}
+	text, _ := packet(typeConnect, g.namespace, "", data)
+	if g.move(held, admitting) {
+		g.wasHeld.Store(true)
+		g.conn.write(text)
+	}
+}
+
+// passes reports whether the library may have a packet of the client's. It runs
+// on the goroutine that reads the connection, and may make it wait.
+func (g *guarded) passes(h header) bool {
+	if g.is(entering) {
+		// What a client sends as soon as it is told that it is connected must not
+		// reach the library before that knows of the socket.
+		select {
+		case <-g.arrived:
+		case <-g.refused:
+		case <-g.left:
+		}
+	}
+	if h.kind == typeEvent || h.kind == typeBinaryEvent {
+		if g.is(held, open) && h.isEvent(socketio.EventAuthenticate) {
+			g.authenticate(h.argument())
+			return false
+		}
+	}
+	switch phase(g.phase.Load()) {
+	case held:
+		g.handle(h)
+		return false
+	case over:
+		if h.kind != typeConnect {
+			return false
+		}
+		<-g.left // the library does not take two
+	}
+	return true
+}
+
+// handle does the library's part for a socket that the library does not know.
+func (g *guarded) handle(h header) {
+	switch h.kind {
+	case typeAck:
+		if n, err := strconv.ParseUint(h.id, 10, 64); err == nil {
+			if ack, ok := g.socket.Acks().LoadAndDelete(n); ok {
+				ack(nil, nil)
+			}
+		}
+	case typeDisconnect:
+		g.gone()
+	}
+}
+
+// emits reports whether a packet of the library's may go out. It runs with the
+// client's lock held, and must write nothing.
+func (g *guarded) emits(h header) bool {
+	switch phase(g.phase.Load()) {
+	case over:
+		return false
+	case entering:
+		if h.kind == typeConnectError {
+			g.deny(h.data)
+		}
+		if h.kind == typeConnect || h.kind == typeConnectError {
+			return !g.wasHeld.Load() // such a client believes itself connected
+		}
+	}
+	return true
+}
+
+// authenticate hands an "authenticate" event to the guard.
+func (g *guarded) authenticate(data any) {
+	if guard := g.guard.Load(); guard != nil {
+		guard.Authenticate(data)
+	}
+}
+
+// filter is the middleware of the socket's events.
+func (g *guarded) filter(event []any, next func(error)) {
+	if len(event) > 0 && event[0] == socketio.EventAuthenticate { // in a spelling that passes did not know
+		var data any
+		if len(event) > 1 {
+			data = event[1]
+		}
+		g.authenticate(data)
+		return
+	}
+	if g.is(over) {
+		return
+	}
+	if s := g.session.Load(); s != nil && !s.Wait() {
+		return
+	}
+	next(nil)
+}
+
+// gone takes note that the socket is no more.
+func (g *guarded) gone() {
+	g.move(over, admitting, held, entering, open)
+	g.leaving.Do(func() { close(g.left) })
+	g.end()
+	g.next(errClosed)
+}
+
+// end tells the guard.
+func (g *guarded) end() {
+	if guard := g.guard.Load(); guard != nil {
+		guard.Closed()
+	}
+}
+
+var errOther = errors.New("zishang: another middleware refused the socket")
+
+// deny takes note of another middleware's refusal, in its words. The library has
+// forgotten the socket.
+func (g *guarded) deny(data []byte) {
+	var refusal struct {
+		Message string `json:"message"`
+	}
+	_ = json.Unmarshal(data, &refusal)
+	g.why = &verifier.UnauthorizedError{
+		Code: verifier.CodeUnknown, Message: refusal.Message, Reason: verifier.ErrRejected, Err: errOther,
+	}
+	close(g.refused)
+	g.leaving.Do(func() { close(g.left) })
+	if !g.wasHeld.Load() { // the client is told in the library's way
+		g.move(over, entering)
+		g.end()
+	}
+}

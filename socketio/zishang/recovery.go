@@ -1,0 +1,223 @@
+package zishang
+
+import (
+	"sync"
+	"time"
+
+	"github.com/zishang520/socket.io/parsers/socket/v3/parser"
+	"github.com/zishang520/socket.io/servers/socket/v3"
+	"github.com/zishang520/socket.io/v3/pkg/types"
+	"github.com/zishang520/socket.io/v3/pkg/utils"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio"
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
+)
+
+// Recovery makes an adapter that connection-state recovery needs where a
+// namespace is guarded, of another one: nil is the library's own. Give it to the
+// server's options:
+//
+//	options.SetConnectionStateRecovery(socket.DefaultConnectionStateRecovery())
+//	options.SetAdapter(zishang.Recovery(nil))
+//
+// The library by itself hands the rooms and the missed packets of a session to
+// whoever knows its private id, before a middleware is asked, and asks none if
+// SkipMiddlewares is set. With Recovery they are handed out when the socket has
+// authenticated again, by a token of the same issuer and subject; SkipMiddlewares
+// has no effect; and a session is recovered once. Without it guarded namespaces
+// refuse every socket of a server that has recovery enabled.
+func Recovery(inner socket.AdapterConstructor) socket.AdapterConstructor {
+	if inner == nil {
+		inner = &socket.SessionAwareAdapterBuilder{}
+	}
+	return &recoveryBuilder{inner}
+}
+
+type recoveryBuilder struct{ inner socket.AdapterConstructor }
+
+// New makes the adapter of a namespace.
+func (b *recoveryBuilder) New(n socket.Namespace) socket.Adapter {
+	lifetime := time.Duration(socket.DefaultMaxDisconnectionDuration) * time.Millisecond
+	if options := n.Server().Opts().ConnectionStateRecovery(); options != nil {
+		options.SetSkipMiddlewares(false)
+		if options.GetRawMaxDisconnectionDuration() == nil { // as the library does for its own adapter
+			options.SetMaxDisconnectionDuration(socket.DefaultMaxDisconnectionDuration)
+		}
+		lifetime = time.Duration(options.MaxDisconnectionDuration()) * time.Millisecond
+	}
+	return &recoverable{Adapter: b.inner.New(n), lifetime: lifetime, taken: make(map[socket.PrivateSessionId]time.Time)}
+}
+
+// recoverable is an adapter whose sessions are recovered by their owners only.
+type recoverable struct {
+	socket.Adapter
+	lifetime time.Duration // of a session
+
+	mu    sync.Mutex // guards the rest
+	taken map[socket.PrivateSessionId]time.Time
+	order []socket.PrivateSessionId // by the time they were taken
+}
+
+// What is persisted as the data of a guarded socket: in a form that adapters
+// which encode it keep.
+const (
+	keptMark    = key
+	keptData    = "data"
+	keptIssuer  = "iss"
+	keptSubject = "sub"
+)
+
+// PersistSession keeps with a session whose it is. Guests have none.
+func (a *recoverable) PersistSession(session *socket.SessionToPersist) {
+	s, ok := a.Nsp().Sockets().Load(session.Sid)
+	if !ok {
+		return
+	}
+	if g := attached[guarded](s.StrictEventEmitter.EventEmitter); g != nil {
+		owner := g.session.Load()
+		if owner == nil {
+			return
+		}
+		if pid := g.recovery.pid; pid != "" {
+			session.Pid = pid
+		}
+		t := owner.Token()
+		session.Data = map[string]any{keptMark: true, keptData: session.Data, keptIssuer: t.Issuer, keptSubject: t.Subject}
+	}
+	a.release(session.Pid)
+	a.Adapter.PersistSession(session)
+}
+
+// RestoreSession gives a socket no more than its names: the rest follows when it
+// has authenticated.
+func (a *recoverable) RestoreSession(pid socket.PrivateSessionId, offset string) (*socket.Session, error) {
+	session, err := a.Adapter.RestoreSession(pid, offset)
+	if err != nil || session == nil {
+		return nil, err
+	}
+	if _, guarded := kept(session); !guarded {
+		return session, nil
+	}
+	if !a.take(pid) {
+		return nil, nil
+	}
+	return &socket.Session{SessionToPersist: &socket.SessionToPersist{
+		Sid: session.Sid, Pid: pid, Rooms: types.NewSet[socket.Room](),
+	}}, nil
+}
+
+func kept(session *socket.Session) (data map[string]any, ok bool) {
+	data, ok = session.Data.(map[string]any)
+	return data, ok && data[keptMark] == true
+}
+
+// take reports whether nobody has recovered the session.
+func (a *recoverable) take(pid socket.PrivateSessionId) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	for len(a.order) > 0 { // those that are over by now
+		oldest := a.order[0]
+		if at, ok := a.taken[oldest]; ok && now.Sub(at) < a.lifetime {
+			break
+		}
+		delete(a.taken, oldest)
+		a.order = a.order[1:]
+	}
+	if _, ok := a.taken[pid]; ok {
+		return false
+	}
+	a.taken[pid] = now
+	a.order = append(a.order, pid)
+	return true
+}
+
+// release lets a session be recovered, again.
+func (a *recoverable) release(pid socket.PrivateSessionId) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.taken, pid)
+}
+
+// recovery is what a guarded socket has to do with recovery. Its zero value is
+// that of a server without.
+type recovery struct {
+	adapter *recoverable
+	pid     socket.PrivateSessionId // where it is not the library's own
+	offset  string
+}
+
+// find sees whether the socket comes to recover a session.
+func (r *recovery) find(s *socket.Socket) error {
+	options := s.Nsp().Server().Opts()
+	if options.Parser() != nil {
+		return misconfigured("the server has a parser of its own: package zishang reads the default one's packets")
+	}
+	if options.ConnectionStateRecovery() == nil {
+		return nil
+	}
+	adapter, ok := s.Nsp().Adapter().(*recoverable)
+	if !ok {
+		return misconfigured("connection-state recovery is enabled without options.SetAdapter(zishang.Recovery(nil))")
+	}
+	r.adapter = adapter
+	if s.Recovered() {
+		auth := s.Handshake().Auth
+		presented := socket.SessionData{Pid: auth["pid"], Offset: auth["offset"]}
+		pid, _ := presented.GetPid()
+		r.pid = socket.PrivateSessionId(pid)
+		r.offset, _ = presented.GetOffset()
+	}
+	return nil
+}
+
+// recovering reports whether there is a session to recover.
+func (r *recovery) recovering() bool { return r.offset != "" }
+
+// begin returns the private id to tell the client of a socket that is held, ""
+// if there is none: the library tells its own too late.
+func (r *recovery) begin() socket.PrivateSessionId {
+	if r.adapter != nil && r.pid == "" {
+		r.pid = socket.PrivateSessionId(utils.Base64Id().GenerateId())
+	}
+	return r.pid
+}
+
+// forgo leaves the session to another attempt.
+func (r *recovery) forgo() {
+	if r.recovering() {
+		r.adapter.release(r.pid)
+	}
+}
+
+// errNotRecovered refuses a socket that bears the name of a session that is not
+// its own. The next attempt will begin a new one.
+var errNotRecovered = &verifier.UnauthorizedError{
+	Code: verifier.CodeInvalidToken, Message: "the session is not the same user's, connect again",
+	Reason: socketio.ErrIdentityMismatch, Retryable: true,
+}
+
+// restore gives a socket that has authenticated the session that it came to
+// recover: its rooms, its data, and what it missed up to now.
+func (g *guarded) restore(s *socketio.Session) error {
+	r := &g.recovery
+	if !r.recovering() {
+		return nil
+	}
+	session, err := r.adapter.Adapter.RestoreSession(r.pid, r.offset)
+	if err != nil || session == nil {
+		return errNotRecovered
+	}
+	data, _ := kept(session)
+	if t := s.Token(); t.Subject == "" || data[keptSubject] != t.Subject || data[keptIssuer] != t.Issuer {
+		return errNotRecovered
+	}
+	g.socket.SetData(data[keptData])
+	g.socket.Join(session.Rooms.Keys()...)
+	encoder := g.socket.Nsp().Server().Encoder()
+	for _, event := range session.MissedPackets {
+		missed := &parser.Packet{Type: parser.EVENT, Nsp: g.namespace, Data: event}
+		g.conn.client.WriteToEngine(encoder.Encode(missed), &socket.WriteOptions{})
+	}
+	return nil
+}
