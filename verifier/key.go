@@ -181,6 +181,9 @@ func fitRSA(k *rsa.PublicKey) (algorithmSet, error) {
 	if bits := k.N.BitLen(); bits < minRSABits || bits > maxRSABits {
 		return 0, fmt.Errorf("verifier: the RSA key has %d bits: expected %d to %d (RFC 7518 §3.3)", bits, minRSABits, maxRSABits)
 	}
+	if k.N.Sign() < 0 {
+		return 0, errors.New("verifier: the RSA modulus is negative")
+	}
 	if k.N.Bit(0) == 0 {
 		return 0, errors.New("verifier: the RSA modulus is even")
 	}
@@ -191,7 +194,8 @@ func fitRSA(k *rsa.PublicKey) (algorithmSet, error) {
 }
 
 func fitEC(k *ecdsa.PublicKey) (algorithmSet, error) {
-	if k == nil || k.Curve == nil {
+	//lint:ignore SA1019 Without coordinates, what would replace them panics.
+	if k == nil || k.Curve == nil || k.X == nil || k.Y == nil {
 		return 0, errors.New("verifier: the EC key is nil")
 	}
 	var fits algorithmSet

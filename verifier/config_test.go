@@ -1,0 +1,164 @@
+package verifier
+
+import (
+	"context"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// nilProvider is a provider whose nil pointer answers, as that of package keys.
+type nilProvider struct{}
+
+func (*nilProvider) Keys(context.Context, *UnverifiedToken) ([]*Key, error) { return nil, nil }
+
+// TestMisconfigured: what makes no sense fails in New, and says what to change.
+func TestMisconfigured(t *testing.T) {
+	good := keyFor(t, HS256)
+	re := regexp.MustCompile
+	for _, row := range []struct {
+		name   string
+		keys   KeyProvider
+		option Option
+		says   string
+	}{
+		{"no keys", nil, Subject("s"), "verifier: New: the key provider is nil"},
+		{"a nil pointer for keys", (*nilProvider)(nil), Subject("s"), "verifier: New: the key provider is nil"},
+		{"a nil function for keys", KeyProviderFunc(nil), Subject("s"), "verifier: New: the key provider is nil"},
+		{"a nil option", good, nil, "verifier: New: an option is nil"},
+
+		{"a nil extractor", good, WithExtractor(nil), "verifier: WithExtractor: the extractor is nil"},
+		{"a nil function for an extractor", good, WithExtractor(ExtractorFunc(nil)), "verifier: WithExtractor: the extractor is nil"},
+		{"query without a name", good, WithExtractor(Query("")), "verifier: Query: the name is empty"},
+		{"cookie without a name", good, WithExtractor(Cookie("")), "verifier: Cookie: the name is empty"},
+		{"payload without a member", good, WithExtractor(AuthPayload("")), "verifier: AuthPayload: the member is empty"},
+		{"first of none", good, WithExtractor(FirstOf()), "verifier: FirstOf needs at least one extractor"},
+		{"first of a nil one", good, WithExtractor(FirstOf(BearerHeader(), nil)), "verifier: FirstOf: an extractor is nil"},
+		{"misuse within first of", good, WithExtractor(FirstOf(FirstOf(BearerHeader(), Cookie("")))), "verifier: Cookie: the name is empty"},
+
+		{"no algorithm", good, Algorithms(), "verifier: an empty list of algorithms allows none"},
+		{"none", good, Algorithms("none"), `verifier: algorithm "none" is not supported: expected one of HS256,`},
+		{"an algorithm in another case", good, Algorithms("hs256"), `verifier: algorithm "hs256" is not supported`},
+		{"algorithms twice", good, both(Algorithms(HS256), Algorithms(RS256)), "verifier: Algorithms is given twice"},
+
+		{"no audience", good, Audience(), "verifier: Audience needs at least one value"},
+		{"an empty audience", good, Audience("a", ""), "verifier: Audience: a value is empty"},
+		{"the audience twice", good, both(Audience("a"), Audience("b")), "verifier: the audience is given twice"},
+		{"the audience in two ways", good, both(AudienceMatching(re(`^a$`)), AudienceFunc(func(string) bool { return true })), "verifier: the audience is given twice"},
+		{"no issuer", good, Issuer(), "verifier: Issuer needs at least one value"},
+		{"an empty issuer", good, Issuer(""), "verifier: Issuer: a value is empty"},
+		{"the issuer in two ways", good, both(Issuer("i"), IssuerMatching(re(`^i$`))), "verifier: the issuer is given twice"},
+		{"an empty subject", good, Subject(""), "verifier: Subject must not be empty"},
+		{"the subject twice", good, both(Subject("s"), Subject("s")), "verifier: Subject is given twice"},
+		{"an empty jti", good, JWTID(""), "verifier: JWTID must not be empty"},
+		{"an empty nonce", good, Nonce(""), "verifier: Nonce must not be empty"},
+
+		{"no maximum of age", good, MaxAge(0), "verifier: MaxAge is 0s: expected a positive duration"},
+		{"a negative age", good, MaxAge(-time.Second), "verifier: MaxAge is -1s: expected a positive duration"},
+		{"a negative tolerance", good, ClockTolerance(-1), "verifier: ClockTolerance is -1ns: expected zero or more"},
+		{"a nil clock", good, WithClock(nil), "verifier: WithClock: the clock is nil"},
+		{"no length", good, MaxTokenLength(0), "verifier: MaxTokenLength is 0: expected a positive number of bytes"},
+		{"a nil validator", good, Validate(nil), "verifier: Validate: a validator is nil"},
+		{"a nil function for a validator", good, Validate(ClaimValidatorFunc(nil)), "verifier: Validate: a validator is nil"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			v, err := New(row.keys, row.option)
+			if v != nil || err == nil || !strings.HasPrefix(err.Error(), row.says) {
+				t.Errorf("got %v, %v\nwant the error %q", v, err, row.says)
+			}
+		})
+	}
+}
+
+// both is two options in one.
+func both(a, b Option) Option {
+	return func(c *config) error {
+		if err := a(c); err != nil {
+			return err
+		}
+		return b(c)
+	}
+}
+
+// TestAnchored: a pattern must say all of what it matches.
+func TestAnchored(t *testing.T) {
+	for pattern, good := range map[string]bool{
+		`^a$`:                   true,
+		`\Aa\z`:                 true,
+		`^(?:a|b)$`:             true,
+		`^https://[^/]+/$`:      true,
+		`(?i)^a$`:               true,
+		`^$`:                    true,
+		`a`:                     false,
+		`^a`:                    false,
+		`a$`:                    false,
+		`^a|b$`:                 false,
+		`^a$|^b$`:               false,
+		`(?m)^a$`:               false, // ^ and $ of lines
+		`(?m)^a\z`:              false,
+		`^a$b`:                  false,
+		`(^a$)|c`:               false,
+		``:                      false,
+		`.*`:                    false,
+		`^a\$`:                  false,
+		`https://good\.example`: false,
+	} {
+		for name, option := range map[string]func(*regexp.Regexp) Option{"AudienceMatching": AudienceMatching, "IssuerMatching": IssuerMatching} {
+			_, err := New(keyFor(t, HS256), option(regexp.MustCompile(pattern)))
+			if good && err != nil {
+				t.Errorf("%s(%q): %v", name, pattern, err)
+			}
+			if !good && (err == nil || !strings.HasPrefix(err.Error(), "verifier: "+name) || !strings.Contains(err.Error(), "must be anchored at both ends")) {
+				t.Errorf("%s(%q): got %v, want it to be refused", name, pattern, err)
+			}
+		}
+	}
+	for name, option := range map[string]Option{"AudienceMatching": AudienceMatching(nil), "IssuerMatching": IssuerMatching(nil)} {
+		if _, err := New(keyFor(t, HS256), option); err == nil || err.Error() != "verifier: "+name+": the pattern is nil" {
+			t.Errorf("%s(nil): %v", name, err)
+		}
+	}
+}
+
+// TestOptionsAreTheirOwn: a caller may change what it gave.
+func TestOptionsAreTheirOwn(t *testing.T) {
+	audiences, issuers := []string{"a"}, []string{"i"}
+	algorithms := []Algorithm{HS256}
+	v := newVerifier(t, keyFor(t, HS256), Audience(audiences...), Issuer(issuers...), Algorithms(algorithms...))
+	audiences[0], issuers[0], algorithms[0] = "x", "x", RS256
+	if _, err := v.Verify(t.Context(), mint(HS256, `{"aud":"a","iss":"i"}`)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestMaxTokenLength(t *testing.T) {
+	token := mint(HS256, `{}`)
+	runAttacks(t, newVerifier(t, keyFor(t, HS256), MaxTokenLength(len(token))), []attack{
+		{"as long as allowed", token, "", ""},
+		{"a byte longer", token + "A", ErrTokenTooLong, "jwt malformed"},
+	})
+}
+
+// TestClock: the clock is asked anew for every token.
+func TestClock(t *testing.T) {
+	at := now
+	v, err := New(keyFor(t, HS256), WithClock(func() time.Time { return at }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := mint(HS256, `{"exp":1700000001}`)
+	if _, err := v.Verify(t.Context(), token); err != nil {
+		t.Error(err)
+	}
+	at = at.Add(time.Second)
+	refuses(t, v, token, ErrTokenExpired, "jwt expired")
+
+	// The default is the time of the day.
+	v, err = New(keyFor(t, HS256))
+	if err != nil {
+		t.Fatal(err)
+	}
+	refuses(t, v, token, ErrTokenExpired, "jwt expired")
+	refuses(t, v, mint(HS256, `{"nbf":99999999999}`), ErrTokenNotActive, "jwt not active")
+}
