@@ -47,7 +47,7 @@ func inWorld(t *testing.T, change func(w *world, c *Config, h *Hooks), test func
 		var c Config
 		h := Hooks{
 			Handshake: func(*http.Request) (Verdict, any) { return Admit(Open), nil },
-			Opened:    func(s *Session) { w.last = s; w.note("opened") },
+			Opened:    func(s *Session) { w.note("opened"); w.mu.Lock(); w.last = s; w.mu.Unlock() },
 			Connect: func(_ *Session, nsp string, q url.Values) Verdict {
 				switch nsp {
 				case "/refused":
