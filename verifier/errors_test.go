@@ -1,0 +1,87 @@
+package verifier
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+)
+
+// TestErrorOnTheWire: the object that clients match on, and nothing more.
+func TestErrorOnTheWire(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		err  *UnauthorizedError
+		want string
+	}{
+		{"a refusal", refuse(ErrTokenExpired, "jwt expired", errors.New("expired at noon")),
+			`{"message":"jwt expired","code":"invalid_token","type":"UnauthorizedError","reason":"token_expired","retryable":false}`},
+		{"retryable", &UnauthorizedError{Code: CodeInvalidSecret, Message: "later", Reason: ErrKeysUnavailable, Retryable: true, Err: io.EOF},
+			`{"message":"later","code":"invalid_secret","type":"UnauthorizedError","reason":"keys_unavailable","retryable":true}`},
+		{"of the application's", &UnauthorizedError{Message: "no"},
+			`{"message":"no","code":"unknown","type":"UnauthorizedError","reason":"rejected","retryable":false}`},
+		{"empty", &UnauthorizedError{},
+			`{"message":"","code":"unknown","type":"UnauthorizedError","reason":"rejected","retryable":false}`},
+		{"with quotes", &UnauthorizedError{Code: "a\"b", Message: "<b>\n", Reason: "c"},
+			`{"message":"\u003cb\u003e\n","code":"a\"b","type":"UnauthorizedError","reason":"c","retryable":false}`},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			got, err := json.Marshal(row.err)
+			if err != nil || string(got) != row.want {
+				t.Errorf("got  %s, %v\nwant %s", got, err, row.want)
+			}
+			// By value too, as a member of something else.
+			if got, err := json.Marshal(map[string]any{"data": row.err}); err != nil || string(got) != `{"data":`+row.want+`}` {
+				t.Errorf("got %s, %v", got, err)
+			}
+		})
+	}
+}
+
+func TestErrorIsAndAs(t *testing.T) {
+	cause := fmt.Errorf("reading: %w", io.ErrUnexpectedEOF)
+	err := error(refuse(ErrTokenExpired, "jwt expired", cause))
+	wrapped := fmt.Errorf("socket 7: %w", err)
+	for _, e := range []error{err, wrapped, errors.Join(io.EOF, err)} {
+		if !errors.Is(e, ErrTokenExpired) || errors.Is(e, ErrTokenNotActive) || errors.Is(e, ErrRejected) {
+			t.Errorf("%v: is not its reason, or another", e)
+		}
+		if !errors.Is(e, io.ErrUnexpectedEOF) {
+			t.Errorf("%v: the cause is lost", e)
+		}
+		var u *UnauthorizedError
+		if !errors.As(e, &u) || u != err {
+			t.Errorf("%v: As finds %v", e, u)
+		}
+	}
+	if got := err.Error(); got != "jwt expired: reading: unexpected EOF" {
+		t.Errorf("Error is %q", got)
+	}
+	if got := (&UnauthorizedError{Message: "jwt expired"}).Error(); got != "jwt expired" {
+		t.Errorf("without a cause Error is %q", got)
+	}
+	if !errors.Is(&UnauthorizedError{}, ErrRejected) {
+		t.Error("an error without a reason is not ErrRejected")
+	}
+	if errors.Is(&UnauthorizedError{Reason: "ours"}, ErrRejected) || !errors.Is(&UnauthorizedError{Reason: "ours"}, Reason("ours")) {
+		t.Error("a reason of one's own is not kept")
+	}
+	if ErrTokenExpired.Error() != "token_expired" {
+		t.Error("a reason is not its word")
+	}
+}
+
+func TestAsUnauthorized(t *testing.T) {
+	if AsUnauthorized(nil) != nil {
+		t.Error("nil became an error")
+	}
+	u := refuse(ErrSignature, "invalid signature", nil)
+	if AsUnauthorized(u) != u || AsUnauthorized(fmt.Errorf("x: %w", u)) != u {
+		t.Error("a refusal became another")
+	}
+	got := AsUnauthorized(io.EOF)
+	if got.Code != CodeUnknown || got.Message != "rejected by the server" || !errors.Is(got, ErrRejected) || !errors.Is(got, io.EOF) || got.Retryable {
+		t.Errorf("got %#v", got)
+	}
+}
