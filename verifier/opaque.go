@@ -49,8 +49,8 @@ func NewOpaque(introspector Introspector, options ...Option) (*Verifier, error) 
 	if err != nil {
 		return nil, err
 	}
-	if v.types != nil || v.algorithms != allAlgorithms {
-		return nil, errors.New("verifier: NewOpaque: Type, AccessTokenProfile and Algorithms are about JWTs: leave them out")
+	if v.types != nil || v.algorithms != allAlgorithms || v.verified != nil {
+		return nil, errors.New("verifier: NewOpaque: Type, AccessTokenProfile, Algorithms and CacheVerified are about JWTs: leave them out")
 	}
 	v.introspector = introspector
 	return v, nil

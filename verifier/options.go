@@ -37,6 +37,7 @@ type config struct {
 	ignoreNotBefore bool
 	maxLength       int
 	validators      []ClaimValidator
+	verified        *verifiedCache
 }
 
 // matcher is what aud or iss is compared with: a list, a pattern or a function.

@@ -96,6 +96,20 @@ type UnverifiedToken struct {
 	bad     bool
 }
 
+// newUnverified makes an UnverifiedToken that came in h, or if that is nil in
+// nothing: the two are then one allocation.
+func newUnverified(h *Handshake) *UnverifiedToken {
+	if h != nil {
+		return &UnverifiedToken{Handshake: h}
+	}
+	var both struct {
+		token     UnverifiedToken
+		handshake Handshake
+	}
+	both.token.Handshake = &both.handshake
+	return &both.token
+}
+
 // claims decodes the payload, once.
 func (t *UnverifiedToken) claims() (string, error) {
 	if t.segment != "" {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"strings"
 	"time"
 )
@@ -93,17 +94,13 @@ func (v *Verifier) Authenticate(ctx context.Context, h *Handshake) (*Token, erro
 	if raw == "" {
 		return nil, &UnauthorizedError{Code: CodeCredentialsRequired, Message: "no token provided", Reason: ErrTokenMissing}
 	}
-	return v.verify(ctx, raw, h, new(UnverifiedToken))
+	return v.verify(ctx, raw, h)
 }
 
 // Verify verifies a raw token in the compact serialization, outside of any
 // handshake. The error is always an [*UnauthorizedError].
 func (v *Verifier) Verify(ctx context.Context, raw string) (*Token, error) {
-	var nothing struct { // one allocation
-		handshake Handshake
-		token     UnverifiedToken
-	}
-	return v.verify(ctx, raw, &nothing.handshake, &nothing.token)
+	return v.verify(ctx, raw, nil)
 }
 
 // verify checks in jsonwebtoken's order, with two exceptions that cannot be
@@ -111,8 +108,11 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (*Token, error) {
 // asked for, so that nobody causes a key fetch with a token that no key could
 // verify; and the payload is decoded after the signature, so that nobody makes
 // us read what nobody signed.
-func (v *Verifier) verify(ctx context.Context, raw string, h *Handshake, unverified *UnverifiedToken) (*Token, error) {
+func (v *Verifier) verify(ctx context.Context, raw string, h *Handshake) (*Token, error) {
 	if v.introspector != nil {
+		if h == nil {
+			h = &Handshake{}
+		}
 		return v.verifyOpaque(ctx, raw, h)
 	}
 	if raw == "" {
@@ -126,52 +126,116 @@ func (v *Verifier) verify(ctx context.Context, raw string, h *Handshake, unverif
 	if !ok || !ok2 || strings.IndexByte(signature, '.') >= 0 {
 		return nil, refuse(ErrTokenMalformed, "jwt malformed", errParts)
 	}
-	unverified.Handshake, unverified.segment = h, payload
-	var err error
-	var known bool
-	if unverified.Header, known, err = v.headers.parse(header); err != nil {
+	var id cacheKey
+	if v.verified != nil {
+		var known *verifiedToken
+		if id, known = v.verified.get(raw); known != nil {
+			if t, err := v.verifyAgain(ctx, known, raw, h); t != nil || err != nil {
+				return t, err
+			}
+		}
+	}
+	head, seen, err := v.headers.parse(header)
+	if err != nil {
 		return nil, refuse(ErrTokenMalformed, "invalid token", err)
 	}
+	unverified := newUnverified(h)
+	unverified.Header, unverified.segment = head, payload
 	s := scratches.Get().(*scratch)
 	key, err := v.checkSignature(ctx, s, raw[:len(header)+1+len(payload)], signature, unverified)
 	scratches.Put(s)
 	if err != nil {
 		return nil, err
 	}
-	if !known {
+	if !seen {
 		v.headers.add(header, unverified.Header)
 	}
-	claims, err := unverified.claims()
+	text, err := unverified.claims()
 	if err != nil {
 		return nil, refuse(ErrTokenMalformed, "invalid token", err)
 	}
-	t := &Token{Header: unverified.Header, raw: raw, payload: claims, key: key}
-	return v.accept(ctx, t, h)
+	t := &Token{Header: unverified.Header, raw: raw, payload: text, key: key}
+	c, err := v.read(t)
+	if err != nil {
+		return nil, err
+	}
+	if err := v.check(ctx, t, &c, unverified.Handshake); err != nil {
+		return nil, err
+	}
+	if v.verified != nil {
+		v.verified.add(id, t, c)
+	}
+	return t, nil
+}
+
+// verifyAgain is verify for a token whose signature held before. It returns
+// nothing if the key that it held with is no longer one that may verify it.
+func (v *Verifier) verifyAgain(ctx context.Context, known *verifiedToken, raw string, h *Handshake) (*Token, error) {
+	unverified := newUnverified(h)
+	unverified.Header, unverified.payload = known.token.Header, known.token.payload
+	algorithm, err := v.checkHeader(&unverified.Header)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := v.keys.Keys(ctx, unverified)
+	if err != nil {
+		return nil, keyError(err)
+	}
+	for _, k := range keys {
+		if k.Equal(known.token.key) && k.allowed&algorithm != 0 {
+			t := new(Token)
+			*t = known.token
+			t.raw, t.key, t.Audience = raw, k, slices.Clone(t.Audience)
+			c := known.claims
+			if err := v.check(ctx, t, &c, unverified.Handshake); err != nil {
+				return nil, err
+			}
+			return t, nil
+		}
+	}
+	return nil, nil
 }
 
 // accept reads the claims of an authentic token and checks them.
 func (v *Verifier) accept(ctx context.Context, t *Token, h *Handshake) (*Token, error) {
+	c, err := v.read(t)
+	if err != nil {
+		return nil, err
+	}
+	if err := v.check(ctx, t, &c, h); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// read fills in t from its payload.
+func (v *Verifier) read(t *Token) (claims, error) {
 	if t.leeway = v.tolerance; v.ignoreExpiry {
 		t.leeway = -1
 	}
 	c, err := parseClaims(t)
 	if err != nil {
-		return nil, refuse(ErrTokenMalformed, "invalid token", err)
+		return c, refuse(ErrTokenMalformed, "invalid token", err)
 	}
-	if err := v.checkClaims(t, &c); err != nil {
-		return nil, err
+	return c, nil
+}
+
+// check checks the claims of an authentic token.
+func (v *Verifier) check(ctx context.Context, t *Token, c *claims, h *Handshake) error {
+	if err := v.checkClaims(t, c); err != nil {
+		return err
 	}
 	if c.cnf != "" {
 		if err := v.checkConfirmation(c.cnf); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	for _, validator := range v.validators {
 		if err := validator.Validate(ctx, t, h); err != nil {
-			return nil, AsUnauthorized(err)
+			return AsUnauthorized(err)
 		}
 	}
-	return t, nil
+	return nil
 }
 
 // keyError classes what a provider answered: see [KeyProvider].
@@ -184,6 +248,19 @@ func keyError(err error) error {
 		Code: CodeInvalidSecret, Message: "keys unavailable, try again later",
 		Reason: ErrKeysUnavailable, Retryable: true, Err: err,
 	}
+}
+
+// checkHeader tells whether it is the kind of token expected, and one that a key
+// might verify.
+func (v *Verifier) checkHeader(h *Header) (algorithmSet, error) {
+	if err := v.checkType(h.Type); err != nil {
+		return 0, err
+	}
+	algorithm := h.Algorithm.bit()
+	if algorithm&v.algorithms == 0 {
+		return 0, refuse(ErrAlgorithm, "invalid algorithm", fmt.Errorf("alg is %.20q: expected one of %s", string(h.Algorithm), names(v.algorithms)))
+	}
+	return algorithm, nil
 }
 
 // checkSignature asks for keys and returns the first of them that verifies the
@@ -199,12 +276,9 @@ func (v *Verifier) checkSignature(ctx context.Context, s *scratch, input, segmen
 			return nil, refuse(ErrTokenMalformed, "invalid token", errSignBase64)
 		}
 	}
-	if err := v.checkType(t.Header.Type); err != nil {
+	algorithm, err := v.checkHeader(&t.Header)
+	if err != nil {
 		return nil, err
-	}
-	algorithm := t.Header.Algorithm.bit()
-	if algorithm&v.algorithms == 0 {
-		return nil, refuse(ErrAlgorithm, "invalid algorithm", fmt.Errorf("alg is %.20q: expected one of %s", string(t.Header.Algorithm), names(v.algorithms)))
 	}
 	keys, err := v.keys.Keys(ctx, t)
 	if err != nil {

@@ -106,6 +106,7 @@ func BenchmarkVerify(b *testing.B) {
 			{"socketio-jwt", verifyByUs},
 			{"jws", signatureByJWS},
 			{"authenticate", authenticateByUs},
+			{"cached", cachedByUs},
 			{"pascaldekloe", verifyByPascalDeKloe},
 			{"golang-jwt", verifyByGolangJWT},
 			{"jwx", verifyByJWX},
@@ -134,6 +135,7 @@ func BenchmarkParallel(b *testing.B) {
 		}{
 			{"crypto", parallelSignature},
 			{"socketio-jwt", verifyByUs},
+			{"cached", cachedByUs},
 		} {
 			b.Run("alg="+s.alg+"/by="+by.name, func(b *testing.B) {
 				verify := by.make(b, s)
@@ -233,6 +235,15 @@ func authenticateByUs(b *testing.B, s *sample) func() error {
 	h := &verifier.Handshake{Header: http.Header{"Authorization": {"Bearer " + s.raw}}}
 	return func() error {
 		_, err := v.Authenticate(context.Background(), h)
+		return err
+	}
+}
+
+// cachedByUs finds the token in the cache, all but the first time.
+func cachedByUs(b *testing.B, s *sample) func() error {
+	v := newVerifier(b, s, verifier.CacheVerified(1000))
+	return func() error {
+		_, err := v.Verify(context.Background(), s.raw)
 		return err
 	}
 }
