@@ -15,11 +15,17 @@ var (
 	errHeaderBase64   = errors.New("the header is not base64url without padding (RFC 7515 §2)")
 	errPayloadBase64  = errors.New("the payload is not base64url without padding (RFC 7515 §2)")
 	errSignBase64     = errors.New("the signature is not base64url without padding (RFC 7515 §2)")
+	errHeaderLong     = errors.New("the header is too long, see MaxTokenLength")
+	errHeaderMembers  = errors.New("the header has too many members")
 	errHeaderMember   = errors.New("alg, kid, typ and cty must be strings (RFC 7515 §4.1)")
 	errHeaderAlg      = errors.New("the header has no alg (RFC 7515 §4.1.1)")
 	errHeaderCritical = errors.New("the header has crit, and no extension is understood (RFC 7515 §4.1.11)")
 	errHeaderB64      = errors.New("an unencoded payload is not supported (RFC 7797)")
 )
+
+// maxHeaderMembers bounds what an unsigned header may have us compare; the
+// registered ones are eleven.
+const maxHeaderMembers = 24
 
 func parseHeader(segment string) (Header, error) {
 	var h Header
@@ -28,12 +34,19 @@ func parseHeader(segment string) (Header, error) {
 	if segment == "" || segment[0] != 'e' && segment[0] != 'I' && segment[0] != 'C' && segment[0] != 'D' {
 		return h, errJSON
 	}
-	text, ok := decodeBase64(nil, segment)
+	s := scratches.Get().(*scratch)
+	decoded, ok := s.decode(segment)
+	text := string(decoded)
+	scratches.Put(s)
 	if !ok {
 		return h, errHeaderBase64
 	}
-	o := newObject(string(text))
+	o := newObject(text)
+	members := 0
 	for o.next() {
+		if members++; members > maxHeaderMembers {
+			return h, errHeaderMembers
+		}
 		ok := true
 		switch o.name {
 		case "alg":

@@ -161,7 +161,12 @@ func (o *object) remember(name string) bool {
 // fold maps names that strings.EqualFold holds for equal to one spelling:
 // upper-casing first unites the letters that lower-casing alone keeps apart
 // (K and the Kelvin sign, s and the long s).
-func fold(name string) string { return strings.ToLower(strings.ToUpper(name)) }
+func fold(name string) string {
+	if !ascii(name) {
+		name = strings.ToUpper(name)
+	}
+	return strings.ToLower(name)
+}
 
 func ascii(s string) bool {
 	for i := range len(s) {
@@ -179,6 +184,27 @@ func skipSpace(s string, i int) int {
 	return i
 }
 
+// skipPlain returns where the characters that stand for themselves in a string
+// end, from s[i] on. It looks at eight at a time, in each of which the subtraction
+// sets the highest bit if it is one that does not; the first is told exactly.
+func skipPlain(s string, i int) int {
+	const ones, highest = 0x0101010101010101, 0x8080808080808080
+	for i+8 <= len(s) {
+		c := s[i : i+8]
+		x := uint64(c[0]) | uint64(c[1])<<8 | uint64(c[2])<<16 | uint64(c[3])<<24 |
+			uint64(c[4])<<32 | uint64(c[5])<<40 | uint64(c[6])<<48 | uint64(c[7])<<56
+		quote, slash := x^'"'*ones, x^'\\'*ones
+		if found := ((quote-ones)&^quote | (slash-ones)&^slash | (x-' '*ones)&^x) & highest; found != 0 {
+			return i + bits.TrailingZeros64(found)/8
+		}
+		i += 8
+	}
+	for i < len(s) && s[i] >= ' ' && s[i] != '"' && s[i] != '\\' {
+		i++
+	}
+	return i
+}
+
 // skipString returns where the string that starts at s[i] ends, and whether it
 // has an escape in it.
 func skipString(s string, i int) (end int, escaped, ok bool) {
@@ -186,9 +212,7 @@ func skipString(s string, i int) (end int, escaped, ok bool) {
 		return 0, false, false
 	}
 	for i++; ; i++ {
-		for i < len(s) && s[i] >= ' ' && s[i] != '"' && s[i] != '\\' {
-			i++
-		}
+		i = skipPlain(s, i)
 		if i >= len(s) {
 			return 0, false, false
 		}

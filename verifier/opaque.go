@@ -3,7 +3,6 @@ package verifier
 import (
 	"context"
 	"errors"
-	"fmt"
 )
 
 // ErrTokenInactive is the reason of a refusal by an [Introspector]: the token is
@@ -62,7 +61,7 @@ func (v *Verifier) verifyOpaque(ctx context.Context, raw string, h *Handshake) (
 		return nil, refuse(ErrTokenMissing, "jwt must be provided", nil)
 	}
 	if len(raw) > v.maxLength {
-		return nil, refuse(ErrTokenTooLong, "jwt malformed", fmt.Errorf("the token has %d bytes: at most %d are read", len(raw), v.maxLength))
+		return nil, refuse(ErrTokenTooLong, "jwt malformed", lengthError{len(raw), v.maxLength})
 	}
 	claims, err := v.introspector.Introspect(ctx, raw)
 	if err != nil {

@@ -135,6 +135,9 @@ func (v *Verifier) verify(ctx context.Context, raw string, h *Handshake) (*Token
 			}
 		}
 	}
+	if len(header) > max(v.maxLength, DefaultMaxTokenLength)/8 {
+		return nil, refuse(ErrTokenMalformed, "invalid token", errHeaderLong)
+	}
 	head, seen, err := v.headers.parse(header)
 	if err != nil {
 		return nil, refuse(ErrTokenMalformed, "invalid token", err)

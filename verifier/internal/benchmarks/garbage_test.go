@@ -48,6 +48,8 @@ func BenchmarkGarbage(b *testing.B) {
 		{"no-dots", random(size)},
 		{"all-dots", strings.Repeat(".", size)},
 		{"random-parts", random(size/3-1) + "." + random(size/3-1) + "." + random(size/3-1)},
+		{"header-long", members(2048) + "." + random(size-2048-len(signature)-2) + "." + signature},
+		{"header-string", encode([]byte(`{"alg":"HS384","x5c":"`+strings.Repeat("M", 1500)+`"}`)) + "." + random(size-2048-len(signature)-2) + "." + signature},
 		{"header-random", "eyJh" + random(size-11) + ".e30.AA"},
 		{"header-members", members(size-100) + ".e30." + signature},
 		{"header-nested", nested(size-100) + ".e30." + signature},
