@@ -1,0 +1,492 @@
+package introspection
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
+)
+
+// endpoint is an introspection endpoint that is real in small: it wants its
+// client's credentials, and knows the tokens it is told of.
+type endpoint struct {
+	*httptest.Server
+	asked atomic.Int64
+
+	mu      sync.Mutex
+	answers map[string]func(w http.ResponseWriter)
+}
+
+func newEndpoint(t *testing.T) *endpoint {
+	others := goleak.IgnoreCurrent()
+	t.Cleanup(func() { goleak.VerifyNone(t, others) }) // once the endpoint and its clients are closed
+	e := &endpoint{answers: make(map[string]func(http.ResponseWriter))}
+	e.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		e.asked.Add(1)
+		id, secret, _ := r.BasicAuth()
+		if r.Method != http.MethodPost || r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" ||
+			r.Header.Get("Accept") != "application/json" || r.URL.RawQuery != "" {
+			http.Error(w, "bad request", http.StatusBadRequest)
+			return
+		}
+		// RFC 6749 §2.3.1 has both encoded before they are put together.
+		if (id != "chat%3A1" || secret != "s%C3%A9cret+%26") && r.Header.Get("Authorization") != "Bearer mine" {
+			http.Error(w, "unauthorized", http.StatusUnauthorized)
+			return
+		}
+		e.mu.Lock()
+		answer := e.answers[r.PostFormValue("token")]
+		e.mu.Unlock()
+		if answer == nil || r.PostFormValue("token_type_hint") != "access_token" {
+			answer = says(`{"active":false}`)
+		}
+		answer(w)
+	}))
+	t.Cleanup(e.Close)
+	return e
+}
+
+func (e *endpoint) on(token string, answer func(http.ResponseWriter)) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.answers[token] = answer
+}
+
+// client is one that the endpoint knows.
+func (e *endpoint) client(t *testing.T, options ...Option) *Client {
+	t.Helper()
+	c, err := New(e.URL+"/introspect", append([]Option{ClientSecret("chat:1", "sécret &"), HTTPClient(e.Client())}, options...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+// expect fails unless the endpoint was asked that often.
+func (e *endpoint) expect(t *testing.T, asked int64) {
+	t.Helper()
+	if got := e.asked.Load(); got != asked {
+		t.Fatalf("the endpoint was asked %d times, want %d", got, asked)
+	}
+}
+
+func says(body string) func(http.ResponseWriter) {
+	return func(w http.ResponseWriter) {
+		w.Header().Set("Content-Type", "application/json;charset=UTF-8")
+		_, _ = io.WriteString(w, body)
+	}
+}
+
+func fails(status int) func(http.ResponseWriter) {
+	return func(w http.ResponseWriter) { http.Error(w, "{}", status) }
+}
+
+// clock is one that only a test moves.
+type clock struct{ at atomic.Int64 }
+
+func newClock() *clock {
+	c := new(clock)
+	c.at.Store(1_700_000_000_000)
+	return c
+}
+
+func (c *clock) now() time.Time          { return time.UnixMilli(c.at.Load()) }
+func (c *clock) advance(d time.Duration) { c.at.Add(d.Milliseconds()) }
+
+const ada = `{"active":true,"sub":"ada","aud":"chat","scope":"read write","exp":1700000600}`
+
+// TestAnswers: what the endpoint may answer, and what becomes of the client.
+func TestAnswers(t *testing.T) {
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { says(ada)(w) }))
+	defer elsewhere.Close()
+	for _, row := range []struct {
+		name   string
+		answer func(http.ResponseWriter)
+		reason verifier.Reason
+		cause  string
+	}{
+		{"active", says(ada), "", ""},
+		{"inactive", says(`{"active":false}`), verifier.ErrTokenInactive, ""},
+		{"inactive, with claims", says(`{"active":false,"sub":"ada","aud":"chat"}`), verifier.ErrTokenInactive, ""},
+		{"for another audience", says(`{"active":true,"aud":"billing"}`), verifier.ErrAudienceMismatch, ""},
+		{"expired", says(`{"active":true,"aud":"chat","exp":1700000000}`), verifier.ErrTokenExpired, ""},
+		{"active twice", says(`{"active":false,"active":true,"aud":"chat"}`), verifier.ErrTokenMalformed, ""},
+		{"active in another case", says(`{"Active":true,"aud":"chat"}`), verifier.ErrKeysUnavailable, "does not say"},
+		{"active as a string", says(`{"active":"true","aud":"chat"}`), verifier.ErrKeysUnavailable, "does not say"},
+		{"active missing", says(`{"aud":"chat"}`), verifier.ErrKeysUnavailable, "does not say"},
+		{"exp as a string", says(`{"active":true,"aud":"chat","exp":"1700000600"}`), verifier.ErrKeysUnavailable, "not a number"},
+		{"null", says(`null`), verifier.ErrKeysUnavailable, "not a JSON object"},
+		{"a list", says(`[{"active":true}]`), verifier.ErrKeysUnavailable, "not a JSON object"},
+		{"nothing", says(``), verifier.ErrKeysUnavailable, "not a JSON object"},
+		{"something behind it", says(ada + `{}`), verifier.ErrKeysUnavailable, "not a JSON object"},
+		{"oversize", says(ada + strings.Repeat(" ", maxSize)), verifier.ErrKeysUnavailable, "bytes"},
+		{"another type", func(w http.ResponseWriter) {
+			w.Header().Set("Content-Type", "text/html")
+			_, _ = io.WriteString(w, ada)
+		}, verifier.ErrKeysUnavailable, "text/html"},
+		{"our credentials refused", fails(http.StatusUnauthorized), verifier.ErrKeysUnavailable, "401"},
+		{"an error of its own", fails(http.StatusInternalServerError), verifier.ErrKeysUnavailable, "500"},
+		{"no content", fails(http.StatusNoContent), verifier.ErrKeysUnavailable, "204"},
+		{"a redirect", func(w http.ResponseWriter) {
+			w.Header().Set("Location", elsewhere.URL)
+			w.WriteHeader(http.StatusTemporaryRedirect)
+		}, verifier.ErrKeysUnavailable, "307"},
+		{"cut off", func(w http.ResponseWriter) {
+			w.Header().Set("Content-Type", "application/json")
+			w.Header().Set("Content-Length", "1000")
+			_, _ = io.WriteString(w, ada)
+		}, verifier.ErrKeysUnavailable, "breaks off"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			e, at := newEndpoint(t), newClock()
+			e.on("opaque", row.answer)
+			v, err := verifier.NewOpaque(e.client(t, WithClock(at.now)), verifier.Audience("chat"), verifier.WithClock(at.now))
+			if err != nil {
+				t.Fatal(err)
+			}
+			token, err := v.Authenticate(t.Context(), &verifier.Handshake{Auth: map[string]any{"token": "opaque"}})
+			if row.reason == "" {
+				if err != nil || token.Subject != "ada" || token.Raw() != "opaque" || len(token.Scopes()) != 2 {
+					t.Fatalf("got %v, %v", token, err)
+				}
+				return
+			}
+			u := verifier.AsUnauthorized(err)
+			if u == nil || u.Reason != row.reason || u.Retryable != (row.reason == verifier.ErrKeysUnavailable) {
+				t.Fatalf("got %#v, want %s", u, row.reason)
+			}
+			if !strings.Contains(err.Error(), row.cause) {
+				t.Fatalf("the cause is %v, want %q", u.Err, row.cause)
+			}
+			shown, _ := json.Marshal(u)
+			for _, secret := range []string{e.URL, "opaque", "s%C3%A9cret"} {
+				if strings.Contains(string(shown), secret) {
+					t.Errorf("the client is shown %s", shown)
+				}
+			}
+		})
+	}
+}
+
+func TestAuthentication(t *testing.T) {
+	e := newEndpoint(t)
+	e.on("t", says(ada))
+	ask := func(options ...Option) error {
+		c, err := New(e.URL, append(options, HTTPClient(e.Client()))...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_, err = c.Introspect(t.Context(), "t")
+		return err
+	}
+	if err := ask(ClientSecret("chat:1", "sécret &")); err != nil {
+		t.Error(err)
+	}
+	if err := ask(BearerToken(func(context.Context) (string, error) { return "mine", nil })); err != nil {
+		t.Error(err)
+	}
+	if err := ask(ClientSecret("chat:1", "wrong")); err == nil || !strings.Contains(err.Error(), "401") {
+		t.Errorf("a wrong secret: %v", err)
+	}
+	e.asked.Store(0)
+	if err := ask(BearerToken(func(context.Context) (string, error) { return "", errors.New("no token today") })); err == nil || !strings.Contains(err.Error(), "no token today") {
+		t.Errorf("no access token: %v", err)
+	}
+	e.expect(t, 0)
+}
+
+func TestCache(t *testing.T) {
+	at, e := newClock(), newEndpoint(t)
+	e.on("a", says(ada))
+	e.on("short", says(`{"active":true,"exp":1700000010}`))
+	c := e.client(t, WithClock(at.now), CacheSize(2))
+	is := func(token string, active bool) {
+		t.Helper()
+		if _, err := c.Introspect(t.Context(), token); active && err != nil || !active && !errors.Is(err, verifier.ErrTokenInactive) {
+			t.Fatalf("%s: %v", token, err)
+		}
+	}
+
+	is("a", true)
+	is("a", true)
+	e.expect(t, 1)
+	at.advance(DefaultTTL - time.Millisecond)
+	is("a", true)
+	e.expect(t, 1)
+	at.advance(time.Millisecond) // absolute: use does not prolong it
+	is("a", true)
+	e.expect(t, 2)
+
+	// Revoked: it ends when its answer does.
+	e.on("a", nil)
+	is("a", true)
+	at.advance(DefaultTTL)
+	is("a", false)
+	e.expect(t, 3)
+	is("a", false)
+	e.expect(t, 3)
+	at.advance(inactiveTTL)
+	is("a", false)
+	e.expect(t, 4)
+
+	// No answer is kept beyond the token's own exp.
+	at = newClock()
+	c = e.client(t, WithClock(at.now), CacheSize(2), TTL(time.Minute))
+	e.asked.Store(0)
+	is("short", true)
+	at.advance(10*time.Second - time.Millisecond)
+	is("short", true)
+	e.expect(t, 1)
+	at.advance(time.Millisecond)
+	is("short", true)
+	e.expect(t, 2)
+
+	// The cache is bounded.
+	e.asked.Store(0)
+	for i := range 10 {
+		is(fmt.Sprint("unknown", i), false)
+	}
+	if got := c.known.Len(); got != 2 {
+		t.Errorf("%d answers are kept", got)
+	}
+	e.expect(t, 10)
+
+	// Or there is none.
+	e.on("a", says(ada))
+	e.asked.Store(0)
+	c = e.client(t, WithClock(at.now), TTL(0))
+	for range 3 {
+		is("a", true)
+		is("b", false)
+	}
+	e.expect(t, 6)
+	if got := c.known.Len(); got != 0 {
+		t.Errorf("%d answers are kept", got)
+	}
+}
+
+// TestOneRequest: however many ask for a token at once, the endpoint is asked
+// once, and one who gives up does not take the answer from the others.
+func TestOneRequest(t *testing.T) {
+	e, held, arrived := newEndpoint(t), make(chan struct{}), make(chan struct{})
+	e.on("a", func(w http.ResponseWriter) {
+		close(arrived)
+		<-held
+		says(ada)(w)
+	})
+	c := e.client(t, WithClock(newClock().now))
+	impatient, giveUp := context.WithCancel(t.Context())
+	gone := make(chan error)
+	go func() {
+		_, err := c.Introspect(impatient, "a")
+		gone <- err
+	}()
+	<-arrived
+	giveUp()
+	if err := <-gone; !errors.Is(err, context.Canceled) {
+		t.Errorf("who gave up got %v", err)
+	}
+	var wg sync.WaitGroup
+	for range 100 {
+		wg.Go(func() {
+			if _, err := c.Introspect(t.Context(), "a"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	close(held)
+	wg.Wait()
+	e.expect(t, 1)
+}
+
+// TestOutage: an outage is not an inactive token, and the endpoint is spared.
+func TestOutage(t *testing.T) {
+	at, e := newClock(), newEndpoint(t)
+	e.on("a", fails(http.StatusServiceUnavailable))
+	e.on("b", says(ada))
+	c := e.client(t, WithClock(at.now), TTL(time.Second))
+	attempts := 0
+	for range 3600 { // an hour, asked every second
+		before := e.asked.Load()
+		_, err := c.Introspect(t.Context(), "a")
+		if err == nil || errors.Is(err, verifier.ErrTokenInactive) {
+			t.Fatalf("got %v", err)
+		}
+		if e.asked.Load() > before {
+			attempts++
+		}
+		at.advance(time.Second)
+	}
+	// A pause of at most 30 s, of which half is jitter.
+	if attempts < 3600/30 || attempts > 3600/15+10 {
+		t.Errorf("the endpoint was asked %d times in an hour", attempts)
+	}
+	at.advance(maxPause)
+	if _, err := c.Introspect(t.Context(), "b"); err != nil {
+		t.Errorf("after the outage: %v", err)
+	}
+	if _, err := c.Introspect(t.Context(), "c"); !errors.Is(err, verifier.ErrTokenInactive) {
+		t.Errorf("after the outage: %v", err)
+	}
+}
+
+func TestMaxStale(t *testing.T) {
+	at, e := newClock(), newEndpoint(t)
+	const inAnHour = `{"active":true,"exp":1700003600}`
+	e.on("a", says(inAnHour))
+	c := e.client(t, WithClock(at.now), TTL(time.Minute), MaxStale(time.Hour*2))
+	if _, err := c.Introspect(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	e.on("a", fails(http.StatusServiceUnavailable))
+	at.advance(59 * time.Minute)
+	for range 3 { // the first asks, the others find the endpoint paused
+		if claims, err := c.Introspect(t.Context(), "a"); err != nil || string(claims) != inAnHour {
+			t.Fatalf("stale: %v", err)
+		}
+	}
+	e.expect(t, 2)
+	at.advance(time.Minute) // the token's own exp
+	if _, err := c.Introspect(t.Context(), "a"); err == nil {
+		t.Error("a stale answer is used beyond the token's exp")
+	}
+
+	// An answer that can be had counts, stale or not.
+	e.on("b", says(`{"active":true}`))
+	if _, err := c.Introspect(t.Context(), "b"); err == nil {
+		t.Error("an endpoint that is paused was asked")
+	}
+	at.advance(maxPause)
+	if _, err := c.Introspect(t.Context(), "b"); err != nil {
+		t.Error(err)
+	}
+	e.on("b", says(`{"active":false}`))
+	at.advance(time.Minute)
+	if _, err := c.Introspect(t.Context(), "b"); !errors.Is(err, verifier.ErrTokenInactive) {
+		t.Errorf("revoked: %v", err)
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// TestTurns: few requests are under way at once, and one that gets no answer ends.
+func TestTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var underWay, most atomic.Int64
+		hang := roundTripper(func(r *http.Request) (*http.Response, error) {
+			n := underWay.Add(1)
+			defer underWay.Add(-1)
+			for {
+				if old := most.Load(); n <= old || most.CompareAndSwap(old, n) {
+					break
+				}
+			}
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		})
+		c, err := New("https://login.example/introspect", ClientSecret("id", "secret"), HTTPClient(&http.Client{Transport: hang}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		var wg sync.WaitGroup
+		for i := range 100 {
+			wg.Go(func() {
+				if _, err := c.Introspect(context.Background(), fmt.Sprint(i)); err == nil {
+					t.Error("no answer, and no error")
+				}
+			})
+		}
+		wg.Wait()
+		if took := time.Since(start); took != timeout {
+			t.Errorf("it took %v, want %v", took, timeout)
+		}
+		if most.Load() != maxRequests {
+			t.Errorf("%d requests were under way at once, want %d", most.Load(), maxRequests)
+		}
+	})
+}
+
+func TestMisconfigured(t *testing.T) {
+	ok := ClientSecret("id", "secret")
+	const url = "https://login.example/introspect"
+	for _, row := range []struct {
+		word, url string
+		options   []Option
+	}{
+		{"asks who asks", url, nil},
+		{"must be https", "ftp://login.example/", []Option{ok}},
+		{"must be https", "http://login.example/", []Option{ok, InsecureAllowHTTP()}},
+		{"InsecureAllowHTTP", "http://127.0.0.1/", []Option{ok}},
+		{"without user", "https://u:p@login.example/", []Option{ok}},
+		{"without user", "https://login.example/#x", []Option{ok}},
+		{"without user", "introspect", []Option{ok}},
+		{"not a URL", "https://%zz", []Option{ok}},
+		{"ClientSecret", url, []Option{ClientSecret("", "x")}},
+		{"ClientSecret", url, []Option{ClientSecret("x", "")}},
+		{"BearerToken", url, []Option{BearerToken(nil)}},
+		{"HTTPClient", url, []Option{HTTPClient(nil)}},
+		{"TTL", url, []Option{ok, TTL(-1)}},
+		{"MaxStale", url, []Option{ok, MaxStale(-1)}},
+		{"CacheSize", url, []Option{ok, CacheSize(0)}},
+		{"WithClock", url, []Option{ok, WithClock(nil)}},
+		{"an option is nil", url, []Option{nil}},
+	} {
+		if _, err := New(row.url, row.options...); err == nil || !strings.Contains(err.Error(), row.word) {
+			t.Errorf("%s: got %v, want an error with %q", row.url, err, row.word)
+		}
+	}
+	if _, err := New("http://[::1]:8080/introspect", ok, InsecureAllowHTTP()); err != nil {
+		t.Error(err)
+	}
+}
+
+// FuzzParse: only an answer that says so makes a token active, and the verifier
+// can read it or refuses it.
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{ada, `{"active":false}`, `{"active":true,"exp":1e400}`, `{"active":true,"exp":-1}`, `{"ACTIVE":true}`, `[]`, ``, `{"active":true,"active":false}`, `{"active":true,"exp":null}`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		claims, _, err := parse(body)
+		if err != nil && claims != nil {
+			t.Fatal("claims and an error")
+		}
+		v, verr := verifier.NewOpaque(verifier.IntrospectorFunc(func(context.Context, string) ([]byte, error) {
+			if err != nil || claims == nil {
+				return nil, verifier.Inactive(err)
+			}
+			return claims, nil
+		}))
+		if verr != nil {
+			t.Fatal(verr)
+		}
+		token, verr := v.Verify(context.Background(), "x")
+		if verr != nil {
+			return
+		}
+		var said struct {
+			Active bool `json:"active"`
+		}
+		if err := token.Claims(&said); err != nil || !said.Active {
+			t.Fatalf("%q is taken for active (%v)", body, err)
+		}
+	})
+}

@@ -1,0 +1,141 @@
+package introspection
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// The defaults of the options of the same name.
+const (
+	DefaultTTL       = 30 * time.Second
+	DefaultCacheSize = 4096
+)
+
+// The bounds that no option moves.
+const (
+	timeout     = 5 * time.Second // of a request, and of waiting for its turn
+	maxSize     = 64 << 10        // bytes of an answer
+	maxRequests = 32              // under way at once
+	inactiveTTL = 5 * time.Second // how long a token is taken to be inactive without asking again
+	minPause    = time.Second     // after the first failure; doubled with each
+	maxPause    = 30 * time.Second
+	userAgent   = "socketio-jwt (+https://github.com/seed15b1dee8/socketio-jwt)"
+)
+
+// An Option configures a [Client]. [New] reports one that makes no sense.
+type Option func(*config) error
+
+type config struct {
+	authorize func(*http.Request) error
+	client    *http.Client
+	ttl       time.Duration
+	maxStale  time.Duration
+	cacheSize int
+	allowHTTP bool
+	now       func() time.Time
+}
+
+// ClientSecret authenticates this server to the endpoint by HTTP Basic
+// authentication (RFC 6749 §2.3.1).
+func ClientSecret(id, secret string) Option {
+	return func(c *config) error {
+		if id == "" || secret == "" {
+			return errors.New("ClientSecret: the id or the secret is empty")
+		}
+		c.authorize = func(r *http.Request) error {
+			r.SetBasicAuth(url.QueryEscape(id), url.QueryEscape(secret))
+			return nil
+		}
+		return nil
+	}
+}
+
+// BearerToken authenticates this server to the endpoint by an access token of its
+// own (RFC 7662 §2.1), which f returns, fresh or kept.
+func BearerToken(f func(ctx context.Context) (string, error)) Option {
+	return func(c *config) error {
+		if f == nil {
+			return errors.New("BearerToken: the function is nil")
+		}
+		c.authorize = func(r *http.Request) error {
+			token, err := f(r.Context())
+			if err != nil {
+				return fmt.Errorf("the access token for the endpoint: %w", err)
+			}
+			r.Header.Set("Authorization", "Bearer "+token)
+			return nil
+		}
+		return nil
+	}
+}
+
+// HTTPClient is the client that asks, for a proxy, a private certificate
+// authority, or a certificate that authenticates this server (RFC 8705 §2). It is
+// copied; the copy follows no redirects.
+func HTTPClient(client *http.Client) Option {
+	return func(c *config) error {
+		if client == nil {
+			return errors.New("HTTPClient: the client is nil")
+		}
+		c.client = client
+		return nil
+	}
+}
+
+// TTL is how long the answer for an active token is kept, [DefaultTTL] by default,
+// up to an hour. 0 asks every time.
+func TTL(d time.Duration) Option {
+	return func(c *config) error {
+		if d < 0 || d > time.Hour {
+			return fmt.Errorf("TTL is %v: expected 0 to 1h", d)
+		}
+		c.ttl = d
+		return nil
+	}
+}
+
+// MaxStale is how much longer than its [TTL] an answer is used while the endpoint
+// cannot be asked, up to a day. The default is not at all: whoever cuts off the
+// endpoint would keep a revoked token alive.
+func MaxStale(d time.Duration) Option {
+	return func(c *config) error {
+		if d < 0 || d > 24*time.Hour {
+			return fmt.Errorf("MaxStale is %v: expected 0 to 24h", d)
+		}
+		c.maxStale = d
+		return nil
+	}
+}
+
+// CacheSize is how many answers are kept, [DefaultCacheSize] by default. Beyond
+// that those not used for longest are forgotten.
+func CacheSize(n int) Option {
+	return func(c *config) error {
+		if n < 1 {
+			return fmt.Errorf("CacheSize is %d: expected 1 or more", n)
+		}
+		c.cacheSize = n
+		return nil
+	}
+}
+
+// InsecureAllowHTTP allows an http URL whose host is a loopback address or
+// localhost, for development. Whoever can answer in the endpoint's place can make
+// any token active, and reads every token asked for.
+func InsecureAllowHTTP() Option { return func(c *config) error { c.allowHTTP = true; return nil } }
+
+// WithClock sets the clock, [time.Now] by default. The 5 s of a request are those
+// of the machine.
+func WithClock(now func() time.Time) Option {
+	return func(c *config) error {
+		if now == nil {
+			return errors.New("WithClock: the clock is nil")
+		}
+		c.now = now
+		return nil
+	}
+}
