@@ -54,7 +54,10 @@ type policy struct {
 	verify  []verifier.Option
 	options []socketio.Option
 	keys    func(t testing.TB) verifier.KeyProvider // the one secret by default
+	auth    func(t testing.TB) authenticator        // in place of both
 }
+
+type authenticator = socketio.Authenticator
 
 // with is p with other keys.
 func (p policy) with(provider func(t testing.TB) verifier.KeyProvider) policy {
@@ -62,8 +65,11 @@ func (p policy) with(provider func(t testing.TB) verifier.KeyProvider) policy {
 	return p
 }
 
-func (p policy) authenticator(t testing.TB) socketio.Authenticator {
+func (p policy) authenticator(t testing.TB) authenticator {
 	t.Helper()
+	if p.auth != nil {
+		return p.auth(t)
+	}
 	provider := secretKey
 	if p.keys != nil {
 		provider = p.keys
