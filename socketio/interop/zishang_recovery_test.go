@@ -1,0 +1,411 @@
+package interop
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"github.com/zishang520/socket.io/servers/socket/v3"
+	"github.com/zishang520/socket.io/v3/pkg/types"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/interop/jsclient"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/zishang"
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
+)
+
+// recoveryServer is a server with connection-state recovery, whose sockets are
+// put into a room with a secret.
+type recoveryServer struct {
+	io           *socket.Server
+	url          string
+	disconnected chan struct{}
+	connected    chan string // who, and whether the socket is a recovered one
+	away         atomic.Bool // whether clients are turned away, to reconnect later
+}
+
+// startRecovery runs a server. SkipMiddlewares is set, as it is by default where
+// the library's own adapter is used.
+func startRecovery(t *testing.T, adapter socket.AdapterConstructor, authorize socket.NamespaceMiddleware, who func(*socket.Socket) string) *recoveryServer {
+	t.Helper()
+	r := &recoveryServer{disconnected: make(chan struct{}, 9), connected: make(chan string, 9)}
+	recovery := socket.DefaultConnectionStateRecovery()
+	recovery.SetSkipMiddlewares(true)
+	recovery.SetMaxDisconnectionDuration(60_000)
+	options := socket.DefaultServerOptions()
+	options.SetConnectionStateRecovery(recovery)
+	options.SetAllowRequest(func(*types.HttpContext) error {
+		if r.away.Load() {
+			return errors.New("not now")
+		}
+		return nil
+	})
+	if adapter != nil {
+		options.SetAdapter(adapter)
+	}
+	r.io = socket.NewServer(nil, options)
+	r.io.Use(authorize)
+	_ = r.io.On("connection", func(args ...any) {
+		s := args[0].(*socket.Socket)
+		_ = s.On("disconnect", func(...any) { r.disconnected <- struct{}{} })
+		if !s.Recovered() {
+			s.Join("secret-room")
+			_ = s.Emit("welcome") // gives the client an offset to recover from
+		}
+		r.connected <- fmt.Sprintf("%s, recovered: %v", who(s), s.Recovered())
+	})
+	web := httptest.NewServer(r.io.ServeHandler(nil))
+	r.url = web.URL
+	t.Cleanup(func() {
+		r.io.Close(nil)
+		web.Close()
+	})
+	return r
+}
+
+func (r *recoveryServer) tell(secret string) { _ = r.io.To("secret-room").Emit("secret", secret) }
+
+// stockAuthorize is a middleware as applications write it: it verifies the
+// token, and keeps it with the socket.
+func stockAuthorize(t *testing.T) socket.NamespaceMiddleware {
+	v := policy{}.authenticator(t)
+	return func(s *socket.Socket, next func(*socket.ExtendedError)) {
+		h := verifier.HandshakeFromRequest(s.Request().Request())
+		h.Auth = s.Handshake().Auth
+		token, err := v.Authenticate(context.Background(), h)
+		if err != nil {
+			u := verifier.AsUnauthorized(err)
+			next(socket.NewExtendedError(u.Message, u))
+			return
+		}
+		s.SetData(token.Subject)
+		next(nil)
+	}
+}
+
+// ourRecovery is a server guarded by package zishang.
+func ourRecovery(t *testing.T, p policy) *recoveryServer {
+	authorize, err := zishang.Authorize(p.authenticator(t), p.options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return startRecovery(t, zishang.Recovery(nil), authorize, func(s *socket.Socket) string { return who(zishang.SessionOf(s)) })
+}
+
+// comesAgain connects alice, cuts her off, has the server tell a secret
+// meanwhile, and lets the client come back with another token.
+func (r *recoveryServer) comesAgain(t *testing.T, d *jsclient.Driver, token string, authenticate bool) *jsclient.Client {
+	t.Helper()
+	c := d.Connect(t, jsclient.Options{
+		Version: jsclient.V4, URL: r.url, Transports: jsclient.Websocket, Auth: map[string]any{"token": alice},
+		Extra: map[string]any{"reconnectionDelay": 20, "reconnectionDelayMax": 20},
+	})
+	c.Expect(t, "connect")
+	if authenticate {
+		c.Emit(t, "authenticate", map[string]any{"token": alice})
+		c.Expect(t, "authenticated")
+	}
+	c.Expect(t, "welcome")
+	<-r.connected
+	r.away.Store(true)
+	c.Present(t, map[string]any{"token": token}, nil)
+	c.Drop(t)
+	<-r.disconnected
+	r.tell("of the past")
+	r.away.Store(false)
+	return c
+}
+
+// TestRecoveryStock: what the library does without us. A client that comes back
+// with a forged token is given what it missed, stays in its room, and its socket
+// is one that no middleware has seen.
+func TestRecoveryStock(t *testing.T) {
+	d := jsclient.Start(t)
+	who := func(s *socket.Socket) string { return fmt.Sprint(s.Data()) }
+	r := startRecovery(t, nil, stockAuthorize(t), who)
+	c := r.comesAgain(t, d, "a.forged.token", false)
+	c.Expect(t, "connect")
+	if got := <-r.connected; got != "alice, recovered: true" {
+		t.Errorf("connected %s", got)
+	}
+	if e := c.Expect(t, "secret"); !strings.Contains(e.JSON(), "of the past") {
+		t.Errorf("got %s", e)
+	}
+	r.tell("of today")
+	if e := c.Expect(t, "secret"); !strings.Contains(e.JSON(), "of today") {
+		t.Errorf("got %s", e)
+	}
+}
+
+func TestRecovery(t *testing.T) {
+	d := jsclient.Start(t)
+	t.Run("the same user", func(t *testing.T) {
+		r := ourRecovery(t, byHandshake())
+		c := r.comesAgain(t, d, mint(claims{"sub": "alice", "jti": "another"}), false)
+		c.Expect(t, "connect")
+		if got := <-r.connected; got != "alice, recovered: true" {
+			t.Errorf("connected %s", got)
+		}
+		if e := c.Expect(t, "secret"); !strings.Contains(e.JSON(), "of the past") {
+			t.Errorf("got %s", e)
+		}
+		r.tell("of today")
+		if e := c.Expect(t, "secret"); !strings.Contains(e.JSON(), "of today") {
+			t.Errorf("got %s", e)
+		}
+		c.Barrier(t)
+		secrets := 0
+		for _, e := range c.Seen() {
+			if e.Name == "secret" {
+				secrets++
+			}
+		}
+		if secrets != 2 {
+			t.Errorf("%d secrets came\n%s", secrets, c.Log())
+		}
+	})
+
+	refusals := []struct {
+		name    string
+		token   string
+		refusal refusal
+	}{
+		{"a forged token", sign(`{"alg":"HS256"}`, `{"sub":"alice"}`, "another secret"), signature},
+		{"an expired token", mint(claims{"sub": "alice", "exp": 1}), expired},
+		{"no token", "", noToken},
+		{"another user", bob, refusal{"invalid_token", "the session is not the same user's, connect again", "identity_mismatch", true}},
+	}
+	for _, row := range refusals {
+		t.Run(row.name, func(t *testing.T) {
+			r := ourRecovery(t, byHandshake())
+			c := r.comesAgain(t, d, row.token, false)
+			for {
+				e := c.Expect(t, "connect_error")
+				if e.JSON() == jsclient.Canonical(connectErrorArgs(row.refusal)) {
+					break
+				}
+				if !strings.Contains(e.JSON(), "websocket error") { // of an attempt that was turned away
+					t.Fatalf("got %s, want %s", e, connectErrorArgs(row.refusal))
+				}
+			}
+			r.tell("of today")
+			noSecret(t, c)
+		})
+	}
+
+	t.Run("another user, who comes once more", func(t *testing.T) {
+		r := ourRecovery(t, byHandshake())
+		c := r.comesAgain(t, d, bob, false)
+		expectRefusal(t, c, "identity_mismatch")
+		c.Open(t)
+		c.Expect(t, "connect")
+		if got := <-r.connected; got != "bob, recovered: false" {
+			t.Errorf("connected %s", got)
+		}
+		c.ExpectNone(t, "secret")
+	})
+
+	t.Run("revoked meanwhile", func(t *testing.T) {
+		registry := socketio.NewRegistry(nil)
+		r := ourRecovery(t, byHandshake(socketio.WithRegistry(registry)))
+		c := d.Connect(t, jsclient.Options{
+			Version: jsclient.V4, URL: r.url, Transports: jsclient.Websocket, Auth: map[string]any{"token": alice},
+			Extra: map[string]any{"reconnectionDelay": 20, "reconnectionDelayMax": 20},
+		})
+		c.Expect(t, "welcome")
+		<-r.connected
+		r.away.Store(true)
+		c.Drop(t)
+		<-r.disconnected
+		r.tell("of the past")
+		if err := registry.Revoke(t.Context(), socketio.Revocation{Subject: "alice"}); err != nil {
+			t.Fatal(err)
+		}
+		r.away.Store(false)
+		expectRefusal(t, c, "token_revoked")
+		noSecret(t, c)
+	})
+
+	t.Run("expired meanwhile", func(t *testing.T) {
+		var now atomic.Int64
+		now.Store(1_000_000_000)
+		clock := func() time.Time { return time.Unix(now.Load(), 0) }
+		p := byHandshake(socketio.WithClock(clock))
+		p.verify = append(p.verify, verifier.WithClock(clock))
+		short := mint(claims{"sub": "alice", "exp": 1_000_003_600})
+		r := ourRecovery(t, p)
+		c := d.Connect(t, jsclient.Options{
+			Version: jsclient.V4, URL: r.url, Transports: jsclient.Websocket, Auth: map[string]any{"token": short},
+			Extra: map[string]any{"reconnectionDelay": 20, "reconnectionDelayMax": 20},
+		})
+		c.Expect(t, "welcome")
+		<-r.connected
+		r.away.Store(true)
+		c.Drop(t)
+		<-r.disconnected
+		r.tell("of the past")
+		now.Add(7200)
+		r.away.Store(false)
+		expectRefusal(t, c, "token_expired")
+		noSecret(t, c)
+	})
+
+	t.Run("by event", func(t *testing.T) {
+		r := ourRecovery(t, byEvent())
+		c := r.comesAgain(t, d, "", true)
+		c.Expect(t, "connect")
+		r.tell("of today")
+		c.ExpectNone(t, "secret")
+		c.Emit(t, "authenticate", map[string]any{"token": alice})
+		c.Expect(t, "authenticated")
+		if got := <-r.connected; got != "alice, recovered: true" {
+			t.Errorf("connected %s", got)
+		}
+		for _, want := range []string{"of the past", "of today"} {
+			if e := c.Expect(t, "secret"); !strings.Contains(e.JSON(), want) {
+				t.Errorf("got %s, want %s", e, want)
+			}
+		}
+	})
+
+	t.Run("by event, another user", func(t *testing.T) {
+		r := ourRecovery(t, byEvent())
+		c := r.comesAgain(t, d, "", true)
+		c.Expect(t, "connect")
+		c.Emit(t, "authenticate", map[string]any{"token": bob})
+		if e := c.Expect(t, "unauthorized"); !strings.Contains(e.JSON(), "identity_mismatch") {
+			t.Errorf("got %s", e)
+		}
+		c.Expect(t, "disconnect")
+		noSecret(t, c)
+	})
+
+	t.Run("a guest is not given a session", func(t *testing.T) {
+		r := ourRecovery(t, byHandshake(socketio.Optional()))
+		c := r.comesAgain(t, d, "", false)
+		expectRefusal(t, c, "identity_mismatch")
+		noSecret(t, c)
+	})
+
+	t.Run("without the adapter every socket is refused", func(t *testing.T) {
+		authorize, err := zishang.Authorize(policy{}.authenticator(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := startRecovery(t, nil, authorize, func(*socket.Socket) string { return "" })
+		c := d.Connect(t, jsclient.Options{Version: jsclient.V4, URL: r.url, Auth: map[string]any{"token": alice}})
+		expectRefusal(t, c, "server_error")
+	})
+}
+
+// noSecret fails if the client has seen one, once its connection is closed, as
+// it closes it itself when it is refused.
+func noSecret(t *testing.T, c *jsclient.Client) {
+	t.Helper()
+	if c.State(t).Engine == "open" {
+		c.Barrier(t)
+	}
+	if c.Saw("secret") {
+		t.Errorf("a secret came\n%s", c.Log())
+	}
+}
+
+// expectRefusal waits for a connect_error for the reason. Attempts that were
+// turned away before are passed over.
+func expectRefusal(t *testing.T, c *jsclient.Client, reason string) {
+	t.Helper()
+	for {
+		e := c.Expect(t, "connect_error")
+		if strings.Contains(e.JSON(), `"reason":"`+reason+`"`) {
+			return
+		}
+		if strings.Contains(e.JSON(), `"reason":`) {
+			t.Fatalf("got %s, want the reason %s", e, reason)
+		}
+	}
+}
+
+// recovers has a client without manners recover a session: it looks at every
+// packet. It returns those that came before the server answered its CONNECT, and
+// the answer.
+func (r *recoveryServer) recovers(t *testing.T, token string) []string {
+	t.Helper()
+	dial := func() *websocket.Conn {
+		c, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(r.url, "http")+"/socket.io/?EIO=4&transport=websocket", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+		return c
+	}
+	read := func(c *websocket.Conn) string {
+		_, text, err := c.ReadMessage()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	c := dial()
+	defer c.Close()
+	_ = c.WriteMessage(websocket.TextMessage, []byte("40"+authPayload(alice)))
+	read(c) // open
+	var session struct {
+		Pid    string `json:"pid"`
+		Offset string `json:"offset"`
+		Token  string `json:"token"`
+	}
+	if err := json.Unmarshal([]byte(read(c)[2:]), &session); err != nil {
+		t.Fatal(err)
+	}
+	var welcome []string
+	if err := json.Unmarshal([]byte(read(c)[2:]), &welcome); err != nil {
+		t.Fatal(err)
+	}
+	<-r.connected
+	session.Offset, session.Token = welcome[1], token
+	_ = c.Close()
+	<-r.disconnected
+	r.tell("of the past")
+
+	c = dial()
+	defer c.Close()
+	auth, err := json.Marshal(session)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = c.WriteMessage(websocket.TextMessage, append([]byte("40"), auth...))
+	read(c) // open
+	var seen []string
+	for {
+		text := read(c)
+		seen = append(seen, text)
+		if strings.HasPrefix(text, "40") || strings.HasPrefix(text, "44") {
+			return seen
+		}
+	}
+}
+
+// TestRecoveryBeforeTheAnswer: the missed packets are not sent before the token
+// is verified, as the library does even where it asks the middlewares.
+func TestRecoveryBeforeTheAnswer(t *testing.T) {
+	stock := startRecovery(t, nil, stockAuthorize(t), func(*socket.Socket) string { return "" })
+	stock.io.Opts().ConnectionStateRecovery().SetSkipMiddlewares(false)
+	if seen := stock.recovers(t, "a.forged.token"); len(seen) != 2 || !strings.Contains(seen[0], "of the past") || !strings.HasPrefix(seen[1], "44") {
+		t.Errorf("the library by itself sent %q: has it been mended?", seen)
+	}
+	ours := ourRecovery(t, byHandshake())
+	if seen := ours.recovers(t, "a.forged.token"); len(seen) != 1 || !strings.HasPrefix(seen[0], "44") {
+		t.Errorf("a forged token was sent %q", seen)
+	}
+	ours = ourRecovery(t, byHandshake())
+	if seen := ours.recovers(t, alice); len(seen) != 2 || !strings.Contains(seen[0], "of the past") || !strings.HasPrefix(seen[1], "40") {
+		t.Errorf("a good token was sent %q", seen)
+	}
+}
