@@ -37,7 +37,7 @@ func (a *Authorizer) lifetime(t *verifier.Token, began, now time.Time) (ends, no
 		if a.noticeEvent != "" {
 			// A token shorter than the notice would be announced at once, and
 			// its successor again: a client that renews would never stop.
-			notice = ends.Add(-min(a.noticeLead, ends.Sub(now)/3))
+			notice = ends.Add(-min(a.noticeLead, ends.Sub(now)/2))
 		}
 	}
 	if a.maxAge > 0 {

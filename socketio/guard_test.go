@@ -59,8 +59,11 @@ func (s *fakeSocket) emit(event string, args []any) {
 		var u struct {
 			Message string
 			Data    struct{ Code, Reason string }
+			In      *int `json:"expires_in"`
 		}
-		if json.Unmarshal(b, &u) == nil {
+		if err := json.Unmarshal(b, &u); err == nil && u.In != nil {
+			line += fmt.Sprintf(" in %d s", *u.In)
+		} else if err == nil {
 			line += fmt.Sprintf(" %s/%s/%s", u.Data.Code, u.Message, u.Data.Reason)
 		}
 	}

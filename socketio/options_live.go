@@ -42,8 +42,8 @@ func MaxSessionAge(d time.Duration) Option {
 
 // ExpiryNotice has clients told that their session is about to end, so that they
 // renew it in time: by the event, whose argument is {"expires_in": seconds},
-// that long before the end; a third of the remaining time before it if that is
-// less. The default is [EventTokenExpiring], [DefaultExpiryNotice] before. No
+// that long before the end, or when half of the remaining time has passed if
+// that is later. The default is [EventTokenExpiring], [DefaultExpiryNotice] before. No
 // event, "", is no notice.
 func ExpiryNotice(event string, before time.Duration) Option {
 	return func(c *config) error {
