@@ -48,6 +48,9 @@ func (l *limiter) take(source string, now time.Time) bool {
 		l.paid = now
 	}
 	l.paid = l.paid.Add(perSet)
+	if l.paid.Sub(now) > (burst-1)*perSet { // that was the last one: the next is a whole perSet away
+		l.paid = now.Add(burst * perSet)
+	}
 	l.charge(source, now)
 	return true
 }

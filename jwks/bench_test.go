@@ -1,0 +1,125 @@
+package jwks_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/seed15b1dee8/socketio-jwt/jwks"
+	"github.com/seed15b1dee8/socketio-jwt/keys"
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
+	"github.com/seed15b1dee8/socketio-jwt/verifier/verifiertest"
+)
+
+// benchClaims are what an identity provider puts into an access token.
+var benchClaims = verifiertest.Claims{
+	"sub": "auth0|5f7c8ec7c33c6c004bbafe82", "aud": []string{"https://api.example.com"}, "azp": "my_client_id", "scope": "openid profile email",
+}
+
+// BenchmarkVerify compares where the key comes from: memory, one issuer, one of
+// many that are listed, one of many that are allowed.
+func BenchmarkVerify(b *testing.B) {
+	issuer := verifiertest.NewIssuer("https://tenant.eu.auth0.com/", verifiertest.NewKey(verifier.RS256, "key-1"))
+	raw := issuer.Token(benchClaims)
+	client, log := jwks.HTTPClient(issuer.Client()), jwks.WithLogger(quiet)
+	single := made(b)(jwks.Auth0("tenant.eu.auth0.com", client, log))
+	many := map[string]verifier.KeyProvider{issuer.URL(): single}
+	for i := range 100 {
+		name := fmt.Sprintf("https://tenant-%d.test/", i)
+		many[name] = made(b)(jwks.OIDC(name, client, log))
+	}
+	static, err := keys.NewSet(keyOf(b, issuer))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, bench := range []struct {
+		name string
+		p    verifier.KeyProvider
+	}{
+		{"memory", static},
+		{"Auth0", single},
+		{"Issuers", made(b)(jwks.Issuers(many))},
+		{"IssuersFunc", made(b)(jwks.IssuersFunc(func(context.Context, string) (bool, error) { return true, nil }, client, log))},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			v, err := verifier.New(bench.p)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if _, err := v.Verify(context.Background(), raw); err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if _, err := v.Verify(context.Background(), raw); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// keyOf returns the issuer's key, without any network.
+func keyOf(b *testing.B, issuer *verifiertest.Issuer) *verifier.Key {
+	found, err := issuer.Keys(context.Background(), &verifier.UnverifiedToken{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return found[0]
+}
+
+// BenchmarkRefresh compares verifications while nothing is fetched with those
+// during a refresh from an issuer that takes 2 s to answer, over HTTPS. The
+// latter should be within 2 times of the former, as p99-ratio tells.
+func BenchmarkRefresh(b *testing.B) {
+	issuer := verifiertest.ServeTLS(verifiertest.NewKey(verifier.RS256, "key-1"))
+	defer issuer.Close()
+	var ahead atomic.Int64 // how far the provider's clock is
+	p := made(b)(jwks.URL(issuer.JWKSURL(), jwks.HTTPClient(issuer.Client()), jwks.WithLogger(quiet),
+		jwks.WithClock(func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) })))
+	v, err := verifier.New(p)
+	if err != nil {
+		b.Fatal(err)
+	}
+	raw := issuer.Token(benchClaims)
+	// measure returns the latencies of half a second of verifications.
+	measure := func() []time.Duration {
+		var all []time.Duration
+		for began := time.Now(); time.Since(began) < time.Second/2; {
+			start := time.Now()
+			if _, err := v.Verify(context.Background(), raw); err != nil {
+				b.Fatal(err)
+			}
+			all = append(all, time.Since(start))
+		}
+		return all
+	}
+	measure()
+	issuer.Break(verifiertest.Slow(2 * time.Second))
+	var without, during []time.Duration
+	for b.Loop() {
+		without = append(without, measure()...)
+		fetches := issuer.Fetches()
+		ahead.Add(int64(9 * time.Minute))
+		refreshing := measure()
+		if issuer.Fetches() != fetches+1 {
+			b.Fatalf("%d fetches during a refresh", issuer.Fetches()-fetches)
+		}
+		during = append(during, refreshing...)
+		for p.Stats().Fetches != p.Stats().NotModified+1 { // until it has ended
+			measure()
+		}
+	}
+	p99 := func(all []time.Duration) float64 {
+		slices.Sort(all)
+		return float64(all[len(all)*99/100])
+	}
+	b.ReportMetric(p99(without)/1e3, "p99-without-µs")
+	b.ReportMetric(p99(during)/1e3, "p99-during-µs")
+	b.ReportMetric(p99(during)/p99(without), "p99-ratio")
+}
