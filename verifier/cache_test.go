@@ -178,7 +178,8 @@ func TestCacheVerifiedBounded(t *testing.T) {
 			t.Errorf("CacheVerified(%d): %v", n, err)
 		}
 	}
-	if _, err := NewOpaque(IntrospectorFunc(nil), CacheVerified(1)); err == nil || !strings.Contains(err.Error(), "CacheVerified") {
+	nobody := IntrospectorFunc(func(context.Context, string) ([]byte, error) { return nil, Inactive(nil) })
+	if _, err := NewOpaque(nobody, CacheVerified(1)); err == nil || !strings.Contains(err.Error(), "CacheVerified") {
 		t.Errorf("NewOpaque takes CacheVerified: %v", err)
 	}
 }

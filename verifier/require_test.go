@@ -233,12 +233,15 @@ func TestNewOpaque(t *testing.T) {
 	if _, err := v.Verify(context.Background(), ""); !errors.Is(err, ErrTokenMissing) {
 		t.Errorf("no token: %v", err)
 	}
-	if _, err := NewOpaque(nil); err == nil {
-		t.Error("no introspector is accepted")
+	for _, none := range []Introspector{nil, IntrospectorFunc(nil)} {
+		if _, err := NewOpaque(none); err == nil || err.Error() != "verifier: NewOpaque: the introspector is nil" {
+			t.Errorf("no introspector: got %v", err)
+		}
 	}
+	nobody := IntrospectorFunc(func(context.Context, string) ([]byte, error) { return nil, Inactive(nil) })
 	for _, o := range []Option{Type("at+jwt"), Algorithms(RS256), AccessTokenProfile()} {
-		if _, err := NewOpaque(IntrospectorFunc(nil), o, Issuer("i"), Audience("a")); err == nil {
-			t.Error("an option about JWTs is accepted")
+		if _, err := NewOpaque(nobody, o, Issuer("i"), Audience("a")); err == nil || !strings.Contains(err.Error(), "are about JWTs") {
+			t.Errorf("an option about JWTs: got %v", err)
 		}
 	}
 }
