@@ -152,9 +152,9 @@ func TestFloodFromEverywhere(t *testing.T) {
 }
 
 // Behind a proxy a server can say where its clients are.
-func TestSource(t *testing.T) {
+func TestClientAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, jwks.Source(func(h *verifier.Handshake) string { return h.Header.Get("X-Real-Ip") }))
+		w := newWorld(t, jwks.ClientAddress(func(h *verifier.Handshake) string { return h.Header.Get("X-Real-Ip") }))
 		from := func(raw, client string) error {
 			_, err := w.verifier.Authenticate(t.Context(), &verifier.Handshake{
 				Query: map[string][]string{"token": {raw}}, RemoteAddr: "192.0.2.1:1", Header: http.Header{"X-Real-Ip": {client}},

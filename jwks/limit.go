@@ -7,8 +7,6 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2/simplelru"
-
-	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
 // The limits on fetches for unknown kids.
@@ -94,13 +92,12 @@ func (r *recent) within(s string, now time.Time, d time.Duration) bool {
 	return ok && now.Sub(at) < d
 }
 
-// remoteSource is the default of [Source]: the remote address without its port, of
-// IPv6 the /64, of which any client has all.
-func remoteSource(h *verifier.Handshake) string {
-	remote := h.RemoteAddr
-	host, _, err := net.SplitHostPort(remote)
+// sourceOf names where an address is: without its port, and of IPv6 by the /64, of
+// which any client has all.
+func sourceOf(address string) string {
+	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		host = remote
+		host = address
 	}
 	ip, err := netip.ParseAddr(host)
 	if err != nil {

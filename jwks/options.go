@@ -34,22 +34,22 @@ const (
 type Option func(*config) error
 
 type config struct {
-	client     *http.Client
-	ttl        time.Duration
-	maxStale   time.Duration
-	allowHTTP  bool
-	now        func() time.Time
-	logger     *slog.Logger
-	onEvent    func(Event)
-	source     func(*verifier.Handshake) string
-	maxIssuers int
-	store      Store
+	client        *http.Client
+	ttl           time.Duration
+	maxStale      time.Duration
+	allowHTTP     bool
+	now           func() time.Time
+	logger        *slog.Logger
+	onEvent       func(Event)
+	clientAddress func(*verifier.Handshake) string
+	maxIssuers    int
+	store         Store
 }
 
 func configure(constructor string, options []Option) (*config, error) {
 	c := &config{
 		ttl: DefaultTTL, maxStale: DefaultMaxStale, maxIssuers: DefaultMaxIssuers,
-		now: time.Now, logger: slog.Default(), onEvent: func(Event) {}, source: remoteSource,
+		now: time.Now, logger: slog.Default(), onEvent: func(Event) {}, clientAddress: func(h *verifier.Handshake) string { return h.RemoteAddr },
 	}
 	for _, option := range options {
 		if option == nil {
@@ -157,18 +157,18 @@ func OnEvent(f func(Event)) Option {
 	}
 }
 
-// Source says whom a handshake comes from, for the limit on unknown kids. The
-// default is the remote address, of IPv6 its /64: behind a proxy that is the
-// proxy for everybody, and one attacker can delay a new key for all by the
-// limit's 30 s. Give a function that reads what your proxy sets, such as the
-// last X-Forwarded-For, and nothing that a client could invent. Of "" nothing is
-// known, and only the limit for all applies.
-func Source(f func(*verifier.Handshake) string) Option {
+// ClientAddress tells the address that unknown kids are counted by, with or
+// without a port; an IPv6 address stands for its /64 network, and for "" only the
+// limit for all applies. The default is RemoteAddr. Behind a proxy that is the
+// proxy's for everybody, so that one attacker can delay a new key for all by 30 s:
+// give a function that reads the header the proxy sets, and make sure that nobody
+// else can set it.
+func ClientAddress(f func(h *verifier.Handshake) string) Option {
 	return func(c *config) error {
 		if f == nil {
-			return errors.New("Source: the function is nil")
+			return errors.New("ClientAddress: the function is nil")
 		}
-		c.source = f
+		c.clientAddress = f
 		return nil
 	}
 }

@@ -37,7 +37,7 @@ func TestMisconfiguration(t *testing.T) {
 		"jwks: URL: WithLogger: the logger is nil":             url(jwks.WithLogger(nil)),
 		"jwks: URL: WithStore: the store is nil":               url(jwks.WithStore(nil)),
 		"jwks: URL: OnEvent: the function is nil":              url(jwks.OnEvent(nil)),
-		"jwks: URL: Source: the function is nil":               url(jwks.Source(nil)),
+		"jwks: URL: ClientAddress: the function is nil":        url(jwks.ClientAddress(nil)),
 		"jwks: URL: MaxIssuers is 0: expected 1 or more":       url(jwks.MaxIssuers(0)),
 		"jwks: OIDC: the issuer: https://a.test/ has a fragm":  func() (*jwks.Provider, error) { return jwks.OIDC("https://a.test/#x") },
 		"jwks: OIDC: the issuer https://a.test/ has a query":   func() (*jwks.Provider, error) { return jwks.OIDC("https://a.test/?x") },

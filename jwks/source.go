@@ -139,7 +139,7 @@ func (s *source) upToDate(ctx context.Context, t *verifier.UnverifiedToken, set 
 	}
 	if mine && newer.find(t.Header.KeyID) == nil { // a fetch in vain, as those of lookUp
 		s.mu.Lock()
-		s.limiter().charge(s.source(t.Handshake), now)
+		s.limiter().charge(sourceOf(s.clientAddress(t.Handshake)), now)
 		s.mu.Unlock()
 	}
 	return newer, f.number > arrived, nil
@@ -174,7 +174,7 @@ func (s *source) stale(set *snapshot) *snapshot {
 
 // lookUp looks for a kid that is not in the set, if need be by fetching it again.
 func (s *source) lookUp(ctx context.Context, t *verifier.UnverifiedToken, now time.Time) ([]*verifier.Key, error) {
-	kid, who := t.Header.KeyID, s.source(t.Handshake)
+	kid, who := t.Header.KeyID, sourceOf(s.clientAddress(t.Handshake))
 	s.mu.Lock()
 	arrived := s.flights
 	for {
