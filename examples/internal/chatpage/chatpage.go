@@ -62,13 +62,17 @@ func New(secret []byte, client Client, socketio http.Handler) http.Handler {
 			MaxName int
 		}{client, MaxName}) // the browser went away, at worst
 	})
-	mux.Handle("GET /page.css", asset("text/css; charset=utf-8", pageCSS))
+	mux.Handle("GET /page.css", Stylesheet())
 	mux.Handle("GET /page.js", asset("text/javascript; charset=utf-8", pageJS))
 	mux.Handle("POST /token", http.NewCrossOriginProtection().Handler(login(secret)))
 	mux.Handle("GET /socket.io/socket.io.js", client)
 	mux.Handle("/socket.io/", socketio)
 	return mux
 }
+
+// Stylesheet returns the handler of the page's CSS, for the pages of other
+// examples to look alike.
+func Stylesheet() http.Handler { return asset("text/css; charset=utf-8", pageCSS) }
 
 func asset(contentType string, content []byte) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
