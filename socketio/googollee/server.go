@@ -157,9 +157,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 }
 
-// Close is Shutdown with ten seconds of patience.
+// Close is Shutdown with twenty seconds of patience, in which every client has
+// taken its leave or been cut off.
 func (s *Server) Close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	return s.Shutdown(ctx)
 }

@@ -83,7 +83,7 @@ func (s *Session) endLocked(e end) {
 	}
 	s.establishedLocked()
 	if s.timer != nil {
-		s.timer.Reset(s.server.config.WriteTimeout + s.server.config.CloseTimeout)
+		s.timer.Reset(s.goodbyeTimeLocked())
 	}
 	s.cond.Broadcast()
 	s.wakeLocked()

@@ -185,8 +185,7 @@ func (s *Session) tick() {
 	case s.phase == gone:
 		return
 	case s.phase == ending:
-		// The goodbye's write has its own deadline, which comes first.
-		deadline = s.endedAt.Add(c.WriteTimeout + c.CloseTimeout)
+		deadline = s.endedAt.Add(s.goodbyeTimeLocked())
 	case s.phase == opening || s.halfOpen:
 		deadline, reason = s.created.Add(c.HandshakeTimeout), "handshake timeout"
 	default:
@@ -206,6 +205,17 @@ func (s *Session) tick() {
 	}
 	s.endLocked(end{reason: reason, keep: true})
 	s.farewellLocked()
+}
+
+// goodbyeTimeLocked is how long a goodbye may take. Over polling it waits to be
+// fetched; a websocket may be writing, which has its own deadline, and is then to
+// answer.
+func (s *Session) goodbyeTimeLocked() time.Duration {
+	c := &s.server.config
+	if s.link.ws == nil && !s.link.upgrading {
+		return c.CloseTimeout
+	}
+	return c.WriteTimeout + c.CloseTimeout
 }
 
 // post has f called after everything posted before it, in a goroutine that

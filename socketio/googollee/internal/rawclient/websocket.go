@@ -52,7 +52,7 @@ func (w *Websocket) Read() (string, error) {
 		}
 		return "b4" + base64.StdEncoding.EncodeToString(b), nil
 	}
-	return string(b), nil
+	return strings.TrimSuffix(string(b), "\n"), nil
 }
 
 // Write sends a packet, with its type.
