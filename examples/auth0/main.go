@@ -1,0 +1,108 @@
+// Command auth0 is a Socket.IO server that lets in who has an access token of an
+// Auth0 tenant.
+//
+//	AUTH0_DOMAIN=tenant.eu.auth0.com AUTH0_AUDIENCE=https://api.example.com go run ./examples/auth0
+//	go run ./examples/auth0          # with a tenant of its own, in the process
+//	go run ./examples/auth0 -once    # only the demonstration; fails if any of it does not hold
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/seed15b1dee8/socketio-jwt/examples/internal/trial"
+	"github.com/seed15b1dee8/socketio-jwt/jwks"
+	"github.com/seed15b1dee8/socketio-jwt/socketio"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/googollee"
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
+)
+
+func main() {
+	once := flag.Bool("once", false, "end after the demonstration, with the exit status 0 only if all of it held")
+	addr := flag.String("addr", "localhost:3000", "the address to listen on")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, *addr, *once); err != nil {
+		fmt.Fprintln(os.Stderr, "auth0:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, addr string, once bool) error {
+	domain, audience := os.Getenv("AUTH0_DOMAIN"), os.Getenv("AUTH0_AUDIENCE")
+	if (domain == "") != (audience == "") {
+		return errors.New("set both AUTH0_DOMAIN and AUTH0_AUDIENCE, or neither")
+	}
+	if domain == "" {
+		t := newTenant()
+		defer t.Close()
+		server, err := newServer(t.domain(), audienceOfOwn, jwks.HTTPClient(t.Client()), jwks.WithLogger(slog.New(slog.DiscardHandler)))
+		if err != nil {
+			return err
+		}
+		defer server.Close()
+		return trial.Serve(ctx, addr, server, !once, func(url string) error {
+			fmt.Printf("A server for the tenant %s, which is this process's own. What becomes of\n\n", t.domain())
+			if err := t.demonstrate(ctx, url, os.Stdout); err != nil {
+				return err
+			}
+			fmt.Printf("\nA token to try: %s\n", t.token())
+			return nil
+		})
+	}
+	server, err := newServer(domain, audience)
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	return trial.Serve(ctx, addr, server, !once, func(url string) error {
+		fmt.Printf("A server for the tenant %s. What becomes of\n\n", domain)
+		return demonstrateReal(ctx, url, domain, os.Getenv("AUTH0_TOKEN"), os.Stdout)
+	})
+}
+
+// newServer is all that a server needs.
+func newServer(domain, audience string, options ...jwks.Option) (*googollee.Server, error) {
+	provider, err := jwks.Auth0(domain, options...)
+	if err != nil {
+		return nil, err
+	}
+	v, err := verifier.New(provider, verifier.Audience(audience))
+	if err != nil {
+		return nil, err
+	}
+	server, err := googollee.NewServer(nil)
+	if err != nil {
+		return nil, err
+	}
+	room, err := server.Authorize("/", v)
+	if err != nil {
+		return nil, err
+	}
+	room.OnAuthenticated(func(c *googollee.Conn, s *socketio.Session) error {
+		c.Emit("welcome", s.Token().Subject)
+		return nil
+	})
+	return server, nil
+}
+
+// demonstrateReal shows what can be shown without a token of the tenant: that its
+// keys can be had, and that nobody else's are taken for them.
+func demonstrateReal(ctx context.Context, url, domain, token string, out io.Writer) error {
+	r := trial.Report{Out: out}
+	got, err := trial.Token(ctx, url, forged(domain))
+	r.Expect("a forged token", string(verifier.ErrKeyNotFound), got, err)
+	if token != "" {
+		got, err = trial.Token(ctx, url, token)
+		r.Expect("the token in AUTH0_TOKEN", trial.Authenticated, got, err)
+	}
+	return r.Err()
+}

@@ -1,0 +1,138 @@
+// Package trial is what the demonstrations of the examples try tokens with, over
+// real sockets, and how they report what came of it.
+package trial
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/seed15b1dee8/socketio-jwt/examples/internal/sioclient"
+)
+
+// Authenticated is the outcome of a token that was let in.
+const Authenticated = "authenticated"
+
+// patience is how long an answer is waited for before it is called missing.
+const patience = 10 * time.Second
+
+// Token opens a socket at the server, presents the token, and returns what came
+// of it: [Authenticated], or the reason of the refusal, with "(retry)" if the
+// client is told to.
+func Token(ctx context.Context, server, token string) (string, error) {
+	c, outcome, err := Open(ctx, server, token)
+	if err == nil {
+		c.Close()
+	}
+	return outcome, err
+}
+
+// Open is [Token], and leaves the socket open.
+func Open(ctx context.Context, server, token string) (*sioclient.Client, string, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	c, err := sioclient.Dial(ctx, server, nil)
+	if err != nil {
+		return nil, "", err
+	}
+	outcome, err := present(ctx, c, token)
+	if err != nil {
+		c.Close()
+		return nil, "", err
+	}
+	return c, outcome, nil
+}
+
+func present(ctx context.Context, c *sioclient.Client, token string) (string, error) {
+	if e, err := c.Next(ctx); err != nil || e.Name != "connect" {
+		return "", fmt.Errorf("instead of connect came %q: %w", e.Name, err)
+	}
+	if err := c.Emit("authenticate", map[string]string{"token": token}); err != nil {
+		return "", err
+	}
+	e, err := c.Next(ctx)
+	if err != nil {
+		return "", err
+	}
+	return Outcome(e)
+}
+
+// Outcome reads an answer to a token.
+func Outcome(e sioclient.Event) (string, error) {
+	if e.Name == Authenticated {
+		return Authenticated, nil
+	}
+	var refusal struct {
+		Data struct {
+			Reason    string
+			Retryable bool
+		}
+	}
+	if e.Name != "unauthorized" || len(e.Args) != 1 || json.Unmarshal(e.Args[0], &refusal) != nil {
+		return "", fmt.Errorf("the answer is %q %s", e.Name, e.Args)
+	}
+	if refusal.Data.Retryable {
+		return refusal.Data.Reason + " (retry)", nil
+	}
+	return refusal.Data.Reason, nil
+}
+
+// Report prints a line for each outcome, and counts those that are not as they
+// should be.
+type Report struct {
+	Out    io.Writer
+	Failed int
+}
+
+// Expect reports an outcome.
+func (r *Report) Expect(what, want, got string, err error) {
+	switch {
+	case err != nil:
+		r.Failed++
+		fmt.Fprintf(r.Out, "  FAIL  %-44s %v\n", what, err)
+	case got != want:
+		r.Failed++
+		fmt.Fprintf(r.Out, "  FAIL  %-44s %s, expected %s\n", what, got, want)
+	default:
+		fmt.Fprintf(r.Out, "  ok    %-44s %s\n", what, got)
+	}
+}
+
+// Err says how many outcomes were wrong, nil if none.
+func (r *Report) Err() error {
+	if r.Failed > 0 {
+		return fmt.Errorf("%d of these outcomes should have been otherwise", r.Failed)
+	}
+	return nil
+}
+
+// Serve runs the demonstration against the handler's server, at its URL, and then,
+// unless it was for that only, serves on until the context ends.
+func Serve(ctx context.Context, address string, handler http.Handler, then bool, demonstrate func(url string) error) error {
+	if !then {
+		address = "localhost:0"
+	}
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	site := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	served := make(chan error, 1)
+	go func() { served <- site.Serve(listener) }()
+	defer site.Close()
+	url := "http://" + listener.Addr().String()
+	if err := demonstrate(url); err != nil || !then {
+		return err
+	}
+	fmt.Printf("\nServing at %s (Ctrl-C ends it)\n", url)
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+		return nil
+	}
+}

@@ -1,0 +1,51 @@
+// Command multitenant is a Socket.IO server for many tenants, each with an issuer
+// of its own. Its tenants here are two, in the process; they could come from a
+// database, and come and go while the server runs.
+//
+//	go run ./examples/multitenant
+//	go run ./examples/multitenant -once    # only the demonstration; fails if any of it does not hold
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/seed15b1dee8/socketio-jwt/examples/internal/trial"
+	"github.com/seed15b1dee8/socketio-jwt/jwks"
+)
+
+func main() {
+	once := flag.Bool("once", false, "end after the demonstration, with the exit status 0 only if all of it held")
+	addr := flag.String("addr", "localhost:3000", "the address to listen on")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, *addr, *once); err != nil {
+		fmt.Fprintln(os.Stderr, "multitenant:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, addr string, once bool) error {
+	s := newShow()
+	defer s.close()
+	app, err := newApplication(jwks.HTTPClient(s.acme.Client()), jwks.WithLogger(slog.New(slog.DiscardHandler)))
+	if err != nil {
+		return err
+	}
+	defer app.server.Close()
+	return trial.Serve(ctx, addr, app.server, !once, func(url string) error {
+		fmt.Print("A server for tenants that come and go. What becomes of\n\n")
+		if err := s.demonstrate(ctx, app, url, os.Stdout); err != nil {
+			return err
+		}
+		app.admit(s.acme.URL(), "acme")
+		fmt.Printf("\nA token of acme's to try: %s\n", s.acme.Token(ada))
+		return nil
+	})
+}
