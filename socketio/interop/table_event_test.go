@@ -87,11 +87,12 @@ func eventRows() []behaviour {
 				authenticates(123), unauthorized(datatype),
 				authenticates(map[string]any{"token": alice}), unauthorized(datatype),
 				authenticates([]string{alice}), unauthorized(datatype),
+				authenticates(jsclient.Binary(alice)), unauthorized(datatype),
 				authenticates(alice), sees("authenticated", "[]"),
 			},
 			calls: append([]string{
 				"failure token_malformed", "failure token_malformed", "failure token_malformed",
-				"failure token_malformed", "failure token_malformed", "failure token_malformed",
+				"failure token_malformed", "failure token_malformed", "failure token_malformed", "failure token_malformed",
 			}, calls("alice")...),
 		},
 		{

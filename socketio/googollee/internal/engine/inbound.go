@@ -214,7 +214,7 @@ func (s *Session) packetLocked(p *packet, attachments [][]byte) error {
 
 func (s *Session) authenticateLocked(sp *space, p *packet) error {
 	f := s.server.hooks.Authenticate
-	if f == nil || p.attachments > 0 {
+	if f == nil {
 		return nil
 	}
 	if len(p.data) > s.server.config.MaxUnauthenticated {
@@ -223,7 +223,7 @@ func (s *Session) authenticateLocked(sp *space, p *packet) error {
 	if s.attempts >= maxAttempts {
 		return errors.New("too many authenticate events at once")
 	}
-	args, err := p.args()
+	args, err := p.args() // an attachment stays its placeholder, which is no token
 	if err != nil {
 		return err
 	}

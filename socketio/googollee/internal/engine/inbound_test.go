@@ -227,7 +227,7 @@ func TestAuthenticateIsBounded(t *testing.T) {
 			_, ws := w.websocket()
 			w.forget()
 			ws.write(`451-["authenticate",{"_placeholder":true,"num":0}]`, "b4AAAA")
-			w.want()
+			w.want(`authenticate / [{"_placeholder":true,"num":0}]`)
 		})
 	})
 }

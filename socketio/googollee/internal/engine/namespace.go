@@ -28,6 +28,7 @@ type ownAck struct {
 
 const (
 	maxRefusals = 100  // refused CONNECTs of one session, before it ends
+	maxUnproven = 16   // namespaces that a client who is let in nowhere may leave: with each it gets a new deadline
 	maxAttempts = 8    // "authenticate" events that wait for their hook at once
 	maxOwnAcks  = 64   // acknowledgements that one session may owe before ours are not asked for
 	maxAcks     = 4096 // the same for the application's
@@ -45,6 +46,10 @@ func (s *Session) connectLocked(p *packet) {
 	}
 	if limit := s.server.config.MaxNamespaces; len(s.spaces) >= limit || s.deciding >= limit {
 		s.refuseLocked(p.nsp, Refuse(&Refusal{Error: "Too many namespaces"}))
+		return
+	}
+	if s.unproven >= maxUnproven && !s.provenLocked() {
+		s.endLocked(end{reason: "came and went too often", goodbye: true})
 		return
 	}
 	sp := &space{name: p.nsp}

@@ -98,6 +98,59 @@ func TestTooManyNamespaces(t *testing.T) {
 	})
 }
 
+// TestInNoNamespace: a client that left every namespace, and with them the
+// deadlines of their guards, does not stay.
+func TestInNoNamespace(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		_, ws := w.websocket()
+		ws.write("41")
+		time.Sleep(5 * time.Second)
+		ws.write("40")
+		ws.read("40") // in time
+		ws.write("41")
+		w.forget()
+		for range 4 { // signs of life do not count
+			time.Sleep(2 * time.Second)
+			ws.write("2")
+			ws.read("3")
+		}
+		w.want()
+		time.Sleep(2 * time.Second)
+		w.want("closed: in no namespace")
+		ws.readEnd(websocket.CloseNormalClosure)
+	})
+}
+
+// TestCameAndWent: who is let in nowhere does not win time by entering and
+// leaving; who is let in somewhere may come and go.
+func TestCameAndWent(t *testing.T) {
+	cycle := func(ws *socket) {
+		for range maxUnproven {
+			ws.write("40/pending")
+			ws.read("40/pending,")
+			ws.write("41/pending")
+		}
+		ws.write("40/pending")
+	}
+	t.Run("nowhere", func(t *testing.T) {
+		inWorld(t, func(_ *world, _ *Config, h *Hooks) {
+			h.Handshake = func(*http.Request) (Verdict, any) { return Admit(Pending), nil }
+		}, func(w *world) {
+			_, ws := w.websocket()
+			cycle(ws)
+			ws.read("41")
+			ws.readEnd(websocket.CloseNormalClosure)
+		})
+	})
+	t.Run("somewhere", func(t *testing.T) {
+		inWorld(t, nil, func(w *world) {
+			_, ws := w.websocket()
+			cycle(ws)
+			ws.read("40/pending,")
+		})
+	})
+}
+
 // TestComeAndGo: stays in a namespace are told apart even while the library is
 // busy and learns of them later.
 func TestComeAndGo(t *testing.T) {

@@ -48,12 +48,14 @@ type Session struct {
 	calling  bool
 	deciding int // Connect hooks running
 	refusals int // namespaces refused so far
+	unproven int // namespaces left that were never open
 	attempts int // "authenticate" events waiting for their hook
 	posts    int // POSTs under way
 
 	timer     *time.Timer
 	created   time.Time
 	lastSeen  time.Time
+	leftAt    time.Time // when the last namespace was left
 	endedAt   time.Time
 	halfOpen  bool // counted among the server's handshakes
 	libClosed bool // the library closed its side
@@ -123,6 +125,18 @@ func (s *Session) space(nsp string) *space {
 
 func (s *Session) drop(sp *space) {
 	s.spaces = slices.DeleteFunc(s.spaces, func(other *space) bool { return other == sp })
+	if sp.gate == Pending {
+		s.unproven++
+	}
+	if len(s.spaces) == 0 && s.timer != nil {
+		s.leftAt = time.Now()
+		s.timer.Reset(s.server.config.HandshakeTimeout) // see tick
+	}
+}
+
+// provenLocked tells whether the client is let in anywhere.
+func (s *Session) provenLocked() bool {
+	return slices.ContainsFunc(s.spaces, func(sp *space) bool { return sp.gate != Pending })
 }
 
 func (s *Session) names() []string {
@@ -194,6 +208,10 @@ func (s *Session) tick() {
 			s.lastSeen = time.Now()
 		}
 		deadline, reason = s.lastSeen.Add(c.PingInterval+c.PingTimeout), "ping timeout"
+		// No namespace, no guard whose time runs: a client would stay unasked.
+		if left := s.leftAt.Add(c.HandshakeTimeout); len(s.spaces) == 0 && left.Before(deadline) {
+			deadline, reason = left, "in no namespace"
+		}
 	}
 	if d := time.Until(deadline); d > 0 {
 		s.timer.Reset(d)
