@@ -45,6 +45,16 @@ type verifiedCache struct {
 // tokens with the same could have one accepted for the other.
 type cacheKey [sha256.Size]byte
 
+// ownAudience makes the list of a copied token its own.
+func (t *Token) ownAudience() {
+	if len(t.Audience) == 1 {
+		t.one[0] = t.Audience[0]
+		t.Audience = t.one[:]
+	} else {
+		t.Audience = slices.Clone(t.Audience)
+	}
+}
+
 // verifiedToken is a token and what its checks need, without Token.raw.
 type verifiedToken struct {
 	token  Token
@@ -76,7 +86,7 @@ func (c *verifiedCache) get(raw string) (cacheKey, *verifiedToken) {
 func (c *verifiedCache) add(key cacheKey, t *Token, claims claims) {
 	entry := &verifiedToken{*t, claims}
 	entry.token.raw = ""
-	entry.token.Audience = slices.Clone(t.Audience)
+	entry.token.ownAudience()
 	c.shard(key).Add(key, entry)
 }
 

@@ -175,7 +175,7 @@ func (t *Token) list(name string) []string {
 	if !ok {
 		return nil
 	}
-	list, _ := audience(text)
+	list, _ := audience(text, new([1]string))
 	return list
 }
 

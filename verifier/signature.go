@@ -72,7 +72,8 @@ func checkHMAC(newHash func() hash.Hash, secret []byte) signatureCheck {
 // asymmetric signatures.
 func checkPKCS1v15(hash crypto.Hash, key *rsa.PublicKey) signatureCheck {
 	return func(input, signature []byte) bool {
-		return rsa.VerifyPKCS1v15(key, hash, digest(hash, input), signature) == nil
+		var sum [sha512.Size]byte
+		return rsa.VerifyPKCS1v15(key, hash, digest(hash, input, &sum), signature) == nil
 	}
 }
 
@@ -81,19 +82,20 @@ func checkPKCS1v15(hash crypto.Hash, key *rsa.PublicKey) signatureCheck {
 func checkPSS(hash crypto.Hash, key *rsa.PublicKey) signatureCheck {
 	options := &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}
 	return func(input, signature []byte) bool {
-		return rsa.VerifyPSS(key, hash, digest(hash, input), signature, options) == nil
+		var sum [sha512.Size]byte
+		return rsa.VerifyPSS(key, hash, digest(hash, input, &sum), signature, options) == nil
 	}
 }
 
-func digest(hash crypto.Hash, input []byte) []byte {
+// digest hashes into a buffer of the caller's, which then is not on the heap.
+func digest(hash crypto.Hash, input []byte, out *[sha512.Size]byte) []byte {
 	switch hash {
 	case crypto.SHA256:
-		d := sha256.Sum256(input)
-		return d[:]
+		*(*[sha256.Size]byte)(out[:]) = sha256.Sum256(input)
 	case crypto.SHA384:
-		d := sha512.Sum384(input)
-		return d[:]
+		*(*[sha512.Size384]byte)(out[:]) = sha512.Sum384(input)
+	case crypto.SHA512:
+		*out = sha512.Sum512(input)
 	}
-	d := sha512.Sum512(input)
-	return d[:]
+	return out[:hash.Size()]
 }

@@ -29,6 +29,7 @@ type Token struct {
 	raw     string
 	payload string
 	key     *Key
+	one     [1]string     // what Audience is a slice of, if it has one member
 	leeway  time.Duration // after exp; negative: exp does not count
 }
 
@@ -209,7 +210,7 @@ func parseClaims(t *Token) (claims, error) {
 		case "iss":
 			t.Issuer, ok = stringOrNull(o.value)
 		case "aud":
-			t.Audience, ok = audience(o.value)
+			t.Audience, ok = audience(o.value, &t.one)
 		case "sub":
 			t.Subject, ok = stringOrNumber(o.value)
 		case "jti":
@@ -249,18 +250,21 @@ func stringOrNumber(text string) (string, bool) {
 	return stringOrNull(text)
 }
 
-// audience reads aud, a string or a list of strings (RFC 7519 §4.1.3).
-func audience(text string) ([]string, bool) {
+// audience reads aud, a string or a list of strings (RFC 7519 §4.1.3). The usual
+// list of one is made in place.
+func audience(text string, one *[1]string) ([]string, bool) {
 	if text[0] != '[' {
 		s, ok := stringOrNull(text)
 		if !ok || text == "null" {
 			return nil, ok
 		}
-		return []string{s}, true
+		one[0] = s
+		return one[:], true
 	}
-	if text[1] == '"' { // the usual list of one needs no decoder
+	if text[1] == '"' { // nor does it need a decoder
 		if end, escaped, ok := skipString(text, 1); ok && !escaped && end == len(text)-1 {
-			return []string{text[2 : end-1]}, true
+			one[0] = text[2 : end-1]
+			return one[:], true
 		}
 	}
 	var list []*string // pointers, since a null would be taken for ""

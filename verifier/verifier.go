@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"slices"
 	"strings"
 	"time"
 )
@@ -188,7 +187,8 @@ func (v *Verifier) verifyAgain(ctx context.Context, known *verifiedToken, raw st
 		if k.Equal(known.token.key) && k.allowed&algorithm != 0 {
 			t := new(Token)
 			*t = known.token
-			t.raw, t.key, t.Audience = raw, k, slices.Clone(t.Audience)
+			t.raw, t.key = raw, k
+			t.ownAudience()
 			c := known.claims
 			if err := v.check(ctx, t, &c, unverified.Handshake); err != nil {
 				return nil, err
