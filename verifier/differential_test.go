@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -50,6 +51,9 @@ var stricter = []struct {
 		return false
 	}},
 	{"not UTF-8 (RFC 7519 §7.2)", func(p *presented) bool { return !utf8.Valid(p.header) || !utf8.Valid(p.payload) }},
+	{"not one JSON object, and nothing behind it (RFC 7515 §4, RFC 7519 §7.2)", func(p *presented) bool {
+		return !json.Valid(p.header) || !json.Valid(p.payload) || p.members == nil || p.claims == nil
+	}},
 	{"two members of one name, letter case aside (RFC 7515 §4, RFC 7519 §4)", func(p *presented) bool {
 		return ambiguous(p.header) || ambiguous(p.payload)
 	}},
@@ -83,6 +87,10 @@ var stricter = []struct {
 	}},
 	{"expired or not yet valid by less than a second, which jwx cuts off", func(p *presented) bool {
 		return bytes.ContainsAny(p.claims["exp"], ".eE") || bytes.ContainsAny(p.claims["nbf"], ".eE")
+	}},
+	{"expired in the first second of 1970, which jwx takes for no exp (RFC 7519 §4.1.4)", func(p *presented) bool {
+		exp, err := strconv.ParseFloat(string(p.claims["exp"]), 64)
+		return err == nil && exp > -1 && exp < 1
 	}},
 	{"bound to a key that nobody proves to hold (RFC 7800 §3)", func(p *presented) bool { return p.claims["cnf"] != nil }},
 }
@@ -191,6 +199,7 @@ func FuzzAgainstJWX(f *testing.F) {
 			{header, `{"sub":"a","Sub":"b"}`},
 			{header, "{\"sub\":\"\xff\"}"},
 			{header, `{"exp":1700000000}`},
+			{header, `{"exp":0}`},
 			{header, `{"exp":1700000000.75}`},
 			{header, `{"exp":"1800000000"}`},
 			{header, `{"exp":1e400,"nbf":-1}`},
@@ -206,6 +215,7 @@ func FuzzAgainstJWX(f *testing.F) {
 			{header, `null`},
 			{header, `[]`},
 			{header, `not JSON`},
+			{header, `{}0`},
 			{strings.Replace(header, "alg", "Alg", 1), `{}`},
 			{strings.Replace(header, `"k"`, `"k","crit":["exp"]`, 1), `{}`},
 			{strings.Replace(header, `"k"`, `"k","b64":false`, 1), `{}`},
