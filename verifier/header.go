@@ -25,7 +25,7 @@ var (
 
 // maxHeaderMembers bounds what an unsigned header may have us compare; the
 // registered ones are eleven.
-const maxHeaderMembers = 24
+const maxHeaderMembers = 16
 
 func parseHeader(segment string) (Header, error) {
 	var h Header

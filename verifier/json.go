@@ -36,8 +36,8 @@ type object struct {
 	value string // of the current member: its JSON text
 
 	seen    [24]string // names so far; further ones are kept in more
+	sums    [24]uint32 // of the names in seen
 	count   int
-	shapes  uint64              // of the names in seen, while no name is wide
 	more    map[string]struct{} // lower-cased names, once there are too many for seen
 	started bool
 	wide    bool // whether a name with a letter beyond ASCII occurred
@@ -122,26 +122,24 @@ func at(s string, i int) byte {
 // remember notes a member's name and reports whether it is new, letter case
 // aside.
 func (o *object) remember(name string) bool {
-	if !o.wide && !ascii(name) {
+	// Names that are equal but for the case of their ASCII letters have one sum
+	// (FNV-1a), so that others are told apart in one comparison.
+	sum, all := uint32(2166136261), byte(0)
+	for i := range len(name) {
+		all |= name[i]
+		sum = (sum ^ uint32(name[i]|' ')) * 16777619
+	}
+	if all >= utf8.RuneSelf {
 		o.wide = true
 	}
 	if o.more == nil {
-		// Folding keeps the length of ASCII, so most names cost one bit: the set
-		// of lengths and first letters so far.
-		bit := uint64(1) << (len(name) & 63)
-		if name != "" {
-			bit = bits.RotateLeft64(bit, 5*int(name[0]&31))
-		}
-		if o.wide || o.shapes&bit != 0 {
-			for _, s := range o.seen[:o.count] {
-				if strings.EqualFold(s, name) {
-					return false
-				}
+		for i, s := range o.sums[:o.count] {
+			if (s == sum || o.wide) && strings.EqualFold(o.seen[i], name) {
+				return false
 			}
 		}
-		o.shapes |= bit
 		if o.count < len(o.seen) {
-			o.seen[o.count] = name
+			o.seen[o.count], o.sums[o.count] = name, sum
 			o.count++
 			return true
 		}
