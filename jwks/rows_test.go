@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -16,15 +18,16 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier/verifiertest"
 )
 
-// behaviours are what is expected of a cache of key sets, by the names that the
-// comparison in docs/jwks.md has for them. Each says how many requests for the
-// key set the issuer gets.
-var behaviours = []struct {
+// behaviour is something that is expected of a cache of key sets, by the name
+// that the comparison in docs/jwks.md has for it.
+type behaviour struct {
 	name    string
 	options []jwks.Option
 	show    func(w *world)
-	fetches int
-}{
+	fetches int // how many requests for the key set the issuer gets; -1 if show counts them itself
+}
+
+var behaviours = []behaviour{
 	{"TTL", []jwks.Option{jwks.TTL(10 * time.Minute)}, func(w *world) {
 		w.good("at first")
 		// Used all the time, and refreshed in the background, by an issuer that
@@ -456,6 +459,31 @@ func TestBehaviours(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestBehavioursAreDocumented: every line of the comparison is shown by a test of
+// its name.
+func TestBehavioursAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../docs/jwks.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(page), "| behaviour | here | others |\n| --- | --- | --- |\n")
+	lines := 0
+	for line := range strings.Lines(table) {
+		cells := strings.Split(line, "|")
+		if len(cells) != 5 {
+			t.Fatalf("a line is not of the table: %s", line)
+		}
+		name := strings.TrimSpace(cells[1])
+		if !slices.ContainsFunc(behaviours, func(b behaviour) bool { return strings.HasPrefix(b.name, name) }) {
+			t.Errorf("no test shows %q", name)
+		}
+		lines++
+	}
+	if lines < 20 {
+		t.Errorf("the table has %d lines", lines)
 	}
 }
 
