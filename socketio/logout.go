@@ -1,0 +1,177 @@
+package socketio
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
+)
+
+// logoutEvent is the member of events that makes a token a logout token.
+const logoutEvent = "http://schemas.openid.net/event/backchannel-logout"
+
+const (
+	maxLogoutBody = 64 << 10 // bytes
+	maxLogoutIDs  = 10_000   // jti remembered
+)
+
+// LogoutOptions sets up a [BackChannelLogout].
+type LogoutOptions struct {
+	// TokenLifetime is how long a token that clients connect with is good for,
+	// at most: for so long those of a user or session that was logged out are
+	// refused. [DefaultRevocationTTL] by default.
+	TokenLifetime time.Duration
+
+	// Logger is told of logouts, and of requests that are refused:
+	// [slog.Default] by default.
+	Logger *slog.Logger
+}
+
+// BackChannelLogout is the endpoint that an OpenID provider tells of logouts
+// (OpenID Connect Back-Channel Logout 1.0 §2.5): it ends the sessions that the
+// logout token names, by sid or else by sub, in this process and in all that
+// share the registry's Store, and refuses their tokens.
+//
+// The verifier is for logout tokens, not for those of clients: give it the
+// provider's keys, [verifier.Issuer], [verifier.Audience] with the client id that
+// the provider knows this server by, and [verifier.Type] with "logout+jwt" (and
+// "JWT", where the provider says no more). What else section 2.6 asks for is
+// checked here. Note that a logout by sid finds the sessions whose token has that
+// claim, which not every provider puts into access tokens.
+//
+// A logout by sub spares tokens issued after it. It is answered 200, and whatever
+// goes wrong 400 (§2.8); never to be cached.
+func BackChannelLogout(v *verifier.Verifier, r *Registry, o *LogoutOptions) (http.Handler, error) {
+	if v == nil || r == nil {
+		return nil, errors.New("socketio: BackChannelLogout needs a verifier and a registry: one is nil")
+	}
+	if o == nil {
+		o = &LogoutOptions{}
+	}
+	l := &logout{verifier: v, registry: r, lifetime: o.TokenLifetime, logger: o.Logger}
+	if l.lifetime == 0 {
+		l.lifetime = DefaultRevocationTTL
+	}
+	if l.lifetime < 0 {
+		return nil, fmt.Errorf("socketio: BackChannelLogout: TokenLifetime is %v: expected a positive duration", l.lifetime)
+	}
+	if l.logger == nil {
+		l.logger = slog.Default()
+	}
+	l.seen, _ = lru.New[[2]string, time.Time](maxLogoutIDs) // fails for no size above zero
+	return l, nil
+}
+
+type logout struct {
+	verifier *verifier.Verifier
+	registry *Registry
+	lifetime time.Duration
+	logger   *slog.Logger
+	seen     *lru.Cache[[2]string, time.Time] // by issuer and jti, until exp
+}
+
+// ServeHTTP takes the provider's POST.
+func (l *logout) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		http.Error(w, "a logout token is posted", http.StatusMethodNotAllowed)
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxLogoutBody)
+	err := r.ParseForm()
+	if raw := r.PostForm["logout_token"]; err == nil && len(raw) != 1 {
+		err = fmt.Errorf("%d parameters logout_token in the body: expected one", len(raw))
+	} else if err == nil {
+		err = l.logout(r.Context(), raw[0])
+	}
+	if err == nil {
+		w.WriteHeader(http.StatusOK)
+		return
+	}
+	l.logger.Warn("socketio: a back-channel logout was refused", "remote", r.RemoteAddr, "error", err)
+	answer := struct {
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
+	}{"invalid_request", "the logout request is invalid"}
+	var u *verifier.UnauthorizedError
+	if errors.As(err, &u) {
+		answer.Description = u.Message
+		if u.Retryable {
+			answer.Error = "temporarily_unavailable"
+		}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusBadRequest)
+	_ = json.NewEncoder(w).Encode(answer) // a provider that went away misses nothing
+}
+
+func invalidLogout(format string, args ...any) error {
+	return &verifier.UnauthorizedError{
+		Code: verifier.CodeInvalidToken, Message: fmt.Sprintf(format, args...), Reason: verifier.ErrClaimInvalid,
+	}
+}
+
+// logout verifies a logout token and does what it says.
+func (l *logout) logout(ctx context.Context, raw string) error {
+	t, err := l.verifier.Verify(ctx, raw)
+	if err != nil {
+		return err
+	}
+	if err := checkLogout(t); err != nil {
+		return err
+	}
+	// A replay would do nothing new, for it ends what began before its iat. It
+	// is refused all the same, as section 2.6 asks.
+	id := [2]string{t.Issuer, t.ID}
+	if until, ok := l.seen.Get(id); ok && time.Now().Before(until) {
+		return invalidLogout("the logout token has been received before")
+	}
+	v := Revocation{Issuer: t.Issuer, SessionID: t.SessionID, Expires: time.Now().Add(l.lifetime)}
+	if t.SessionID == "" {
+		// iat is in whole seconds: what was issued in the same one is out too.
+		v.Subject, v.IssuedBefore = t.Subject, t.IssuedAt.Add(time.Second)
+	}
+	if err := l.registry.Revoke(ctx, v); err != nil {
+		return unavailable(err) // the provider may send it again
+	}
+	l.seen.Add(id, t.ValidUntil())
+	l.logger.Info("socketio: back-channel logout", "issuer", t.Issuer, "subject", t.Subject, "sid", t.SessionID)
+	return nil
+}
+
+// checkLogout is section 2.6, beyond what every token is checked for.
+func checkLogout(t *verifier.Token) error {
+	claims := make(map[string]json.RawMessage)
+	if err := t.Claims(&claims); err != nil {
+		return err
+	}
+	var events map[string]json.RawMessage
+	var event map[string]any
+	switch {
+	case t.Issuer == "":
+		return invalidLogout("iss is required")
+	case len(t.Audience) == 0:
+		return invalidLogout("aud is required")
+	case t.IssuedAt.IsZero():
+		return invalidLogout("iat is required")
+	case t.ValidUntil().IsZero():
+		return invalidLogout("exp is required")
+	case t.ID == "":
+		return invalidLogout("jti is required")
+	case t.Subject == "" && t.SessionID == "":
+		return invalidLogout("sub or sid is required")
+	case claims["nonce"] != nil:
+		return invalidLogout("nonce is prohibited")
+	case json.Unmarshal(claims["events"], &events) != nil || json.Unmarshal(events[logoutEvent], &event) != nil || event == nil:
+		return invalidLogout("events must have the member %s, an object", logoutEvent)
+	}
+	return nil
+}
