@@ -95,6 +95,7 @@ func TestAnchored(t *testing.T) {
 		`a$`:                    false,
 		`^a|b$`:                 false,
 		`^a$|^b$`:               false,
+		`^|$`:                   false,
 		`(?m)^a$`:               false, // ^ and $ of lines
 		`(?m)^a\z`:              false,
 		`^a$b`:                  false,

@@ -99,6 +99,7 @@ func TestNewKeyRefuses(t *testing.T) {
 		{"RSA exponent 0", &rsa.PublicKey{N: rsaKey().N, E: 0}, KeyOptions{}, "verifier: the RSA exponent is 0: expected an odd number above 1 and below 2^31, such as 65537"},
 		{"RSA exponent 1", &rsa.PublicKey{N: rsaKey().N, E: 1}, KeyOptions{}, "verifier: the RSA exponent is 1"},
 		{"RSA exponent 2", &rsa.PublicKey{N: rsaKey().N, E: 2}, KeyOptions{}, "verifier: the RSA exponent is 2"},
+		{"RSA exponent even", &rsa.PublicKey{N: rsaKey().N, E: 65536}, KeyOptions{}, "verifier: the RSA exponent is 65536"},
 		{"RSA exponent negative", &rsa.PublicKey{N: rsaKey().N, E: -65537}, KeyOptions{}, "verifier: the RSA exponent is -65537"},
 		{"RSA exponent 2^31+1", &rsa.PublicKey{N: rsaKey().N, E: 1<<31 + 1}, KeyOptions{}, "verifier: the RSA exponent is 2147483649"},
 		{"EC nil", (*ecdsa.PublicKey)(nil), KeyOptions{}, "verifier: the EC key is nil"},
