@@ -3,6 +3,7 @@ package jwks
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -86,6 +87,48 @@ func (s *Stats) add(o Stats) {
 	s.StaleServes += o.StaleServes
 	s.UnknownKIDs += o.UnknownKIDs
 	s.TooEarly += o.TooEarly
+}
+
+// news are events that are still to be told. They are told one after the other,
+// in their order, while nobody waits for that: so that the function of [OnEvent]
+// may take its time, and may itself have tokens verified.
+type news struct {
+	mu    sync.Mutex // guards the rest
+	queue []bulletin
+	busy  bool // somebody is telling them
+}
+
+type bulletin struct {
+	event Event
+	first bool // what it skipped was not said before
+}
+
+func (n *news) add(e Event, first bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.queue = append(n.queue, bulletin{e, first})
+}
+
+// deliver tells what there is to be told, unless somebody does already.
+func (n *news) deliver(c *config) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.busy {
+		return
+	}
+	n.busy = true
+	defer func() { n.busy = false }()
+	for len(n.queue) > 0 {
+		next := n.queue[0]
+		n.queue = n.queue[1:]
+		n.unlocked(func() { c.tell(next.event, next.first) })
+	}
+}
+
+func (n *news) unlocked(f func()) {
+	n.mu.Unlock()
+	defer n.mu.Lock()
+	f()
 }
 
 // tell reports an event. news says that what it skipped was not said before.

@@ -255,3 +255,84 @@ func TestUnknownKIDJoinsAFetch(t *testing.T) {
 		w.fetched(3)
 	})
 }
+
+// At the end of the TTL, after a pause, many come at once and find the issuer
+// out of order: the keys they know go on.
+func TestManyFindTheOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.good("at first")
+		time.Sleep(time.Hour)
+		w.issuer.Break(func(rw http.ResponseWriter, _ *http.Request, _ http.HandlerFunc) {
+			time.Sleep(time.Second)
+			rw.WriteHeader(http.StatusBadGateway)
+		})
+		raw := w.issuer.Token(nil)
+		var all sync.WaitGroup
+		for i := range 1000 {
+			all.Go(func() {
+				time.Sleep(time.Duration(i) * 2 * time.Millisecond) // before, at and after the failure
+				if err := w.verify(raw, "192.0.2.1:1"); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		w.fetched(2)
+	})
+}
+
+// The function of OnEvent may take its time and have tokens verified, even such
+// as need a fetch.
+func TestEventsMayVerify(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var w *world
+		var kinds []jwks.EventKind
+		w = newWorld(t, jwks.OnEvent(func(e jwks.Event) {
+			if kinds = append(kinds, e.Kind); e.Kind == jwks.EventRotation {
+				time.Sleep(time.Minute)
+				w.refused("by a key that is unknown", unpublished("unknown"), verifier.ErrKeyNotFound)
+				w.good("by one that is known")
+			}
+		}))
+		w.good("at first")
+		w.issuer.Rotate(unpublished("key-2"))
+		began := time.Now()
+		w.good("rotated")
+		if waited := time.Since(began); waited != 0 {
+			t.Errorf("waited for %v", waited)
+		}
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if got := fmt.Sprint(kinds); got != "[fetch fetch rotation fetch]" {
+			t.Errorf("told %s", got)
+		}
+	})
+}
+
+func TestKeysWithoutKID(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.issuer.Withdraw("key-1")
+		nameless := unpublished("")
+		w.issuer.Publish(nameless)
+		named := verifiertest.Claims{"kid": "a name of its own"}
+		for range 10 {
+			for _, header := range []verifiertest.Claims{nil, named} {
+				if err := w.verify(w.issuer.TokenBy(nameless, header, nil), "192.0.2.1:1"); err != nil {
+					t.Errorf("%v: %v", header, err)
+				}
+			}
+		}
+		w.fetched(1)
+		// Beside a key with a kid, those without are the last resort.
+		w.issuer.Publish(unpublished("key-2"))
+		time.Sleep(time.Hour)
+		for range 10 {
+			if err := w.verify(w.issuer.TokenBy(nameless, named, nil), "192.0.2.1:1"); err != nil {
+				t.Error(err)
+			}
+		}
+		w.fetched(2)
+	})
+}

@@ -21,6 +21,7 @@ const (
 const (
 	timeout      = 5 * time.Second // of a fetch, with its discovery and redirects
 	maxSize      = 512 << 10       // bytes of an answer
+	maxHeader    = 64 << 10        // bytes of its header, by the default client
 	maxKeys      = 100             // of a set
 	maxRedirects = 3
 	minTTL       = time.Minute // that Cache-Control can shorten TTL to
@@ -66,6 +67,7 @@ func configure(constructor string, options []Option) (*config, error) {
 		if t, ok := transport.(*http.Transport); ok {
 			t = t.Clone()
 			t.DisableKeepAlives = true
+			t.MaxResponseHeaderBytes = maxHeader
 			transport = t
 		}
 		c.client = &http.Client{Transport: transport}
@@ -145,8 +147,8 @@ func WithLogger(l *slog.Logger) Option {
 }
 
 // OnEvent has f called for what happens to a key set: for one event of a set at a
-// time, in their order. It should not take long: the next fetch waits for it, and
-// so does the first verification with stale keys.
+// time, in their order, by a goroutine of the fetch. Only the first verification
+// with stale keys may have to wait for it.
 func OnEvent(f func(Event)) Option {
 	return func(c *config) error {
 		if f == nil {

@@ -386,15 +386,20 @@ var behaviours = []behaviour{
 		w.good("a kid that the store has not")
 		w.fetched(2)
 		synctest.Wait()
+		w.issuer.Rotate(unpublished("key-3"))
+		w.verifier = w.verifierOf(w.another(jwks.WithStore(store)))
+		w.good("a server that starts after a rotation")
+		w.fetched(3)
+		synctest.Wait()
 		w.issuer.Break(verifiertest.Down())
 		time.Sleep(30 * time.Minute)
 		w.verifier = w.verifierOf(w.another(jwks.WithStore(store)))
 		w.good("one that starts while the issuer is down, with what is stale")
-		w.fetched(3)
+		w.fetched(4)
 		time.Sleep(time.Hour)
 		w.verifier = w.verifierOf(w.another(jwks.WithStore(store)))
-		w.refused("beyond the bound", unpublished("key-2"), verifier.ErrKeysUnavailable)
-	}, 4},
+		w.refused("beyond the bound", unpublished("key-3"), verifier.ErrKeysUnavailable)
+	}, 5},
 	{"shared / persisted cache, out of order", nil, func(w *world) {
 		store := newStore()
 		store.err = errors.New("no store")

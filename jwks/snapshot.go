@@ -95,9 +95,10 @@ func (s *snapshot) dated(asked time.Time, ttl, maxStale time.Duration) *snapshot
 	return s
 }
 
-// find returns the keys of the kid, of all if it is "", or nil.
+// find returns the keys of the kid, or nil. If the token has none, or no key has,
+// any of them may be the one.
 func (s *snapshot) find(kid string) []*verifier.Key {
-	if kid == "" {
+	if kid == "" || len(s.named) == 0 {
 		return s.all
 	}
 	return s.named[kid]

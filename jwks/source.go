@@ -43,7 +43,7 @@ type source struct {
 	lastErr  error
 	limits   *limiter // nil until a kid is unknown
 
-	telling sync.Mutex // held while events are told, so that they are in order
+	news news
 }
 
 // flight is a fetch. Those who wait for it share it.
@@ -52,8 +52,9 @@ type flight struct {
 	kid     string        // the unknown kid that it is for, or ""
 	want    string        // the kid it is for, if it is for one
 	quietly bool          // nobody waits for it
-	done    chan struct{} // closed at its end
-	err     error         // set by then
+	done    chan struct{} // closed at its end, when what follows is set
+	asked   bool          // the issuer answered, rather than the store
+	err     error
 }
 
 func newSource(c *config, l location, n *counters) *source {
@@ -68,11 +69,14 @@ func (s *source) keys(ctx context.Context, t *verifier.UnverifiedToken) ([]*veri
 	kid := t.Header.KeyID
 	now := s.now()
 	set := s.current.Load()
+	if strings.HasPrefix(string(t.Header.Algorithm), "HS") { // no fetch would bring a shared secret
+		if set == nil {
+			return nil, nil
+		}
+		return set.find(kid), nil
+	}
 	asked := false
 	if set == nil || !now.Before(set.refreshAt) {
-		if hmac(t) && set == nil {
-			return nil, nil // nothing that could come would verify it
-		}
 		var err error
 		if set, asked, err = s.upToDate(ctx, t, set, now); err != nil {
 			return nil, fmt.Errorf("jwks: %s: %w", s.name, err)
@@ -83,7 +87,7 @@ func (s *source) keys(ctx context.Context, t *verifier.UnverifiedToken) ([]*veri
 		return found, nil
 	}
 	s.unknown.Add(1)
-	if asked || hmac(t) {
+	if asked {
 		return set.unnamed, nil
 	}
 	found, err := s.lookUp(ctx, t, now)
@@ -93,13 +97,9 @@ func (s *source) keys(ctx context.Context, t *verifier.UnverifiedToken) ([]*veri
 	return found, nil
 }
 
-// hmac tells that the token wants a shared secret, which no set here has.
-func hmac(t *verifier.UnverifiedToken) bool {
-	return strings.HasPrefix(string(t.Header.Algorithm), "HS")
-}
-
 // upToDate is asked when the set is due for a refresh, or there is none, and
-// returns one that may be used. asked says that it was fetched since the call.
+// returns one that may be used. asked says that the issuer was asked for it since the
+// call.
 func (s *source) upToDate(ctx context.Context, t *verifier.UnverifiedToken, set *snapshot, now time.Time) (_ *snapshot, asked bool, err error) {
 	if set != nil && now.Before(set.expires) {
 		s.refresh(now)
@@ -112,37 +112,37 @@ func (s *source) upToDate(ctx context.Context, t *verifier.UnverifiedToken, set 
 	}
 
 	s.mu.Lock()
-	if newer := s.current.Load(); newer != nil && now.Before(newer.expires) {
+	if newer := s.current.Load(); newer != nil && now.Before(newer.expires) { // somebody was faster
 		s.mu.Unlock()
 		return newer, false, nil
 	}
 	arrived, f := s.flights, s.flight
 	mine := f == nil
-	if mine {
-		if s.failing.Load() && now.Before(s.retry) {
-			err := fmt.Errorf("it is not asked again yet after: %w", s.lastErr)
-			s.mu.Unlock()
-			return nil, false, err
-		}
+	if mine && s.failing.Load() && now.Before(s.retry) {
+		err = fmt.Errorf("it is not asked again yet after: %w", s.lastErr)
+	} else if mine {
 		f = s.launch("", false)
 	}
 	s.mu.Unlock()
 
-	err = f.wait(ctx)
-	newer := s.current.Load()
-	switch {
-	case err == nil, newer != nil && now.Before(newer.expires): // by way of a store
-	case ctx.Err() == nil && newer != nil && now.Before(newer.dead):
-		return s.stale(newer), false, nil
-	default:
+	if f != nil {
+		err = f.wait(ctx)
+	}
+	if set = s.current.Load(); err != nil {
+		switch {
+		case set != nil && now.Before(set.expires): // from a store
+			return set, false, nil
+		case set != nil && now.Before(set.dead):
+			return s.stale(set), false, nil
+		}
 		return nil, false, err
 	}
-	if mine && newer.find(t.Header.KeyID) == nil { // a fetch in vain, as those of lookUp
+	if mine && f.asked && set.find(t.Header.KeyID) == nil { // a fetch in vain, as those of lookUp
 		s.mu.Lock()
 		s.limiter().charge(sourceOf(s.clientAddress(t.Handshake)), now)
 		s.mu.Unlock()
 	}
-	return newer, f.number > arrived, nil
+	return set, f.asked && f.number > arrived, nil
 }
 
 // refresh begins a fetch that nobody waits for, unless one is under way or it is
@@ -165,9 +165,8 @@ func (s *source) stale(set *snapshot) *snapshot {
 		s.mu.Lock()
 		err := s.lastErr
 		s.mu.Unlock()
-		s.telling.Lock()
-		s.tell(Event{Kind: EventStale, URL: s.name, Keys: set.all, Err: err}, false)
-		s.telling.Unlock()
+		s.news.add(Event{Kind: EventStale, URL: s.name, Keys: set.all, Err: err}, false)
+		s.news.deliver(s.config)
 	}
 	return set
 }
@@ -214,8 +213,9 @@ func (s *source) lookUp(ctx context.Context, t *verifier.UnverifiedToken, now ti
 		if len(found) > 0 && mine {
 			limits.giveBack(who)
 		}
-		// A fetch that began before we came may be older than the key.
-		if len(found) > 0 || f.number > arrived {
+		// A fetch that began before we came may be older than the key, and so may
+		// what is in a store.
+		if len(found) > 0 || f.asked && f.number > arrived {
 			if len(found) == 0 {
 				limits.absent.add(kid, now)
 				found = s.current.Load().unnamed
@@ -261,28 +261,28 @@ func (s *source) fly(f *flight) {
 	set, err := s.load(ctx, f, old, began)
 	took := s.now().Sub(began)
 
-	s.telling.Lock()
-	defer s.telling.Unlock()
+	rotated := set != nil && old != nil && !old.sameKeys(set)
+	if rotated {
+		s.rotations.Add(1)
+	}
+
 	s.mu.Lock()
 	s.flight = nil
 	if set != nil {
 		s.current.Store(set)
 	}
 	if f.err = err; err != nil {
-		s.failed(err, began)
+		s.failed(err, s.now())
 	} else {
 		s.failures, s.lastErr = 0, nil
 		s.failing.Store(false)
 		s.quiet.Store(0)
 	}
-	s.mu.Unlock()
-	rotated := set != nil && old != nil && !old.sameKeys(set)
-	if rotated {
-		s.rotations.Add(1)
-	}
-	close(f.done)
 	s.report(f, err, took, old == nil || rotated, rotated)
-	if s.store != nil && err == nil && set.asked.Equal(began) {
+	s.mu.Unlock()
+	close(f.done)
+	s.news.deliver(s.config)
+	if s.store != nil && f.asked {
 		s.keep(set)
 	}
 }
@@ -302,8 +302,8 @@ func (s *source) failed(err error, now time.Time) {
 	s.quiet.Store(now.Add(time.Duration(spread * float64(wait))).UnixNano())
 }
 
-// report tells of the end of a flight. news says that the keys are not those of
-// before, or the first.
+// report tells of the end of a flight, with s.mu held for the order. news says
+// that the keys are not those of before, or the first.
 func (s *source) report(f *flight, err error, took time.Duration, news, rotated bool) {
 	e := Event{Kind: EventFetch, URL: s.name, Err: err, Duration: took}
 	set := s.current.Load()
@@ -319,9 +319,9 @@ func (s *source) report(f *flight, err error, took time.Duration, news, rotated 
 	if err == nil {
 		e.Skipped = set.skipped
 	}
-	s.tell(e, news)
+	s.news.add(e, news)
 	if rotated {
-		s.tell(Event{Kind: EventRotation, URL: s.name, Keys: set.all}, false)
+		s.news.add(Event{Kind: EventRotation, URL: s.name, Keys: set.all}, false)
 	}
 }
 
@@ -347,6 +347,7 @@ func (s *source) load(ctx context.Context, f *flight, old *snapshot, began time.
 		s.location.forget()
 		return stored, cause(ctx, err)
 	}
+	f.asked = true
 	return set, nil
 }
 
