@@ -1,0 +1,257 @@
+// Package browser drives a headless Chromium in the tests of the examples' pages,
+// over the DevTools protocol: just enough to open a page, run script in it and
+// wait for what it shows.
+package browser
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// names are those that Chromium is known by.
+var names = []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"}
+
+// patience is how long anything is waited for before it is called missing.
+const patience = 30 * time.Second
+
+// Page is one open page. Its methods fail the test if the browser does not answer.
+type Page struct {
+	ws *websocket.Conn
+
+	mu      sync.Mutex // guards the rest
+	asked   int
+	waiting map[int]chan reply
+	errors  []string
+}
+
+type reply struct {
+	Result json.RawMessage `json:"result"`
+	Error  *struct {
+		Message string `json:"message"`
+	} `json:"error"`
+}
+
+// Open starts a browser and opens the URL in it. The browser ends with the test.
+// Where none is installed the test is skipped, and fails if CI is true.
+func Open(t testing.TB, address string) *Page {
+	t.Helper()
+	program := ""
+	for _, name := range names {
+		if path, err := exec.LookPath(name); err == nil {
+			program = path
+			break
+		}
+	}
+	if program == "" {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("no browser is installed: expected one of %s", strings.Join(names, ", "))
+		}
+		t.Skipf("no browser is installed (%s): the page is not tried", strings.Join(names, ", "))
+	}
+	p := &Page{waiting: make(map[int]chan reply)}
+	p.start(t, program)
+	p.call(t, "Runtime.enable", nil, nil)
+	p.call(t, "Log.enable", nil, nil)
+	p.call(t, "Page.enable", nil, nil)
+	p.call(t, "Page.navigate", map[string]any{"url": address}, nil)
+	p.Wait(t, fmt.Sprintf("location.href.startsWith(%q) && document.readyState === 'complete'", address))
+	return p
+}
+
+// start starts the program and attaches to its first page.
+func (p *Page) start(t testing.TB, program string) {
+	t.Helper()
+	profile, err := os.MkdirTemp("", "browser")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(program, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+		"--disable-background-networking", "--remote-debugging-port=0", "--user-data-dir="+profile, "about:blank")
+	stderr, err := cmd.StderrPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var reading sync.WaitGroup
+	t.Cleanup(func() {
+		if p.ws != nil {
+			p.send(0, "Browser.close", nil)
+		}
+		done := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
+		reading.Wait()
+		_ = cmd.Wait() // however it ends
+		done.Stop()
+		if p.ws != nil {
+			_ = p.ws.Close()
+		}
+		_ = os.RemoveAll(profile)
+	})
+
+	// It says where it listens, and then more that must be read.
+	listening := make(chan string, 1)
+	reading.Go(func() {
+		lines := bufio.NewScanner(stderr)
+		for lines.Scan() {
+			if _, address, ok := strings.Cut(lines.Text(), "DevTools listening on "); ok {
+				listening <- address
+			}
+		}
+		_, _ = io.Copy(io.Discard, stderr)
+	})
+	var address string
+	select {
+	case address = <-listening:
+	case <-time.After(patience):
+		_ = cmd.Process.Kill()
+		t.Fatal("the browser does not say where it listens")
+	}
+	page, err := firstPage(address)
+	if err != nil {
+		_ = cmd.Process.Kill()
+		t.Fatal(err)
+	}
+	if p.ws, _, err = websocket.DefaultDialer.Dial(page, nil); err != nil {
+		_ = cmd.Process.Kill()
+		t.Fatal(err)
+	}
+	reading.Go(p.read)
+}
+
+// firstPage asks the browser for its pages.
+func firstPage(address string) (string, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+u.Host+"/json/list", nil)
+	if err != nil {
+		return "", err
+	}
+	request.Close = true
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	var targets []struct {
+		Type string `json:"type"`
+		URL  string `json:"webSocketDebuggerUrl"`
+	}
+	if err := json.NewDecoder(response.Body).Decode(&targets); err != nil {
+		return "", err
+	}
+	for _, target := range targets {
+		if target.Type == "page" {
+			return target.URL, nil
+		}
+	}
+	return "", errors.New("the browser has no page")
+}
+
+// read hands on replies, and keeps what went wrong in the page, until the browser
+// ends.
+func (p *Page) read() {
+	for {
+		var message struct {
+			ID int `json:"id"`
+			reply
+			Method string          `json:"method"`
+			Params json.RawMessage `json:"params"`
+		}
+		if err := p.ws.ReadJSON(&message); err != nil {
+			return
+		}
+		p.mu.Lock()
+		switch {
+		case message.ID != 0:
+			if answer := p.waiting[message.ID]; answer != nil {
+				delete(p.waiting, message.ID)
+				answer <- message.reply
+			}
+		case message.Method == "Runtime.exceptionThrown" || message.Method == "Log.entryAdded" && strings.Contains(string(message.Params), `"level":"error"`):
+			p.errors = append(p.errors, string(message.Params))
+		}
+		p.mu.Unlock()
+	}
+}
+
+func (p *Page) send(id int, method string, params any) {
+	_ = p.ws.WriteJSON(map[string]any{"id": id, "method": method, "params": params}) // no reply will tell
+}
+
+// call asks the browser for something and decodes its answer into result.
+func (p *Page) call(t testing.TB, method string, params, result any) {
+	t.Helper()
+	answer := make(chan reply, 1)
+	p.mu.Lock()
+	p.asked++
+	id := p.asked
+	p.waiting[id] = answer
+	p.send(id, method, params)
+	p.mu.Unlock()
+	select {
+	case r := <-answer:
+		if r.Error != nil {
+			t.Fatalf("%s: %s", method, r.Error.Message)
+		}
+		if result != nil {
+			if err := json.Unmarshal(r.Result, result); err != nil {
+				t.Fatalf("%s: %v", method, err)
+			}
+		}
+	case <-time.After(patience):
+		t.Fatalf("%s %v: no answer within %v; errors in the page: %q", method, params, patience, p.Errors())
+	}
+}
+
+// Eval runs an expression in the page, waits for it if it is a promise, and
+// returns its value, a string.
+func (p *Page) Eval(t testing.TB, expression string) string {
+	t.Helper()
+	var result struct {
+		Result           struct{ Value any }
+		ExceptionDetails *struct {
+			Exception struct{ Description string }
+		}
+	}
+	p.call(t, "Runtime.evaluate", map[string]any{"expression": expression, "awaitPromise": true, "returnByValue": true}, &result)
+	if e := result.ExceptionDetails; e != nil {
+		t.Fatalf("%s: %s", expression, e.Exception.Description)
+	}
+	if result.Result.Value == nil {
+		return ""
+	}
+	return fmt.Sprint(result.Result.Value)
+}
+
+// Wait waits until an expression is true in the page.
+func (p *Page) Wait(t testing.TB, expression string) {
+	t.Helper()
+	p.Eval(t, "new Promise((done) => { const look = () => ("+expression+") ? done() : setTimeout(look, 10); look(); })")
+}
+
+// Errors returns what went wrong in the page so far: exceptions, and what the
+// browser itself has to complain about.
+func (p *Page) Errors() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]string(nil), p.errors...)
+}
