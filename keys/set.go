@@ -15,7 +15,8 @@ import (
 //   - where none has that id, the keys without an id are, such as a secret or
 //     those of a PEM file.
 //
-// It is safe for concurrent use.
+// A verifier tries no more than sixteen candidates: where there are more of one
+// algorithm, they and their tokens need ids. A Set is safe for concurrent use.
 type Set struct {
 	all     []*verifier.Key
 	byID    map[string][]*verifier.Key // lists of one, so that an answer allocates nothing

@@ -256,6 +256,28 @@ func TestValidators(t *testing.T) {
 	}
 }
 
+// TestValidatorsOutsideOfAHandshake: h is never nil.
+func TestValidatorsOutsideOfAHandshake(t *testing.T) {
+	for _, options := range [][]Option{nil, {CacheVerified(1)}} {
+		calls := 0
+		v := newVerifier(t, keyFor(t, HS256), append(options, Validate(ClaimValidatorFunc(func(_ context.Context, _ *Token, h *Handshake) error {
+			calls++
+			if h == nil {
+				t.Error("the handshake is nil")
+			}
+			return nil
+		})))...)
+		for range 2 {
+			if _, err := v.Verify(t.Context(), mint(HS256, `{}`)); err != nil {
+				t.Error(err)
+			}
+		}
+		if calls != 2 {
+			t.Errorf("%d calls", calls)
+		}
+	}
+}
+
 func TestHandshakeFromRequest(t *testing.T) {
 	r := httptest.NewRequest("POST", "https://chat.example/socket.io/?EIO=3&token=x", nil)
 	r.Header.Set("Authorization", "Bearer y")
