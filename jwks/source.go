@@ -50,7 +50,6 @@ type source struct {
 type flight struct {
 	number  uint64
 	kid     string        // the unknown kid that it is for, or ""
-	want    string        // the kid it is for, if it is for one
 	quietly bool          // nobody waits for it
 	done    chan struct{} // closed at its end, when what follows is set
 	asked   bool          // the issuer answered, rather than the store
