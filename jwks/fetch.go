@@ -1,7 +1,6 @@
 package jwks
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -182,23 +181,17 @@ func (l *location) forget() { l.found = nil }
 // discover asks the issuer for its metadata: by OpenID Connect Discovery §4 and,
 // where there is none, by RFC 8414 §3.
 func (c *config) discover(ctx context.Context, issuer *url.URL) (*url.URL, error) {
-	path := strings.TrimSuffix(issuer.EscapedPath(), "/")
-	first, err := issuer.Parse(cmp.Or(path, "") + "/.well-known/openid-configuration")
-	if err != nil {
-		return nil, err
-	}
-	d, err := c.get(ctx, first, "")
+	d, err := c.get(ctx, issuer.JoinPath(".well-known/openid-configuration"), "")
 	var status statusError
 	if errors.As(err, &status) && status >= 400 && status < 500 && status != http.StatusTooManyRequests {
-		second, err2 := issuer.Parse("/.well-known/oauth-authorization-server" + path)
-		if err2 != nil {
-			return nil, err2
+		origin := &url.URL{Scheme: issuer.Scheme, Host: issuer.Host}
+		second := origin.JoinPath(".well-known/oauth-authorization-server", strings.TrimSuffix(issuer.EscapedPath(), "/"))
+		var err2 error
+		if d, err2 = c.get(ctx, second, ""); err2 != nil {
+			err = errors.Join(err, err2)
+		} else {
+			err = nil
 		}
-		d, err2 = c.get(ctx, second, "")
-		if err2 != nil {
-			err2 = errors.Join(err, err2)
-		}
-		err = err2
 	}
 	if err != nil {
 		return nil, fmt.Errorf("discovery: %w", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"path"
 	"strings"
 
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
@@ -103,6 +104,10 @@ func (c *config) issuer(issuer string) (location, error) {
 	}
 	if u.RawQuery != "" || u.ForceQuery {
 		return location{}, fmt.Errorf("the issuer %s has a query, which no issuer has (RFC 8414 §2)", shown(u))
+	}
+	// A path that can be read as another one, or as a host, is nobody's.
+	if trimmed := strings.TrimSuffix(u.Path, "/"); trimmed != "" && trimmed != path.Clean(trimmed) {
+		return location{}, fmt.Errorf("the issuer %s has a path with . or .. or // in it", shown(u))
 	}
 	if u.String() != issuer {
 		return location{}, fmt.Errorf("the issuer %q is not written as URLs are: expected %q", issuer, u)

@@ -42,6 +42,7 @@ func TestMisconfiguration(t *testing.T) {
 		"jwks: OIDC: the issuer: https://a.test/ has a fragm":  func() (*jwks.Provider, error) { return jwks.OIDC("https://a.test/#x") },
 		"jwks: OIDC: the issuer https://a.test/ has a query":   func() (*jwks.Provider, error) { return jwks.OIDC("https://a.test/?x") },
 		`jwks: OIDC: the issuer "HTTPS://a.test" is not writt`: func() (*jwks.Provider, error) { return jwks.OIDC("HTTPS://a.test") },
+		"jwks: OIDC: the issuer https://a.test//b.test has a":  func() (*jwks.Provider, error) { return jwks.OIDC("https://a.test//b.test") },
 		"jwks: Issuers: there is no issuer":                    func() (*jwks.Provider, error) { return jwks.Issuers(nil) },
 		`jwks: Issuers: an issuer is ""`:                       func() (*jwks.Provider, error) { return jwks.Issuers(map[string]verifier.KeyProvider{"": secret}) },
 		`jwks: Issuers: the provider of "a" is nil`:            func() (*jwks.Provider, error) { return jwks.Issuers(map[string]verifier.KeyProvider{"a": nil}) },
@@ -105,6 +106,7 @@ func TestDiscovery(t *testing.T) {
 		{name: "without", issuer: "https://issuer.test", oidc: true},
 		{name: "with a path", issuer: "https://issuer.test/realms/a", oidc: true},
 		{name: "with a path and a slash", issuer: "https://issuer.test/realms/a/", oidc: true},
+		{name: "with an escaped path", issuer: "https://issuer.test/realms/a%20b", oidc: true},
 		{name: "RFC 8414", issuer: "https://issuer.test"},
 		{name: "RFC 8414 with a path", issuer: "https://issuer.test/realms/a"},
 		{name: "asked for with a slash that is not there", issuer: "https://issuer.test", asked: "https://issuer.test/", oidc: true, want: `of the issuer "https://issuer.test", not of "https://issuer.test/"`},
@@ -286,7 +288,10 @@ func TestIssuersFuncDecidesEachTime(t *testing.T) {
 		_, err = v.Verify(t.Context(), issuer.Token(nil))
 		refusedFor(t, "who knows", err, verifier.ErrKeysUnavailable)
 		allowed, failure = true, nil
-		for _, iss := range []string{"http://a.test/", "a.test", "https://a.test/?x", "file:///keys"} {
+		for _, iss := range []string{
+			"http://a.test/", "a.test", "https://a.test/?x", "file:///keys", "https:///a.test", "https://user@a.test/",
+			"https://a.test//evil.test", "https://a.test//evil.test/", "https://a.test/x/..//evil.test", "https://a.test/%2e%2e", "https://a.test/x/%2e%2e%2f", "https://a.test/a//b",
+		} {
 			_, err = v.Verify(t.Context(), issuer.Token(verifiertest.Claims{"iss": iss}))
 			refusedFor(t, iss, err, verifier.ErrIssuerMismatch)
 		}
