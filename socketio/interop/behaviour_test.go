@@ -38,6 +38,8 @@ type behaviour struct {
 
 	// only limits the row to one generation of clients.
 	only generation
+	// on limits it to one binding.
+	on string
 }
 
 type generation int
@@ -100,7 +102,7 @@ func TestBehaviours(t *testing.T) {
 		for _, version := range b.versions {
 			for _, choice := range transportChoices {
 				for _, row := range behaviours() {
-					if row.only == legacy && version.Modern() || row.only == modern && !version.Modern() {
+					if row.only == legacy && version.Modern() || row.only == modern && !version.Modern() || row.on != "" && row.on != b.name {
 						continue
 					}
 					t.Run(fmt.Sprintf("%s/%s/%s/%s", b.name, version, choice.name, row.name), func(t *testing.T) {
