@@ -3,9 +3,12 @@ package interop
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"sync"
 	"testing"
@@ -36,6 +39,20 @@ type config struct {
 	public []string
 	app    *app
 	logger *slog.Logger
+	tls    bool // and ask for client certificates
+}
+
+// listen starts an HTTP server.
+func (c config) listen(h http.Handler) *httptest.Server {
+	s := httptest.NewUnstartedServer(h)
+	s.Config.ErrorLog = slog.NewLogLogger(c.logger.Handler(), slog.LevelDebug)
+	if c.tls {
+		s.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
+		s.StartTLS()
+	} else {
+		s.Start()
+	}
+	return s
 }
 
 type guard struct {

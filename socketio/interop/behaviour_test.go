@@ -23,6 +23,8 @@ type behaviour struct {
 	guards map[string]policy
 	// public lists namespaces without a policy.
 	public []string
+	// tls has the server speak TLS and ask for client certificates.
+	tls bool
 
 	// script is what the clients do and see, in order. At its end they must not
 	// have seen anything else.
@@ -118,7 +120,7 @@ func TestBehaviours(t *testing.T) {
 func (row behaviour) run(t *testing.T, b binding, version jsclient.Version, transports []string) {
 	a := &app{}
 	c := config{
-		guards: map[string]guard{}, public: row.public, app: a,
+		guards: map[string]guard{}, public: row.public, app: a, tls: row.tls,
 		logger: slog.New(slog.NewTextHandler(a, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for namespace, p := range row.guards {

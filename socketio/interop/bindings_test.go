@@ -61,7 +61,7 @@ func startGoogollee(t testing.TB, c config) server {
 			n.OnGuestEvent(event, func(c *googollee.Conn, arg any) any { return f(googolleeConn{c}, arg) })
 		}
 	}
-	g.http = httptest.NewServer(s)
+	g.http = c.listen(s)
 	return g
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/pem"
 	"io"
 	"math/big"
 	"net/http"
@@ -223,8 +224,19 @@ func proofRows() []behaviour {
 	return rows
 }
 
-// certificate is one of a client's, as a proxy writes it into Client-Cert.
-var certificate = sync.OnceValue(func() (c struct{ header, thumbprint string }) {
+// certificate is one of a client's.
+type certificate struct {
+	cert, key  string // PEM
+	header     string // as a proxy writes it into Client-Cert
+	thumbprint string
+}
+
+var (
+	aliceCertificate = sync.OnceValue(newCertificate)
+	bobCertificate   = sync.OnceValue(newCertificate)
+)
+
+func newCertificate() certificate {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		panic(err)
@@ -234,23 +246,44 @@ var certificate = sync.OnceValue(func() (c struct{ header, thumbprint string }) 
 	if err != nil {
 		panic(err)
 	}
-	c.header, c.thumbprint = ":"+base64.StdEncoding.EncodeToString(der)+":", mtls.Thumbprint(der)
-	return c
-})
-
-// profileRows are those of access tokens with more about them than a signature.
-func profileRows() []behaviour {
-	cert, err := mtls.New(mtls.TrustHeader("Client-Cert", mtls.StructuredField, netip.MustParsePrefix("127.0.0.0/8")))
+	private, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		panic(err)
 	}
-	certified := byHandshake()
-	certified.verify = append(certified.verify, verifier.Validate(cert))
-	bound := mint(claims{"sub": "alice", "cnf": claims{"x5t#S256": certificate().thumbprint}})
-	elsewhere := mint(claims{"sub": "alice", "cnf": claims{"x5t#S256": raw64(make([]byte, 32))}})
-	showing := func(token string) jsclient.Options {
-		return jsclient.Options{Query: map[string]string{"token": token}, Header: map[string]string{"Client-Cert": certificate().header}}
+	return certificate{
+		cert:       string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
+		key:        string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})),
+		header:     ":" + base64.StdEncoding.EncodeToString(der) + ":",
+		thumbprint: mtls.Thumbprint(der),
 	}
+}
+
+// showing is a client with the token that shows the certificate itself.
+func (c certificate) showing(token string) jsclient.Options {
+	o := withQuery(token)
+	// The server's own certificate is one of a test's, and no business of the row's.
+	o.Extra = map[string]any{"cert": c.cert, "key": c.key, "rejectUnauthorized": false}
+	return o
+}
+
+// profileRows are those of access tokens with more about them than a signature.
+func profileRows() []behaviour {
+	certified := func(options ...mtls.Option) policy {
+		cert, err := mtls.New(options...)
+		if err != nil {
+			panic(err)
+		}
+		p := byHandshake()
+		p.verify = append(p.verify, verifier.Validate(cert))
+		return p
+	}
+	proxied := certified(mtls.TrustHeader("Client-Cert", mtls.StructuredField, netip.MustParsePrefix("127.0.0.0/8")))
+	bound := mint(claims{"sub": "alice", "cnf": claims{"x5t#S256": aliceCertificate().thumbprint}})
+	byProxy := func(c certificate) jsclient.Options {
+		return jsclient.Options{Query: map[string]string{"token": bound}, Header: map[string]string{"Client-Cert": c.header}}
+	}
+	mismatch := refusal{"invalid_token", "the token is bound to another certificate", "certificate_mismatch", false}
+	missing := refusal{"invalid_token", "no client certificate provided", "certificate_missing", false}
 	asking := func(options ...verifier.Option) policy {
 		p := byHandshake()
 		p.verify = options
@@ -260,16 +293,30 @@ func profileRows() []behaviour {
 	scoped := mint(claims{"sub": "alice", "scope": "chat:read chat:write"})
 
 	return append(proofRows(),
-		behaviour{name: "mtls/the certificate", guards: root(certified), script: script{opens(showing(bound)), connects(), is}, calls: calls("alice")},
+		behaviour{name: "mtls/the certificate", tls: true, guards: root(certified()), script: script{opens(aliceCertificate().showing(bound)), connects(), is}, calls: calls("alice")},
 		behaviour{
-			name: "mtls/another certificate", guards: root(certified),
-			script: script{opens(showing(elsewhere)), refused(refusal{"invalid_token", "the token is bound to another certificate", "certificate_mismatch", false})},
-			calls:  []string{"failure certificate_mismatch"},
+			name: "mtls/another certificate", tls: true, guards: root(certified()),
+			script: script{opens(bobCertificate().showing(bound)), refused(mismatch)}, calls: []string{"failure certificate_mismatch"},
 		},
 		behaviour{
-			name: "mtls/no certificate", guards: root(certified),
-			script: script{opens(withQuery(bound)), refused(refusal{"invalid_token", "no client certificate provided", "certificate_missing", false})},
-			calls:  []string{"failure certificate_missing"},
+			name: "mtls/no certificate", tls: true, guards: root(certified()),
+			script: script{
+				opens(jsclient.Options{Query: map[string]string{"token": bound}, Extra: map[string]any{"rejectUnauthorized": false}}), refused(missing),
+			},
+			calls: []string{"failure certificate_missing"},
+		},
+		behaviour{
+			name: "mtls/no TLS, and a header that nobody trusts", guards: root(certified()),
+			script: script{opens(byProxy(aliceCertificate())), refused(missing)}, calls: []string{"failure certificate_missing"},
+		},
+		behaviour{name: "mtls/by a proxy", guards: root(proxied), script: script{opens(byProxy(aliceCertificate())), connects(), is}, calls: calls("alice")},
+		behaviour{
+			name: "mtls/by a proxy, another certificate", guards: root(proxied),
+			script: script{opens(byProxy(bobCertificate())), refused(mismatch)}, calls: []string{"failure certificate_mismatch"},
+		},
+		behaviour{
+			name: "mtls/by a proxy, no certificate", guards: root(proxied),
+			script: script{opens(withQuery(bound)), refused(missing)}, calls: []string{"failure certificate_missing"},
 		},
 		behaviour{name: "profile/scopes", guards: root(asking(verifier.RequireScope("chat:write"))), script: script{opens(withQuery(scoped)), connects(), is}, calls: calls("alice")},
 		behaviour{

@@ -42,7 +42,7 @@ func startZishang(t testing.TB, c config) server {
 	for _, name := range c.public {
 		z.serve(z.server.Of(name, nil), c.app, false)
 	}
-	z.http = httptest.NewServer(z.server.ServeHandler(nil))
+	z.http = c.listen(z.server.ServeHandler(nil))
 	return z
 }
 
