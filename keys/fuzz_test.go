@@ -5,8 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -32,8 +30,8 @@ func usable(t *testing.T, loaded []*verifier.Key) {
 	}
 }
 
-// FuzzFile: no file panics, and what loads is usable and public.
-func FuzzFile(f *testing.F) {
+// FuzzLoad: no PEM and no JWK Set panics, and what loads is usable and public.
+func FuzzLoad(f *testing.F) {
 	for _, k := range []string{
 		publicPEM(rsaKey()), publicPEM(p256Key()) + publicPEM(edKey()), privatePEM(p256Key()),
 		certificate(p384Key(), 0), block("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(&rsaKey().PublicKey)),
@@ -45,31 +43,28 @@ func FuzzFile(f *testing.F) {
 	} {
 		f.Add([]byte(k))
 	}
-	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, content []byte) {
-		path := filepath.Join(dir, "keys")
-		if err := os.WriteFile(path, content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		s, err := keys.File(path)
-		if err != nil {
-			refused(t, err, path)
-			return
-		}
-		if len(s.All()) == 0 {
-			t.Fatal("loaded nothing, and no error")
-		}
-		usable(t, s.All())
-		for rest := content; ; {
-			var b *pem.Block
-			if b, rest = pem.Decode(rest); b == nil {
-				break
+		for what, load := range map[string]func([]byte, ...keys.Option) (*keys.Set, error){"PEM: ": keys.PEM, "JWKSet: ": keys.JWKSet} {
+			s, err := load(content)
+			if err != nil {
+				refused(t, err, what)
+				continue
 			}
-			if strings.Contains(b.Type, "PRIVATE") {
-				t.Fatalf("loaded a file with a block %q", b.Type)
+			if len(s.All()) == 0 {
+				t.Fatal("loaded nothing, and no error")
 			}
+			usable(t, s.All())
+			for rest := content; ; {
+				var b *pem.Block
+				if b, rest = pem.Decode(rest); b == nil {
+					break
+				}
+				if strings.Contains(b.Type, "PRIVATE") {
+					t.Fatalf("loaded a block %q", b.Type)
+				}
+			}
+			notPrivate(t, content)
 		}
-		notPrivate(t, content)
 	})
 }
 
