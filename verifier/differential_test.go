@@ -57,9 +57,9 @@ var stricter = []struct {
 	{"two members of one name, letter case aside (RFC 7515 §4, RFC 7519 §4)", func(p *presented) bool {
 		return ambiguous(p.header) || ambiguous(p.payload)
 	}},
-	{"nested more than 32 deep, or a header of more than 16 members or 2 KiB", func(p *presented) bool {
+	{"nested more than 32 deep, or a header of more than 16 members or 1 KiB", func(p *presented) bool {
 		return deep(p.header) > maxDepth || deep(p.payload) > maxDepth || len(p.members) > maxHeaderMembers ||
-			len(p.segments[0]) > DefaultMaxTokenLength/8 || len(p.raw) > DefaultMaxTokenLength
+			len(p.segments[0]) > DefaultMaxTokenLength/16 || len(p.raw) > DefaultMaxTokenLength
 	}},
 	{"crit or b64, which ask for what is not understood (RFC 7515 §4.1.11)", func(p *presented) bool {
 		b64, ok := p.members["b64"]

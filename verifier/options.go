@@ -191,7 +191,7 @@ func IgnoreNotBefore() Option { return func(c *config) error { c.ignoreNotBefore
 
 // MaxTokenLength is the length in bytes above which a token is refused unread.
 // The default is [DefaultMaxTokenLength]. Its header, which is read before anybody
-// knows who wrote it, may have an eighth of that, or of the default if n is less.
+// knows who wrote it, may have a sixteenth of that, or of the default if n is less.
 func MaxTokenLength(n int) Option {
 	return func(c *config) error {
 		if n <= 0 {

@@ -134,7 +134,7 @@ func (v *Verifier) verify(ctx context.Context, raw string, h *Handshake) (*Token
 			}
 		}
 	}
-	if len(header) > max(v.maxLength, DefaultMaxTokenLength)/8 {
+	if len(header) > max(v.maxLength, DefaultMaxTokenLength)/16 {
 		return nil, refuse(ErrTokenMalformed, "invalid token", errHeaderLong)
 	}
 	head, seen, err := v.headers.parse(header)

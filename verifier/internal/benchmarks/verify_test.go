@@ -115,14 +115,22 @@ func BenchmarkVerify(b *testing.B) {
 			b.Run("alg="+s.alg+"/by="+by.name, func(b *testing.B) {
 				verify := by.make(b, s)
 				check(b, verify())
-				b.ReportAllocs()
-				for b.Loop() {
-					if err := verify(); err != nil {
-						b.Fatal(err)
-					}
-				}
+				measure(b, verify)
 			})
 		}
+	}
+}
+
+func measure(b *testing.B, verify func() error) {
+	b.ReportAllocs()
+	start := cpuTime()
+	for b.Loop() {
+		if err := verify(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if end := cpuTime(); end > start {
+		b.ReportMetric(float64(end-start)/float64(b.N), "cpu-ns/op")
 	}
 }
 
