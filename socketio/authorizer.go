@@ -147,6 +147,13 @@ func (a *Authorizer) check(ctx context.Context, h *verifier.Handshake) (*Pass, *
 	if refusal == nil {
 		return p, nil
 	}
+	if ctx.Err() != nil && errors.Is(refusal, context.DeadlineExceeded) && errors.Is(refusal, verifier.ErrRejected) {
+		// That we ran out of time says nothing about the token.
+		refusal = &verifier.UnauthorizedError{
+			Code: verifier.CodeUnknown, Message: "the server took too long, try again later",
+			Reason: ErrTimeout, Retryable: true, Err: refusal,
+		}
+	}
 	if a.failures != nil {
 		a.failures.failed(address, refusal.Reason)
 	}

@@ -461,6 +461,42 @@ func TestSlowVerification(t *testing.T) {
 
 // TestFlood: who sends attempts faster than they are looked at is disconnected,
 // and no more than MaxAttempts+1 are ever held.
+// TestOutOfTime: a verification that the server gives up, wherever it hung, is
+// nothing that its client has to stay away for.
+func TestOutOfTime(t *testing.T) {
+	hang := func(ctx context.Context) error { <-ctx.Done(); return fmt.Errorf("the database: %w", ctx.Err()) }
+	for name, test := range map[string]struct {
+		authenticator socketio.AuthenticatorFunc
+		options       []socketio.Option
+	}{
+		"the authenticator": {func(ctx context.Context, _ *verifier.Handshake) (*verifier.Token, error) {
+			return nil, hang(ctx)
+		}, nil},
+		"a validator": {func(ctx context.Context, _ *verifier.Handshake) (*verifier.Token, error) {
+			return nil, verifier.AsUnauthorized(hang(ctx)) // as a Verifier has it
+		}, nil},
+		"User": {authenticate, []socketio.Option{
+			socketio.User(func(ctx context.Context, _ *verifier.Token, _ *verifier.Handshake) (any, error) {
+				return nil, hang(ctx)
+			}),
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a, err := socketio.New(test.authenticator, append(test.options, socketio.ByHandshake())...)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, err = a.Admit(t.Context(), &verifier.Handshake{Query: url.Values{"token": {"u1"}}})
+				u := verifier.AsUnauthorized(err)
+				if u == nil || !u.Retryable || !errors.Is(err, socketio.ErrTimeout) || !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("the error is %+v, want a retryable timeout", u)
+				}
+			})
+		})
+	}
+}
+
 func TestFlood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0

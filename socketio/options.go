@@ -159,7 +159,8 @@ func OnRenewed(f func(*Session)) Option {
 
 // OnFailure calls f for every refusal: of a handshake, of an attempt by event,
 // of a socket whose time is up ([ErrTimeout]), and of a session that is ended
-// ([verifier.ErrTokenExpired], [ErrTokenRevoked] and so on).
+// ([verifier.ErrTokenExpired], [ErrTokenRevoked] and so on). The client is told
+// when f has returned, so it must not block.
 func OnFailure(f func(*verifier.Handshake, *verifier.UnauthorizedError)) Option {
 	return func(c *config) error {
 		if f == nil {
