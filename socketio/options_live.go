@@ -59,10 +59,10 @@ func ExpiryNotice(event string, before time.Duration) Option {
 }
 
 // SameIdentity adds to what a renewal must leave as it was: f is asked with the
-// session's token and the one to replace it, once their issuers and subjects are
-// the same, and answers whether the rest is too: the tenant, say, or the key that
-// the token is bound to. Tokens without a subject renew a session only where f is
-// given, for nothing else tells whose they are.
+// session's token and the one to replace it, once their issuers, their subjects
+// and the keys they are bound to (cnf) are the same, and answers whether the rest
+// is too: the tenant, say. Tokens without a subject renew a session only where f
+// is given, for nothing else tells whose they are.
 func SameIdentity(f func(old, renewed *verifier.Token) bool) Option {
 	return func(c *config) error {
 		if f == nil {
@@ -76,6 +76,11 @@ func SameIdentity(f func(old, renewed *verifier.Token) bool) Option {
 func (a *Authorizer) sameIdentity(old, renewed *verifier.Token) (same bool) {
 	if old.Issuer != renewed.Issuer || old.Subject != renewed.Subject || old.Subject == "" && a.same == nil {
 		return false
+	}
+	for _, method := range []string{verifier.ConfirmJKT, verifier.ConfirmX5TS256} {
+		if old.Confirmation(method) != renewed.Confirmation(method) {
+			return false
+		}
 	}
 	if a.same == nil {
 		return true
