@@ -64,6 +64,61 @@ func BenchmarkVerify(b *testing.B) {
 	}
 }
 
+// BenchmarkKeys is the part of BenchmarkVerify that is this package's.
+func BenchmarkKeys(b *testing.B) {
+	for name, p := range warmProviders(b) {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if found, err := p.provider.Keys(context.Background(), p.token); len(found) != 1 {
+						b.Error(found, err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestKeysAllocatesNothing: finding a key that is at hand is free of garbage.
+func TestKeysAllocatesNothing(t *testing.T) {
+	for name, p := range warmProviders(t) {
+		if n := testing.AllocsPerRun(100, func() { p.provider.Keys(context.Background(), p.token) }); n != 0 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
+	}
+}
+
+type warm struct {
+	provider *jwks.Provider
+	token    *verifier.UnverifiedToken
+}
+
+// warmProviders returns providers of one issuer that have its key at hand.
+func warmProviders(t testing.TB) map[string]warm {
+	t.Helper()
+	issuer := verifiertest.NewIssuer("https://tenant.eu.auth0.com/")
+	client, log := jwks.HTTPClient(issuer.Client()), jwks.WithLogger(quiet)
+	single := made(t)(jwks.Auth0("tenant.eu.auth0.com", client, log))
+	all := make(map[string]warm)
+	for name, p := range map[string]*jwks.Provider{
+		"Auth0":       single,
+		"Issuers":     made(t)(jwks.Issuers(map[string]verifier.KeyProvider{issuer.URL(): single})),
+		"IssuersFunc": made(t)(jwks.IssuersFunc(func(context.Context, string) (bool, error) { return true, nil }, client, log)),
+	} {
+		v, err := verifier.New(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		token, err := v.Verify(context.Background(), issuer.Token(benchClaims))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[name] = warm{p, token.Unverified(&verifier.Handshake{})}
+	}
+	return all
+}
+
 // keyOf returns the issuer's key, without any network.
 func keyOf(b *testing.B, issuer *verifiertest.Issuer) *verifier.Key {
 	found, err := issuer.Keys(context.Background(), &verifier.UnverifiedToken{})
