@@ -2,6 +2,7 @@ package verifier
 
 import (
 	"context"
+	"encoding/base64"
 	"regexp"
 	"strings"
 	"testing"
@@ -138,6 +139,22 @@ func TestMaxTokenLength(t *testing.T) {
 	runAttacks(t, newVerifier(t, keyFor(t, HS256), MaxTokenLength(len(token))), []attack{
 		{"as long as allowed", token, "", ""},
 		{"a byte longer", token + "A", ErrTokenTooLong, "jwt malformed"},
+	})
+	// long is a token whose header has the length in its encoding.
+	long := func(length int) string {
+		header := `{"alg":"HS256","x5c":"` + strings.Repeat("A", length) + `"}`
+		for base64.RawURLEncoding.EncodedLen(len(header)) > length {
+			header = strings.Replace(header, "A\"", "\"", 1)
+		}
+		return mintWith(HS256, secret, header, `{}`)
+	}
+	const sixteenth = DefaultMaxTokenLength / 16
+	runAttacks(t, newVerifier(t, keyFor(t, HS256)), []attack{
+		{"a header as long as allowed", long(sixteenth), "", ""},
+		{"a header that is longer", long(sixteenth + 2), ErrTokenMalformed, "invalid token"},
+	})
+	runAttacks(t, newVerifier(t, keyFor(t, HS256), MaxTokenLength(2*DefaultMaxTokenLength)), []attack{
+		{"a longer header in longer tokens", long(2 * sixteenth), "", ""},
 	})
 }
 
