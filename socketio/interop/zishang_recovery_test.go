@@ -33,7 +33,7 @@ type recoveryServer struct {
 
 // startRecovery runs a server. SkipMiddlewares is set, as it is by default where
 // the library's own adapter is used.
-func startRecovery(t *testing.T, adapter socket.AdapterConstructor, authorize socket.NamespaceMiddleware, who func(*socket.Socket) string) *recoveryServer {
+func startRecovery(t *testing.T, harden func(*socket.ServerOptions) *socket.ServerOptions, authorize socket.NamespaceMiddleware, who func(*socket.Socket) string) *recoveryServer {
 	t.Helper()
 	r := &recoveryServer{disconnected: make(chan struct{}, 9), connected: make(chan string, 9)}
 	recovery := socket.DefaultConnectionStateRecovery()
@@ -47,8 +47,8 @@ func startRecovery(t *testing.T, adapter socket.AdapterConstructor, authorize so
 		}
 		return nil
 	})
-	if adapter != nil {
-		options.SetAdapter(adapter)
+	if harden != nil {
+		options = harden(options)
 	}
 	r.io = socket.NewServer(nil, options)
 	r.io.Use(authorize)
@@ -96,7 +96,7 @@ func ourRecovery(t *testing.T, p policy) *recoveryServer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return startRecovery(t, zishang.Recovery(nil), authorize, func(s *socket.Socket) string { return who(zishang.SessionOf(s)) })
+	return startRecovery(t, zishang.Harden, authorize, func(s *socket.Socket) string { return who(zishang.SessionOf(s)) })
 }
 
 // comesAgain connects alice, cuts her off, has the server tell a secret

@@ -30,7 +30,7 @@ func zishangStormServer(t testing.TB, options ...socketio.Option) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return serveZishang(t, func(io *socket.Server) {
+	return serveZishang(t, zishang.Harden(nil), func(io *socket.Server) {
 		io.Use(authorize)
 		stormHandlers(io)
 	})
@@ -51,9 +51,8 @@ func stormHandlers(io *socket.Server) {
 }
 
 // serveZishang runs a server for clients 2.x to 4.x that the function sets up.
-func serveZishang(t testing.TB, setUp func(*socket.Server)) string {
+func serveZishang(t testing.TB, options *socket.ServerOptions, setUp func(*socket.Server)) string {
 	t.Helper()
-	options := socket.DefaultServerOptions()
 	options.SetAllowEIO3(true)
 	io := socket.NewServer(nil, options)
 	setUp(io)
@@ -115,7 +114,7 @@ func TestZishangStormStock(t *testing.T) {
 	d := jsclient.Start(t)
 	for _, version := range []jsclient.Version{jsclient.V2, jsclient.V4} {
 		t.Run(string(version), func(t *testing.T) {
-			o := jsclient.Options{Version: version, URL: serveZishang(t, stormHandlers)}
+			o := jsclient.Options{Version: version, URL: serveZishang(t, socket.DefaultServerOptions(), stormHandlers)}
 			t.Log(d.Storm(t, jsclient.Storm{
 				Options: o, N: *storms, Concurrency: 20,
 				Traffic: &jsclient.Traffic{Start: "start", Down: "down", Up: "up", Downs: 100, Ups: 20},
@@ -211,7 +210,7 @@ func TestZishangMemory(t *testing.T) {
 		return (inUse() - before) / int64(n)
 	}
 	connection := func(args ...any) { _ = args[0].(*socket.Socket).On("message", func(...any) {}) }
-	byHand := size(serveZishang(t, func(io *socket.Server) {
+	byHand := size(serveZishang(t, socket.DefaultServerOptions(), func(io *socket.Server) {
 		v := policy{}.authenticator(t)
 		io.Use(func(s *socket.Socket, next func(*socket.ExtendedError)) {
 			h := verifier.HandshakeFromRequest(s.Request().Request())
@@ -226,7 +225,7 @@ func TestZishangMemory(t *testing.T) {
 		})
 		_ = io.On("connection", connection)
 	}))
-	ours := size(serveZishang(t, func(io *socket.Server) {
+	ours := size(serveZishang(t, zishang.Harden(nil), func(io *socket.Server) {
 		authorize, err := zishang.Authorize(policy{}.authenticator(t))
 		if err != nil {
 			t.Fatal(err)

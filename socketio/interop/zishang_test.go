@@ -29,7 +29,7 @@ func startZishang(t testing.TB, c config) server {
 	t.Helper()
 	options := socket.DefaultServerOptions()
 	options.SetAllowEIO3(true)
-	z := &zishangServer{server: socket.NewServer(nil, options)}
+	z := &zishangServer{server: socket.NewServer(nil, zishang.Harden(options))}
 	for name, guard := range c.guards {
 		authorize, err := zishang.Authorize(guard.auth, guard.options...)
 		if err != nil {

@@ -6,7 +6,7 @@
 // [Authorize] makes a middleware for a server or a namespace:
 //
 //	authorize, err := zishang.Authorize(v)
-//	io := socket.NewServer(nil, options)
+//	io := socket.NewServer(nil, zishang.Harden(options))
 //	io.Use(authorize)
 //	io.On("connection", func(args ...any) {
 //		s := args[0].(*socket.Socket)
@@ -20,7 +20,6 @@
 // of the socket, so that no handler runs, no broadcast reaches it, and it is in
 // no room.
 //
-// Everything else is the library's: its server, its sockets, its options. Where
-// connection-state recovery is enabled it needs [Recovery]. docs/zishang.md tells
-// what else to know about the library.
+// Everything else is the library's: its server, its sockets, its options. [Harden]
+// mends what it can of the faults that matter here; docs/zishang.md tells of them.
 package zishang

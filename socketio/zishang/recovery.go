@@ -13,39 +13,14 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-// Recovery makes an adapter that connection-state recovery needs where a
-// namespace is guarded, of another one: nil is the library's own. Give it to the
-// server's options:
-//
-//	options.SetConnectionStateRecovery(socket.DefaultConnectionStateRecovery())
-//	options.SetAdapter(zishang.Recovery(nil))
-//
-// The library by itself hands the rooms and the missed packets of a session to
-// whoever knows its private id, before a middleware is asked, and asks none if
-// SkipMiddlewares is set. With Recovery they are handed out when the socket has
-// authenticated again, by a token of the same issuer and subject; SkipMiddlewares
-// has no effect; and a session is recovered once. Without it guarded namespaces
-// refuse every socket of a server that has recovery enabled.
-func Recovery(inner socket.AdapterConstructor) socket.AdapterConstructor {
-	if inner == nil {
-		inner = &socket.SessionAwareAdapterBuilder{}
-	}
-	return &recoveryBuilder{inner}
-}
-
-type recoveryBuilder struct{ inner socket.AdapterConstructor }
-
-// New makes the adapter of a namespace.
-func (b *recoveryBuilder) New(n socket.Namespace) socket.Adapter {
+// newRecoverable makes the adapter of a namespace of another one.
+func newRecoverable(n socket.Namespace, inner socket.Adapter) *recoverable {
 	lifetime := time.Duration(socket.DefaultMaxDisconnectionDuration) * time.Millisecond
 	if options := n.Server().Opts().ConnectionStateRecovery(); options != nil {
 		options.SetSkipMiddlewares(false)
-		if options.GetRawMaxDisconnectionDuration() == nil { // as the library does for its own adapter
-			options.SetMaxDisconnectionDuration(socket.DefaultMaxDisconnectionDuration)
-		}
 		lifetime = time.Duration(options.MaxDisconnectionDuration()) * time.Millisecond
 	}
-	return &recoverable{Adapter: b.inner.New(n), lifetime: lifetime, taken: make(map[socket.PrivateSessionId]time.Time)}
+	return &recoverable{Adapter: inner, lifetime: lifetime, taken: make(map[socket.PrivateSessionId]time.Time)}
 }
 
 // recoverable is an adapter whose sessions are recovered by their owners only.
@@ -158,7 +133,7 @@ func (r *recovery) find(s *socket.Socket) error {
 	}
 	adapter, ok := s.Nsp().Adapter().(*recoverable)
 	if !ok {
-		return misconfigured("connection-state recovery is enabled without options.SetAdapter(zishang.Recovery(nil))")
+		return misconfigured("connection-state recovery needs the server's options to be those of zishang.Harden")
 	}
 	r.adapter = adapter
 	if s.Recovered() {

@@ -1,0 +1,140 @@
+package zishang
+
+import (
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	enginepacket "github.com/zishang520/socket.io/parsers/engine/v3/packet"
+	"github.com/zishang520/socket.io/servers/engine/v3"
+	"github.com/zishang520/socket.io/servers/engine/v3/transports"
+	"github.com/zishang520/socket.io/servers/socket/v3"
+	"github.com/zishang520/socket.io/v3/pkg/types"
+)
+
+// DefaultConnectTimeout is how long a connection may be in no namespace, where
+// the options given to [Harden] do not say.
+const DefaultConnectTimeout = 10 * time.Second
+
+// Harden completes a server's options, which it returns, with what a server
+// needs that clients authenticate to:
+//
+//   - Connection-state recovery does not bypass authentication. The library by
+//     itself hands the rooms and the missed packets of a session to whoever
+//     knows its private id, before a middleware is asked, and asks none if
+//     SkipMiddlewares is set. Now they are handed out when the socket has
+//     authenticated again, by a token of the same issuer and subject;
+//     SkipMiddlewares has no effect; and a session is recovered once. Without
+//     Harden guarded namespaces refuse every socket of a server that has
+//     recovery enabled.
+//   - A client that changes from polling to a websocket while events are under
+//     way is not lost, as one in some hundreds is otherwise.
+//   - A connection that enters no namespace is closed after
+//     [DefaultConnectTimeout] rather than 45 s, unless the options say
+//     otherwise.
+//
+// Set the other options first: an adapter and transports that are set later
+// replace these. The options are for one server.
+func Harden(options *socket.ServerOptions) *socket.ServerOptions {
+	if options == nil {
+		options = socket.DefaultServerOptions()
+	}
+	if options.GetRawConnectTimeout() == nil {
+		options.SetConnectTimeout(DefaultConnectTimeout)
+	}
+	h := &hardened{adapters: options.Adapter()}
+	recovery := options.ConnectionStateRecovery()
+	if recovery != nil && recovery.GetRawMaxDisconnectionDuration() == nil {
+		recovery.SetMaxDisconnectionDuration(socket.DefaultMaxDisconnectionDuration)
+	}
+	if h.adapters == nil { // what the library chooses
+		h.adapters = &socket.AdapterBuilder{}
+		if recovery != nil {
+			h.adapters = &socket.SessionAwareAdapterBuilder{}
+		}
+	}
+	options.SetAdapter(h)
+
+	all := options.Transports()
+	if all == nil {
+		all = types.NewSet(socket.Polling, socket.WebSocket)
+	}
+	guarded := types.NewSet[socket.TransportCtor]()
+	for _, t := range all.Keys() {
+		if t.Name() == transports.POLLING {
+			t = &pollingBuilder{t, h}
+		}
+		guarded.Add(t)
+	}
+	options.SetTransports(guarded)
+	return options
+}
+
+// hardened is what the parts of one server have in common. It makes the
+// adapters.
+type hardened struct {
+	adapters socket.AdapterConstructor
+	server   atomic.Pointer[socket.Server]
+}
+
+// New makes the adapter of a namespace.
+func (h *hardened) New(n socket.Namespace) socket.Adapter {
+	h.server.Store(n.Server())
+	return newRecoverable(n, h.adapters.New(n))
+}
+
+// conn returns the connection of an id.
+func (h *hardened) conn(id string) engine.Socket {
+	server := h.server.Load()
+	if server == nil || server.Engine() == nil {
+		return nil
+	}
+	conn, _ := server.Engine().Clients().Load(id)
+	return conn
+}
+
+type pollingBuilder struct {
+	socket.TransportCtor
+	hardened *hardened
+}
+
+// New makes a transport.
+func (b *pollingBuilder) New(ctx *types.HttpContext) transports.Transport {
+	return &polling{Transport: b.TransportCtor.New(ctx), hardened: b.hardened}
+}
+
+// polling is the library's transport. While a client upgrades, the library
+// answers its poll every 100 ms with a packet of no meaning, so that it goes on.
+// It does so beside the queue of the connection (servers/engine/v3@v3.0.6
+// socket.go, check in MaybeUpgrade): if the queue has found the poll there and is
+// about to answer it, one of the two finds it gone, and the connection ends. Here
+// that packet takes its turn in the queue.
+type polling struct {
+	transports.Transport
+	hardened *hardened
+	listen   sync.Once
+	turn     atomic.Pointer[strings.Reader] // what stands for the packet in the queue
+}
+
+// Send answers the poll.
+func (p *polling) Send(packets []*enginepacket.Packet) {
+	if len(packets) != 1 || packets[0].Type != enginepacket.NOOP || packets[0].Options != nil {
+		p.Transport.Send(packets)
+		return
+	}
+	conn := p.hardened.conn(p.Sid())
+	if conn == nil {
+		return // it is asked for again
+	}
+	p.listen.Do(func() {
+		_ = conn.On("packetCreate", func(args ...any) {
+			if packet, ok := args[0].(*enginepacket.Packet); ok && packet.Data == p.turn.Load() {
+				packet.Type, packet.Data = enginepacket.NOOP, types.NewStringBuffer(nil)
+			}
+		})
+	})
+	turn := strings.NewReader("")
+	p.turn.Store(turn)
+	conn.Send(turn, nil, nil)
+}
