@@ -36,6 +36,7 @@ type run struct {
 // Several clients of a run share a connection if their options say so.
 func opens(o jsclient.Options) step {
 	return func(r *run) {
+		o := o // rows are shared by runs
 		o.Version, o.URL, o.Transports = r.version, r.server.URL(), r.transports
 		r.client = r.driver.Connect(r, o)
 		r.named[strings.SplitN(o.Namespace, "?", 2)[0]] = r.client

@@ -1,8 +1,10 @@
 package zishang
 
 import (
+	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	enginepacket "github.com/zishang520/socket.io/parsers/engine/v3/packet"
 	"github.com/zishang520/socket.io/servers/engine/v3"
@@ -26,8 +28,8 @@ type connection struct {
 	own      []*types.StringBuffer // packets of ours that are being written
 	skipIn   int                   // attachments to take out
 	skipOut  int
-	passIn   int // attachments to let pass
 	refusals int
+	barred   bool // whether the client, a 2.x, was refused in the root namespace
 }
 
 // maxRefusals is how many sockets a connection may be refused before it is
@@ -35,13 +37,16 @@ type connection struct {
 const maxRefusals = 16
 
 // connectionOf returns what is known of the connection of a socket that is
-// being admitted. The library admits the sockets of a connection one by one.
+// being admitted.
 func connectionOf(s *socket.Socket) *connection {
 	if c := attached[connection](s.Conn()); c != nil {
 		return c
 	}
 	c := &connection{conn: s.Conn(), client: s.Client(), closed: make(chan struct{}), guards: make(map[string]*guarded, 1)}
 	attach(c.conn, c)
+	if first := attached[connection](c.conn); first != c {
+		return first // of a client that sends two requests at once
+	}
 	_ = c.conn.On("packet", c.incoming)
 	_ = c.conn.On("packetCreate", c.outgoing)
 	_ = c.conn.Once("close", c.onClose)
@@ -133,7 +138,17 @@ func (c *connection) incoming(args ...any) {
 		return
 	}
 	g := c.guard(h.namespace)
-	if g == nil || g.passes(h) {
+	switch {
+	case c.isBarred():
+		// It enters the root namespace or none.
+		if h.kind == typeConnect {
+			name, _, _ := strings.Cut(h.namespace, "?")
+			text, _ := packet(typeDisconnect, name, "", nil)
+			c.sending.Lock()
+			c.write(text)
+			c.sending.Unlock()
+		}
+	case g == nil || g.passes(h):
 		return
 	}
 	c.mu.Lock()
@@ -208,6 +223,24 @@ func (c *connection) setOwn(own []*types.StringBuffer) {
 	c.own = own
 }
 
+// bar lets nothing more in from a client 2.x that was refused in the root
+// namespace, in which it must be to be anywhere. It has a while to take note of
+// that in each of the others it asks for, and is then cut off.
+func (c *connection) bar() {
+	c.mu.Lock()
+	c.barred = true
+	c.mu.Unlock()
+	time.AfterFunc(barTime, func() { c.conn.Close(true) })
+}
+
+const barTime = 5 * time.Second
+
+func (c *connection) isBarred() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.barred
+}
+
 // refused counts a refusal and closes a connection that has had enough of them.
 func (c *connection) refused() {
 	c.mu.Lock()
@@ -231,12 +264,15 @@ func attach[T any](e types.EventEmitter, v *T) {
 	})
 }
 
-// attached returns the value that attach kept, or nil. Clients can emit an event
-// of the same name: its arguments are never what the listener wants.
+// attached returns the value of its type that attach kept first, or nil. Clients
+// can emit an event of the same name: its arguments are never what the listener
+// wants.
 func attached[T any](e types.EventEmitter) *T {
 	var v *T
 	for _, f := range e.Listeners(key) {
-		f(&v)
+		if f(&v); v != nil {
+			break
+		}
 	}
 	return v
 }

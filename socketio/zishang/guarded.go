@@ -285,14 +285,18 @@ func (g *guarded) refuse(err *verifier.UnauthorizedError) {
 	}
 	text, _ := packet(typeConnectError, g.namespace, "", data)
 	packets := []string{text}
-	if g.legacy() && g.namespace == "/" && !err.Retryable {
-		// It would come back for ever.
+	bar := g.legacy() && g.namespace == "/" && !err.Retryable
+	if bar { // it would come back for ever
 		packets = append(packets, string(typeDisconnect))
 	}
 	g.conn.sending.Lock()
 	g.conn.write(packets...)
 	g.conn.sending.Unlock()
-	g.leave()
+	if bar {
+		g.conn.bar()
+	} else {
+		g.leave()
+	}
 	g.gone()
 	g.conn.refused()
 }

@@ -1,6 +1,7 @@
 package zishang
 
 import (
+	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,6 +31,7 @@ const DefaultConnectTimeout = 10 * time.Second
 //     recovery enabled.
 //   - A client that changes from polling to a websocket while events are under
 //     way is not lost, as one in some hundreds is otherwise.
+//   - A client cannot end the process by closing its connection while it sends.
 //   - A connection that enters no namespace is closed after
 //     [DefaultConnectTimeout] rather than 45 s, unless the options say
 //     otherwise.
@@ -101,26 +103,76 @@ type pollingBuilder struct {
 
 // New makes a transport.
 func (b *pollingBuilder) New(ctx *types.HttpContext) transports.Transport {
-	return &polling{Transport: b.TransportCtor.New(ctx), hardened: b.hardened}
+	inner, ok := b.TransportCtor.New(ctx).(transports.Polling)
+	if !ok {
+		panic("zishang: a transport of the name polling is not one") // of the options
+	}
+	p := &polling{Polling: inner, hardened: b.hardened}
+	p.Prototype(p) // the library calls what is below
+	return p
 }
 
-// polling is the library's transport. While a client upgrades, the library
-// answers its poll every 100 ms with a packet of no meaning, so that it goes on.
-// It does so beside the queue of the connection (servers/engine/v3@v3.0.6
-// socket.go, check in MaybeUpgrade): if the queue has found the poll there and is
-// about to answer it, one of the two finds it gone, and the connection ends. Here
-// that packet takes its turn in the queue.
+// polling is the library's transport, without two of its faults (in
+// servers/engine/v3@v3.0.6).
 type polling struct {
-	transports.Transport
+	transports.Polling
 	hardened *hardened
 	listen   sync.Once
-	turn     atomic.Pointer[strings.Reader] // what stands for the packet in the queue
+	turn     atomic.Pointer[strings.Reader] // what stands for a packet in the queue
+
+	mu      sync.Mutex // guards the rest
+	posts   int        // requests with data that are under way
+	closing func()     // to be called when they are done
 }
 
-// Send answers the poll.
+// OnRequest handles a request.
+func (p *polling) OnRequest(ctx *types.HttpContext) {
+	if ctx.Method() != http.MethodPost {
+		p.Polling.OnRequest(ctx)
+		return
+	}
+	p.mu.Lock()
+	p.posts++
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		p.posts--
+		var closing func()
+		if p.posts == 0 {
+			closing, p.closing = p.closing, nil
+		}
+		p.mu.Unlock()
+		if closing != nil {
+			closing()
+		}
+	}()
+	p.Polling.OnRequest(ctx)
+}
+
+// DoClose closes the transport, when no request with data is under way. The
+// library answers such a request from here while that answers itself
+// (transports/polling.go, DoClose and onDataRequest): both write to one map of
+// headers, which can end the process, and a client can bring it about.
+func (p *polling) DoClose(fn types.Callable) {
+	p.mu.Lock()
+	wait := p.posts > 0
+	if wait {
+		p.closing = func() { p.Polling.DoClose(fn) }
+	}
+	p.mu.Unlock()
+	if !wait {
+		p.Polling.DoClose(fn)
+	}
+}
+
+// Send answers the poll. While a client upgrades, the library answers its poll
+// every 100 ms with a packet of no meaning, so that it goes on. It does so beside
+// the queue of the connection (socket.go, check in MaybeUpgrade): if the queue has
+// found the poll there and is about to answer it, one of the two finds it gone,
+// and the connection ends. Here that packet takes its turn in the queue.
 func (p *polling) Send(packets []*enginepacket.Packet) {
 	if len(packets) != 1 || packets[0].Type != enginepacket.NOOP || packets[0].Options != nil {
-		p.Transport.Send(packets)
+		p.Polling.Send(packets)
 		return
 	}
 	conn := p.hardened.conn(p.Sid())
