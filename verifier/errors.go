@@ -43,6 +43,7 @@ const (
 	ErrClaimInvalid     Reason = "claim_invalid"         // a claim has the wrong type, or is required and absent
 	ErrClaimMismatch    Reason = "claim_mismatch"        // a claim has not the value that an option asks for
 	ErrScope            Reason = "insufficient_scope"    // a scope or permission is lacking (RFC 6750 §3.1)
+	ErrTokenInactive    Reason = "token_inactive"        // an opaque token that its issuer does not know, or not any more
 	ErrTokenBound       Reason = "token_bound"           // the token is bound to a key, and nothing here confirms who holds it
 	ErrRejected         Reason = "rejected"              // a ClaimValidator or the application refused the token
 )

@@ -5,10 +5,6 @@ import (
 	"errors"
 )
 
-// ErrTokenInactive is the reason of a refusal by an [Introspector]: the token is
-// unknown to its issuer, has expired or was revoked.
-const ErrTokenInactive Reason = "token_inactive"
-
 // Introspector knows what an opaque token stands for, as a token introspection
 // endpoint does (RFC 7662): package introspection asks one.
 //

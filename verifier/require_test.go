@@ -239,7 +239,7 @@ func TestNewOpaque(t *testing.T) {
 		}
 	}
 	nobody := IntrospectorFunc(func(context.Context, string) ([]byte, error) { return nil, Inactive(nil) })
-	for _, o := range []Option{Type("at+jwt"), Algorithms(RS256), AccessTokenProfile()} {
+	for _, o := range []Option{Type("at+jwt"), Algorithms(RS256), AccessTokenProfile(), CacheVerified(1)} {
 		if _, err := NewOpaque(nobody, o, Issuer("i"), Audience("a")); err == nil || !strings.Contains(err.Error(), "are about JWTs") {
 			t.Errorf("an option about JWTs: got %v", err)
 		}
