@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/chatpage"
@@ -16,13 +17,15 @@ import (
 
 // demonstration shows what a server does, over real sockets against it.
 type demonstration struct {
-	url     string
-	secret  []byte        // to mint good tokens with
-	timeout time.Duration // the server's
+	url      string
+	secret   []byte        // to mint good tokens with
+	timeout  time.Duration // the server's
+	patience time.Duration // how long anything is waited for before it is called missing
 }
 
-// patience is how long anything is waited for before it is called missing.
-const patience = 10 * time.Second
+// lifetime is that of a token that is to expire meanwhile; its exp is in whole
+// seconds.
+const lifetime = 2 * time.Second
 
 // run prints one line for each outcome and returns how many were not as they
 // should be.
@@ -35,6 +38,7 @@ func (d *demonstration) run(ctx context.Context, out io.Writer) (failed int) {
 		return mint.HS256(d.secret, c)
 	}
 	ada := mint.HS256(d.secret, good)
+	shortLived := func() string { return changed("exp", time.Now().Add(lifetime).Unix()) }
 	parts := strings.Split(ada, ".")
 	admin, _ := json.Marshal(chatpage.Claims("admin", now)) // strings and numbers: it cannot fail
 
@@ -53,6 +57,8 @@ func (d *demonstration) run(ctx context.Context, out io.Writer) (failed int) {
 		{"an event before the token", d.tooEarly(ada)},
 		{"an event after it", d.inTime(ada)},
 		{"another user's token, later on", d.anotherUser(ada, mint.HS256(d.secret, chatpage.Claims("Bob", now)))},
+		{"a token that expires", d.expires(shortLived)},
+		{"a token renewed in time", d.renewed(shortLived, ada)},
 	}
 	report := func(what, outcome string, err error) {
 		if err != nil {
@@ -63,15 +69,21 @@ func (d *demonstration) run(ctx context.Context, out io.Writer) (failed int) {
 		fmt.Fprintf(out, "  ok    %-32s %s\n", what, outcome)
 	}
 
-	silent := d.noToken(ctx) // its time runs while the others are shown
+	// Its time runs while the others are shown.
+	var silent struct {
+		outcome string
+		err     error
+	}
+	var waiting sync.WaitGroup
+	waiting.Go(func() { silent.outcome, silent.err = d.noToken(ctx) })
 	for _, s := range shows {
-		ctx, cancel := context.WithTimeout(ctx, patience)
+		ctx, cancel := context.WithTimeout(ctx, d.patience)
 		outcome, err := s.show(ctx)
 		cancel()
 		report(s.what, outcome, err)
 	}
-	outcome, err := silent()
-	report("no token", outcome, err)
+	waiting.Wait()
+	report("no token", silent.outcome, silent.err)
 	return failed
 }
 
@@ -102,36 +114,34 @@ func (d *demonstration) refused(token, message string) func(context.Context) (st
 	}
 }
 
-// noToken opens a socket that says nothing, and returns what waits for the end
-// of it.
-func (d *demonstration) noToken(ctx context.Context) func() (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, d.timeout+patience)
+// noToken shows a socket that says nothing: it hears nothing, until its time is
+// up.
+func (d *demonstration) noToken(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.timeout+d.patience)
+	defer cancel()
 	c, err := d.connect(ctx)
-	since := time.Now()
-	return func() (string, error) {
-		defer cancel()
-		if err != nil {
-			return "", err
-		}
-		defer c.Close()
-		e, err := c.Next(ctx) // the first it hears, so it has heard nothing of the chat
-		if err != nil {
-			return "", err
-		}
-		why, err := reason(e, "no token provided in time")
-		if err != nil {
-			return "", err
-		}
-		if err := disconnected(ctx, c); err != nil {
-			return "", err
-		}
-		after := time.Since(since)
-		// The client's clock starts when it has heard of what the server's does.
-		if after < d.timeout/2 || after > d.timeout+patience/2 {
-			return "", fmt.Errorf("disconnected after %v: expected %v", after, d.timeout)
-		}
-		return fmt.Sprintf("heard nothing for %.1f s, then %s, disconnected", after.Seconds(), why), nil
+	if err != nil {
+		return "", err
 	}
+	defer c.Close()
+	since := time.Now()
+	e, err := c.Next(ctx) // the first it hears, so it has heard nothing of the chat
+	if err != nil {
+		return "", err
+	}
+	why, err := reason(e, "no token provided in time")
+	if err != nil {
+		return "", err
+	}
+	if err := disconnected(ctx, c); err != nil {
+		return "", err
+	}
+	after := time.Since(since)
+	// The client's clock starts when it has heard of what the server's does.
+	if after < d.timeout/2 || after > d.timeout+d.patience/2 {
+		return "", fmt.Errorf("disconnected after %v: expected %v", after, d.timeout)
+	}
+	return fmt.Sprintf("heard nothing for %.1f s, then %s, disconnected", after.Seconds(), why), nil
 }
 
 func (d *demonstration) admitted(token string) func(context.Context) (string, error) {
@@ -243,6 +253,64 @@ func (d *demonstration) anotherUser(token, other string) func(context.Context) (
 			return "", unexpectedText(said, err, "still me")
 		}
 		return why + ", still who it was", nil
+	}
+}
+
+// expires shows that a session does not outlive its token, and is told before.
+func (d *demonstration) expires(token func() string) func(context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) {
+		c, err := d.enter(ctx, token())
+		if err != nil {
+			return "", err
+		}
+		defer c.Close()
+		if _, err := next(ctx, c, "token_expiring"); err != nil {
+			return "", err
+		}
+		e, err := next(ctx, c, "unauthorized")
+		if err != nil {
+			return "", err
+		}
+		why, err := reason(e, "jwt expired")
+		if err != nil {
+			return "", err
+		}
+		if err := disconnected(ctx, c); err != nil {
+			return "", err
+		}
+		return "told that it is about to, then " + why + ", disconnected", nil
+	}
+}
+
+// renewed shows that a new token of the same user's carries a session on. That it
+// outlives the old one, another session's end shows: its token expires no
+// earlier.
+func (d *demonstration) renewed(token func() string, other string) func(context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) {
+		c, err := d.enter(ctx, token())
+		if err != nil {
+			return "", err
+		}
+		defer c.Close()
+		if _, err := next(ctx, c, "token_expiring"); err != nil {
+			return "", err
+		}
+		if err := c.Emit("authenticate", map[string]string{"token": other}); err != nil {
+			return "", err
+		}
+		if _, err := next(ctx, c, "authenticated"); err != nil {
+			return "", err
+		}
+		if _, err := d.expires(token)(ctx); err != nil {
+			return "", fmt.Errorf("the session beside it: %w", err)
+		}
+		if err := c.Emit("message", "still here"); err != nil {
+			return "", err
+		}
+		if said, err := text(ctx, c); err != nil || said != "still here" {
+			return "", unexpectedText(said, err, "still here")
+		}
+		return "told that it is about to expire, renewed, outlives the old token", nil
 	}
 }
 

@@ -58,7 +58,7 @@ func run(ctx context.Context, addr string, once bool) error {
 	url := "http://" + listener.Addr().String()
 
 	fmt.Printf("A Socket.IO server at %s that lets in only valid tokens. What becomes of\n\n", url)
-	d := demonstration{url: url, secret: secret, timeout: socketio.DefaultTimeout}
+	d := demonstration{url: url, secret: secret, timeout: socketio.DefaultTimeout, patience: 10 * time.Second}
 	failed := d.run(ctx, os.Stdout)
 	if failed > 0 {
 		return fmt.Errorf("%d of these outcomes should have been otherwise", failed)

@@ -8,6 +8,9 @@
 //   - acknowledge the event "message", whose argument is a text, and emit
 //     "message" with {"from": name, "text": text} to everybody;
 //   - emit "people" with the list of names to everybody when it changes.
+//
+// Before its token expires the page is told so ("token_expiring"), and renews
+// it unless the person would rather see what happens then.
 package chatpage
 
 import (
@@ -29,8 +32,9 @@ const (
 	Audience = "chat"
 )
 
-// Lifetime is that of the tokens that the page gets.
-const Lifetime = 10 * time.Minute
+// Lifetime is that of the tokens that the page gets: short, so that a person sees
+// one renewed, or expire.
+const Lifetime = 2 * time.Minute
 
 // MaxName is the length in characters of the longest name.
 const MaxName = 24

@@ -37,7 +37,7 @@ function enter(token, on) {
     if (token) s.emit('authenticate', { token });
   });
   s.on('authenticated', () => {
-    if (inside) return; // renewed
+    if (inside) return on.renewed();
     inside = true;
     on.inside(s);
   });
@@ -80,6 +80,8 @@ function decode(part) {
   const binary = atob(part.replace(/-/g, '+').replace(/_/g, '/'));
   return JSON.parse(new TextDecoder().decode(Uint8Array.from(binary, (c) => c.charCodeAt(0))));
 }
+
+const claimsOf = (token) => decode(token.split('.')[1]);
 
 function encode(value) {
   const bytes = new TextEncoder().encode(JSON.stringify(value));
@@ -156,11 +158,19 @@ $('login').addEventListener('submit', async (event) => {
     return;
   }
   status('wait', 'authenticating');
+  let next = null; // the token that is to replace it
   socket = enter(token, {
     connected() {},
     refused() {},
+    renewed() {
+      if (!next) return;
+      session = { token: next, claims: claimsOf(next) };
+      next = null;
+      showToken();
+      note('Your token was renewed. You are still the same to everybody.');
+    },
     inside() {
-      session = { token, claims: decode(token.split('.')[1]) };
+      session = { token, claims: claimsOf(token) };
       status('in', 'authenticated as ' + session.claims.name);
       render();
       showToken();
@@ -174,6 +184,17 @@ $('login').addEventListener('submit', async (event) => {
       note(`You are out: ${why.message}.`);
       $('name').focus();
     },
+  });
+  socket.on('token_expiring', async () => {
+    if (!session || !$('renew').checked) return;
+    const s = socket;
+    try {
+      next = await fetchToken(session.claims.name);
+    } catch (error) {
+      note('A new token could not be had: ' + error.message);
+      return;
+    }
+    s.emit('authenticate', { token: next });
   });
   socket.on('message', (m) => said(m));
   socket.on('people', (names) => {
