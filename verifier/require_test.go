@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestRequire(t *testing.T) {
@@ -152,6 +153,21 @@ func TestAccessTokenProfile(t *testing.T) {
 		if _, err := New(keyFor(t, ES256), options...); err == nil {
 			t.Error("the profile is accepted without issuer and audience")
 		}
+	}
+}
+
+// TestRFC9068 has the example of RFC 9068 §2.2, signed by a key of ours.
+func TestRFC9068(t *testing.T) {
+	const (
+		header = `{"typ":"at+JWT","alg":"RS256","kid":"RjEwOwOA"}`
+		claims = `{"iss": "https://authorization-server.example.com/","sub": "5ba552d67","aud": "https://rs.example.com/",` +
+			`"exp": 1639528912,"iat": 1618354090,"jti" : "dbe39bf3a3ba4238a513f51d6e1691c4","client_id": "s6BhdRkqt3","scope": "openid profile reademail"}`
+	)
+	v := newVerifier(t, keyFor(t, RS256), AccessTokenProfile(), Issuer("https://authorization-server.example.com/"),
+		Audience("https://rs.example.com/"), RequireScope("profile"), WithClock(func() time.Time { return time.Unix(1639528911, 0) }))
+	token, err := v.Verify(context.Background(), mintWith(RS256, rsaKey(), header, claims))
+	if err != nil || !slices.Equal(token.Scopes(), []string{"openid", "profile", "reademail"}) {
+		t.Errorf("got %v, %v", token, err)
 	}
 }
 

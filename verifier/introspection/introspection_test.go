@@ -182,6 +182,37 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// TestRFC7662 has the example of RFC 7662 §2.2.
+func TestRFC7662(t *testing.T) {
+	at, e := newClock(), newEndpoint(t)
+	at.at.Store(1419356237_000)
+	e.on("2YotnFZFEjr1zCsicMWpAA", says(`{
+      "active": true,
+      "client_id": "l238j323ds-23ij4",
+      "username": "jdoe",
+      "scope": "read write dolphin",
+      "sub": "Z5O3upPC88QrAjx00dis",
+      "aud": "https://protected.example.net/resource",
+      "iss": "https://server.example.com/",
+      "exp": 1419356238,
+      "iat": 1419350238,
+      "extension_field": "twenty-seven"
+     }`))
+	v, err := verifier.NewOpaque(e.client(t, WithClock(at.now)), verifier.WithClock(at.now), verifier.RequireScope("dolphin"),
+		verifier.Audience("https://protected.example.net/resource"), verifier.Issuer("https://server.example.com/"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := v.Verify(t.Context(), "2YotnFZFEjr1zCsicMWpAA")
+	if err != nil || token.Subject != "Z5O3upPC88QrAjx00dis" {
+		t.Errorf("got %v, %v", token, err)
+	}
+	at.advance(time.Second)
+	if _, err := v.Verify(t.Context(), "2YotnFZFEjr1zCsicMWpAA"); !errors.Is(err, verifier.ErrTokenExpired) {
+		t.Errorf("at its exp: %v", err)
+	}
+}
+
 func TestAuthentication(t *testing.T) {
 	e := newEndpoint(t)
 	e.on("t", says(ada))
