@@ -26,6 +26,13 @@ var Version2 = Client{
 	Integrity: "sha384-tqdl9kmEvVoNmc1VEJOAh6MHoXRyDLu9H57pwBSQghqNF4NbG7DEA6Pj7oVleGOn",
 }
 
+// Version4 is a client of the protocol of today.
+var Version4 = Client{
+	Version:   "4.8.4",
+	File:      "dist/socket.io.min.js",
+	Integrity: "sha384-fBrXvbDtHoeKWJ/hcA6M+YGueiDW+h45I7V6F2kD1S8bOkrF9rZYPLVkCR6BLR/1",
+}
+
 func (c Client) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := c.installed()
 	if path == "" {

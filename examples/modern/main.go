@@ -1,0 +1,48 @@
+// Command modern is the quickstart for Socket.IO clients 4.x: a chat on the
+// server github.com/zishang520/socket.io that lets in only who presents a valid
+// token in the handshake. It makes up a secret, keeps everything in memory, shows
+// in the terminal what becomes of good and bad tokens, over real sockets against
+// itself, and then serves a page to try it on.
+//
+//	go run ./examples/modern
+//	go run ./examples/modern -once    # only the demonstration; fails if any of it does not hold
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/seed15b1dee8/socketio-jwt/examples/internal/chatpage"
+	"github.com/seed15b1dee8/socketio-jwt/examples/internal/mint"
+	"github.com/seed15b1dee8/socketio-jwt/examples/internal/trial"
+)
+
+func main() {
+	addr := flag.String("addr", "localhost:3000", "the address to listen on")
+	once := flag.Bool("once", false, "end after the demonstration, with the exit status 0 only if all of it held")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, *addr, *once); err != nil {
+		fmt.Fprintln(os.Stderr, "modern:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, addr string, once bool) error {
+	secret := mint.Secret()
+	io, err := newServer(secret)
+	if err != nil {
+		return err
+	}
+	defer io.Close(nil)
+	site := chatpage.New(secret, chatpage.Version4, io.ServeHandler(nil))
+	return trial.Serve(ctx, addr, site, !once, func(url string) error {
+		fmt.Printf("A Socket.IO server for clients 4.x. What becomes of\n\n")
+		return demonstrate(ctx, os.Stdout, url, secret)
+	})
+}
