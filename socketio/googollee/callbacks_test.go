@@ -98,7 +98,7 @@ func TestCallbacks(t *testing.T) {
 				}, socketio.Optional())
 				ws := dial(t, s.client())
 				if where != "OnConnect" {
-					_ = ws.Write(`42["authenticate",{"token":"good:alice"}]`)
+					_ = ws.Write(`42["authenticate",{"token":"good.alice"}]`)
 				}
 				done := make(chan struct{})
 				go func() {
@@ -231,7 +231,7 @@ func TestRooms(t *testing.T) {
 		if i == 0 {
 			subject = "alice"
 		}
-		ws.write(`42["authenticate",{"token":"good:` + subject + `"}]`)
+		ws.write(`42["authenticate",{"token":"good.` + subject + `"}]`)
 		go ws.rest()
 		sockets = append(sockets, ws)
 	}
@@ -269,7 +269,7 @@ func TestBroadcastToOneThatDoesNotRead(t *testing.T) {
 	}, socketio.ByHandshake())
 	join := func() *socket {
 		c := s.client()
-		c.Query = map[string][]string{"token": {"good:alice"}}
+		c.Query = map[string][]string{"token": {"good.alice"}}
 		return dial(t, c)
 	}
 	join() // reads nothing

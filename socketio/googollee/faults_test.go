@@ -379,7 +379,7 @@ func TestFault10OnePacketEndsTheProcess(t *testing.T) {
 				ws := dial(t, s.client())
 				ws.read("40")
 				if subject != "" {
-					ws.write(`42["authenticate",{"token":"good:mallory"}]`)
+					ws.write(`42["authenticate",{"token":"good.mallory"}]`)
 					ws.read(`42["authenticated"]`)
 				}
 				ws.write(packet)

@@ -79,13 +79,13 @@ func stockServer(t *testing.T, configure func(s *gosio.Server)) (*gosio.Server, 
 	return s, web.URL
 }
 
-// authenticator takes the token "good:alice" for alice.
+// authenticator takes the token "good.alice" for alice.
 var authenticator = socketio.AuthenticatorFunc(func(ctx context.Context, h *verifier.Handshake) (*verifier.Token, error) {
 	token, err := verifier.DefaultExtractor().Extract(ctx, h)
 	if err != nil {
 		return nil, err
 	}
-	switch subject, ok := strings.CutPrefix(token, "good:"); {
+	switch subject, ok := strings.CutPrefix(token, "good."); {
 	case ok:
 		return &verifier.Token{Subject: subject}, nil
 	case token == "busy":
@@ -236,7 +236,7 @@ func (s *server) join(subject string) *socket {
 	s.Helper()
 	ws := dial(s, s.client())
 	ws.read("40")
-	ws.write(`42["authenticate",{"token":"good:` + subject + `"}]`)
+	ws.write(`42["authenticate",{"token":"good.` + subject + `"}]`)
 	ws.read(`42["authenticated"]`)
 	s.want("hello " + subject)
 	return ws
@@ -292,7 +292,7 @@ func request(t testing.TB, f func() (rawclient.Reply, error)) rawclient.Reply {
 func (s *server) poll(subject string) *rawclient.Session {
 	s.Helper()
 	c := s.client()
-	c.Query = url.Values{"token": {"good:" + subject}}
+	c.Query = url.Values{"token": {"good." + subject}}
 	s.Cleanup(func() { _, _ = c.Post(context.Background(), "1") })
 	if r := request(s, func() (rawclient.Reply, error) { return c.Get(s.Context()) }); r.Status != http.StatusOK || c.SID == "denied" {
 		s.Fatalf("got %v", r)
