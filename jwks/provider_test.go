@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -321,6 +322,24 @@ func TestOverHTTP(t *testing.T) {
 		}
 		if agent := issuer.Requests()[0].Header.Get("User-Agent"); !strings.HasPrefix(agent, "socketio-jwt ") {
 			t.Errorf("the User-Agent is %q", agent)
+		}
+	})
+	t.Run("a thousand at once", func(t *testing.T) {
+		issuer := verifiertest.ServeTLS()
+		defer issuer.Close()
+		v := newVerifier(t, made(t)(jwks.URL(issuer.JWKSURL(), jwks.HTTPClient(issuer.Client()), jwks.WithLogger(quiet))))
+		raw := issuer.Token(nil)
+		var all sync.WaitGroup
+		for range 1000 {
+			all.Go(func() {
+				if _, err := v.Verify(t.Context(), raw); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		if n := issuer.Fetches(); n != 1 {
+			t.Errorf("%d fetches", n)
 		}
 	})
 	t.Run("http on the loopback interface", func(t *testing.T) {

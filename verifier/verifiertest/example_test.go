@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 	"github.com/seed15b1dee8/socketio-jwt/verifier/verifiertest"
@@ -44,4 +45,32 @@ func ExampleIssuer_Break() {
 	// Output:
 	// 503 Service Unavailable
 	// 1 fetch
+}
+
+// A clock that the test moves shows what time does.
+func ExampleClock() {
+	clock := verifiertest.NewClock(time.Unix(1_700_000_000, 0))
+	issuer := verifiertest.NewIssuer("https://tenant.example/")
+	issuer.Now = clock.Now
+	v, err := verifier.New(issuer, verifier.WithClock(clock.Now))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	raw := issuer.Token(nil)
+	_, err = v.Verify(context.Background(), raw)
+	fmt.Println(err)
+	clock.Advance(verifiertest.Lifetime)
+	_, err = v.Verify(context.Background(), raw)
+	fmt.Println(errors.Is(err, verifier.ErrTokenExpired))
+	// Output:
+	// <nil>
+	// true
+}
+
+// Where only what comes after verification is tested, no key is needed.
+func ExampleVerifiedToken() {
+	token := verifiertest.VerifiedToken(verifiertest.Claims{"sub": "alice", "jti": "1"})
+	fmt.Println(token.Subject, token)
+	// Output: alice token "1"
 }
