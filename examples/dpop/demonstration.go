@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/sioclient"
+	"github.com/seed15b1dee8/socketio-jwt/examples/internal/trial"
 )
 
 // demonstration shows what a server does, over real sockets against it.
@@ -18,72 +20,39 @@ type demonstration struct {
 	nonce string // what the server gave last
 }
 
-// patience is how long anything is waited for before it is called missing.
-const patience = 10 * time.Second
+// patience is how long all of it may take.
+const patience = 20 * time.Second
 
-// run prints one line for each outcome and returns how many were not as they
+// run prints one line for each outcome and returns an error if any was not as it
 // should be.
-func (d *demonstration) run(ctx context.Context, out io.Writer) (failed int) {
+func (d *demonstration) run(ctx context.Context, out io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	ada, thief := newClient(), newClient()
 	token, err := d.login(ctx, "Ada", ada)
 	if err != nil {
-		fmt.Fprintf(out, "  FAIL  %-34s %v\n", "the login", err)
-		return 1
+		return fmt.Errorf("the login: %w", err)
 	}
-	var seen map[string]any // a credential that somebody has read on its way
+	report := trial.Report{Out: out}
+	show := func(what, want string, credential map[string]any) {
+		got, err := d.present(ctx, credential)
+		report.Expect(what, want, got, err)
+	}
 
-	for _, s := range []struct {
-		what string
-		show func() (string, error)
-	}{
-		{"a proof without the server's nonce", func() (string, error) {
-			e, err := d.present(ctx, ada.credential(token, d.target(), ""))
-			if err != nil {
-				return "", err
-			}
-			d.nonce = refusalOf(e).Nonce
-			return told(e, "use_dpop_nonce")
-		}},
-		{"the token with a proof", func() (string, error) {
-			seen = ada.credential(token, d.target(), d.nonce)
-			e, err := d.present(ctx, seen)
-			return authenticated(e, err, "authenticated")
-		}},
-		{"the stolen token alone", func() (string, error) {
-			e, err := d.present(ctx, map[string]any{"token": token})
-			return refused(e, err, "dpop_proof_missing")
-		}},
-		{"the stolen token and its old proof", func() (string, error) {
-			e, err := d.present(ctx, seen)
-			return refused(e, err, "dpop_proof_replayed")
-		}},
-		{"the stolen token, the thief's key", func() (string, error) {
-			e, err := d.present(ctx, thief.credential(token, d.target(), d.nonce))
-			return refused(e, err, "dpop_key_mismatch")
-		}},
-		{"a proof made for another server", func() (string, error) {
-			e, err := d.present(ctx, ada.credential(token, "https://evil.example/socket.io/", d.nonce))
-			return refused(e, err, "dpop_proof_invalid")
-		}},
-		{"a proof made for another token", func() (string, error) {
-			c := ada.credential("another token", d.target(), d.nonce)
-			c["token"] = token
-			e, err := d.present(ctx, c)
-			return refused(e, err, "dpop_proof_invalid")
-		}},
-		{"a renewal, by thief and owner", func() (string, error) { return d.renewal(ctx, ada, token) }},
-	} {
-		outcome, err := s.show()
-		if err != nil {
-			failed++
-			fmt.Fprintf(out, "  FAIL  %-36s %v\n", s.what, err)
-			continue
-		}
-		fmt.Fprintf(out, "  ok    %-36s %s\n", s.what, outcome)
-	}
-	return failed
+	show("a proof without the server's nonce", "use_dpop_nonce (retry)", ada.credential(token, d.target(), ""))
+	seen := ada.credential(token, d.target(), d.nonce) // what somebody reads on its way
+	show("the token with a proof", trial.Authenticated, seen)
+	show("the stolen token alone", "dpop_proof_missing", map[string]any{"token": token})
+	show("the stolen token and its old proof", "dpop_proof_replayed", seen)
+	show("the stolen token and the thief's own key", "dpop_key_mismatch", thief.credential(token, d.target(), d.nonce))
+	show("a proof made for another server", "dpop_proof_invalid", ada.credential(token, "https://evil.example/socket.io/", d.nonce))
+	swapped := ada.credential("another token", d.target(), d.nonce)
+	swapped["token"] = token
+	show("a proof made for another token", "dpop_proof_invalid", swapped)
+
+	got, err := d.renewal(ctx, ada, token)
+	report.Expect("a socket that renews: none, an old, a fresh", "authenticated, dpop_proof_missing, dpop_proof_replayed, authenticated, still ada", got, err)
+	return report.Err()
 }
 
 // renewal shows that a live socket proves anew when it renews its token.
@@ -94,21 +63,15 @@ func (d *demonstration) renewal(ctx context.Context, ada *client, token string) 
 	}
 	defer c.Close()
 	first := ada.credential(token, d.target(), d.nonce)
-	for _, s := range []struct {
-		credential map[string]any
-		event      string
-	}{
-		{first, "authenticated"},
-		{map[string]any{"token": token}, "unauthorized"},
-		{first, "unauthorized"},
-		{ada.credential(token, d.target(), d.nonce), "authenticated"},
+	var outcomes []string
+	for _, credential := range []map[string]any{
+		first, {"token": token}, first, ada.credential(token, d.target(), d.nonce),
 	} {
-		if err := c.Emit("authenticate", s.credential); err != nil {
+		outcome, err := d.authenticate(ctx, c, credential)
+		if err != nil {
 			return "", err
 		}
-		if e, err := c.Next(ctx); err != nil || e.Name != s.event {
-			return "", unexpected(e, err, s.event)
-		}
+		outcomes = append(outcomes, outcome)
 	}
 	answer, err := c.Call("whoami")
 	if err != nil {
@@ -116,10 +79,11 @@ func (d *demonstration) renewal(ctx context.Context, ada *client, token string) 
 	}
 	select {
 	case who := <-answer:
-		if len(who) != 1 || string(who[0]) != `"ada"` {
-			return "", fmt.Errorf("the socket is %s", who)
+		var name string
+		if len(who) != 1 || json.Unmarshal(who[0], &name) != nil {
+			return "", fmt.Errorf("whoami is acknowledged with %s", who)
 		}
-		return "only the fresh proof renews; the socket stays who it was", nil
+		return strings.Join(outcomes, ", ") + ", still " + name, nil
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}
@@ -146,8 +110,8 @@ func (d *demonstration) login(ctx context.Context, name string, c *client) (stri
 	var granted struct {
 		Token string `json:"token"`
 	}
-	if err := json.NewDecoder(response.Body).Decode(&granted); err != nil || granted.Token == "" {
-		return "", fmt.Errorf("the login answers with status %d: %w", response.StatusCode, err)
+	if err := json.NewDecoder(response.Body).Decode(&granted); err != nil {
+		return "", fmt.Errorf("status %d: %w", response.StatusCode, err)
 	}
 	return granted.Token, nil
 }
@@ -160,68 +124,36 @@ func (d *demonstration) connect(ctx context.Context) (*sioclient.Client, error) 
 	}
 	if e, err := c.Next(ctx); err != nil || e.Name != "connect" {
 		c.Close()
-		return nil, unexpected(e, err, "connect")
+		return nil, fmt.Errorf("instead of connect came %q: %w", e.Name, err)
 	}
 	return c, nil
 }
 
-// present opens a socket, presents a credential and returns the answer.
-func (d *demonstration) present(ctx context.Context, credential map[string]any) (sioclient.Event, error) {
+// present opens a socket, presents a credential and returns what came of it.
+func (d *demonstration) present(ctx context.Context, credential map[string]any) (string, error) {
 	c, err := d.connect(ctx)
-	if err != nil {
-		return sioclient.Event{}, err
-	}
-	defer c.Close()
-	if err := c.Emit("authenticate", credential); err != nil {
-		return sioclient.Event{}, err
-	}
-	return c.Next(ctx)
-}
-
-func authenticated(e sioclient.Event, err error, outcome string) (string, error) {
-	if err != nil || e.Name != "authenticated" {
-		return "", unexpected(e, err, "authenticated")
-	}
-	return outcome, nil
-}
-
-func refused(e sioclient.Event, err error, reason string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return told(e, reason)
+	defer c.Close()
+	return d.authenticate(ctx, c, credential)
 }
 
-// refusal is what a client reads in the argument of "unauthorized".
-type refusal struct {
-	Code    string `json:"code"`
-	Reason  string `json:"reason"`
-	Message string `json:"message"`
-	Nonce   string `json:"nonce"`
-}
-
-func refusalOf(e sioclient.Event) refusal {
-	var argument struct {
-		Data refusal `json:"data"`
+// authenticate presents a credential on a socket. Where the server asks for a
+// nonce, it is kept for the proofs to come.
+func (d *demonstration) authenticate(ctx context.Context, c *sioclient.Client, credential map[string]any) (string, error) {
+	if err := c.Emit("authenticate", credential); err != nil {
+		return "", err
 	}
-	if e.Name == "unauthorized" && len(e.Args) == 1 {
-		_ = json.Unmarshal(e.Args[0], &argument) // of what cannot be read nothing is known
-	}
-	return argument.Data
-}
-
-// told checks that an event is the refusal for that reason, and words it.
-func told(e sioclient.Event, reason string) (string, error) {
-	r := refusalOf(e)
-	if r.Reason != reason {
-		return "", unexpected(e, nil, "unauthorized: "+reason)
-	}
-	return fmt.Sprintf("unauthorized (%s: %s)", r.Code, r.Message), nil
-}
-
-func unexpected(e sioclient.Event, err error, want string) error {
+	e, err := c.Next(ctx)
 	if err != nil {
-		return fmt.Errorf("instead of %q: %w", want, err)
+		return "", err
 	}
-	return fmt.Errorf("instead of %q came %q %s", want, e.Name, e.Args)
+	var refusal struct {
+		Data struct{ Nonce string }
+	}
+	if len(e.Args) == 1 && json.Unmarshal(e.Args[0], &refusal) == nil && refusal.Data.Nonce != "" {
+		d.nonce = refusal.Data.Nonce
+	}
+	return trial.Outcome(e)
 }
