@@ -117,18 +117,14 @@ func (n *news) deliver(c *config) {
 		return
 	}
 	n.busy = true
-	defer func() { n.busy = false }()
 	for len(n.queue) > 0 {
 		next := n.queue[0]
 		n.queue = n.queue[1:]
-		n.unlocked(func() { c.tell(next.event, next.first) })
+		n.mu.Unlock()
+		c.tell(next.event, next.first) // which does not panic
+		n.mu.Lock()
 	}
-}
-
-func (n *news) unlocked(f func()) {
-	n.mu.Unlock()
-	defer n.mu.Lock()
-	f()
+	n.busy = false
 }
 
 // tell reports an event. news says that what it skipped was not said before.
@@ -157,5 +153,7 @@ func (c *config) tell(e Event, news bool) {
 		c.logger.LogAttrs(context.Background(), slog.LevelWarn, "jwks: a key is not used",
 			slog.String("url", e.URL), slog.Any("error", err))
 	}
-	c.onEvent(e)
+	if err := guarded(func() error { c.onEvent(e); return nil }); err != nil {
+		c.logger.LogAttrs(context.Background(), slog.LevelError, "jwks: the function of OnEvent failed", slog.Any("error", err))
+	}
 }

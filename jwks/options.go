@@ -20,6 +20,7 @@ const (
 // The bounds that no option moves.
 const (
 	timeout      = 5 * time.Second // of a fetch, with its discovery and redirects
+	storeTimeout = time.Second     // of it, for the store at most
 	maxSize      = 512 << 10       // bytes of an answer
 	maxHeader    = 64 << 10        // bytes of its header, by the default client
 	maxKeys      = 100             // of a set

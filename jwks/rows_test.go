@@ -414,6 +414,23 @@ var behaviours = []behaviour{
 			synctest.Wait()
 		}
 	}, 4},
+	{"shared / persisted cache, hanging", nil, func(w *world) {
+		w.verifier = w.verifierOf(w.another(jwks.WithStore(hanging{})))
+		began := time.Now()
+		w.good("as if there were none")
+		if waited := time.Since(began); waited != time.Second {
+			w.t.Errorf("waited for %v", waited)
+		}
+		time.Sleep(time.Second) // which it has to save
+	}, 1},
+	{"what is not ours panics", nil, func(w *world) {
+		w.verifier = w.verifierOf(w.another(jwks.OnEvent(func(jwks.Event) { panic("a hook") })))
+		w.good("a hook")
+		w.verifier = w.verifierOf(w.another(jwks.WithStore(hanging{panics: true})))
+		w.refused("a store", w.key, verifier.ErrKeysUnavailable)
+		w.verifier = w.verifierOf(w.another(jwks.HTTPClient(&http.Client{Transport: panics{}})))
+		w.refused("a transport", w.key, verifier.ErrKeysUnavailable)
+	}, 1},
 	{"start while endpoint down", nil, func(w *world) {
 		w.issuer.Break(verifiertest.Down())
 		for _, p := range []*jwks.Provider{
@@ -491,6 +508,26 @@ func TestBehavioursAreDocumented(t *testing.T) {
 		t.Errorf("the table has %d lines", lines)
 	}
 }
+
+// hanging is a store that does not answer, or worse.
+type hanging struct{ panics bool }
+
+func (h hanging) Load(ctx context.Context, _ string) ([]byte, error) {
+	if h.panics {
+		panic("a store")
+	}
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func (h hanging) Save(ctx context.Context, _ string, _ []byte, _ time.Duration) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+type panics struct{}
+
+func (panics) RoundTrip(*http.Request) (*http.Response, error) { panic("a transport") }
 
 // store is a [jwks.Store] in memory.
 type store struct {

@@ -232,7 +232,8 @@ func (s *source) limiter() *limiter {
 	return s.limits
 }
 
-// launch begins a fetch. s.mu is held, and there is no other. Its goroutine ends by itself, at the latest by the timeout.
+// launch begins a fetch. s.mu is held, and there is no other. Its goroutine ends by
+// itself, at the latest by the timeout.
 func (s *source) launch(kid string, quietly bool) *flight {
 	s.flights++
 	s.flight = &flight{number: s.flights, kid: kid, quietly: quietly, done: make(chan struct{})}
@@ -257,7 +258,11 @@ func (s *source) fly(f *flight) {
 	began := s.now()
 	old := s.current.Load()
 	s.fetches.Add(1)
-	set, err := s.load(ctx, f, old, began)
+	var set *snapshot
+	err := guarded(func() (err error) {
+		set, err = s.load(ctx, f, old, began)
+		return err
+	})
 	took := s.now().Sub(began)
 
 	rotated := set != nil && old != nil && !old.sameKeys(set)
@@ -282,8 +287,19 @@ func (s *source) fly(f *flight) {
 	close(f.done)
 	s.news.deliver(s.config)
 	if s.store != nil && f.asked {
-		s.keep(set)
+		s.complain("save", guarded(func() error { return s.keep(set) }))
 	}
+}
+
+// guarded turns a panic of f into an error: in a goroutine of a fetch it would end
+// the program, and what panics is not ours, but a transport, a store or a hook.
+func guarded(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return f()
 }
 
 // failed sets when to try again. s.mu is held.

@@ -14,8 +14,8 @@ import (
 // issuer is down. Whoever can write to it chooses the keys.
 //
 // A value is opaque, and of at most a megabyte. The methods are called for
-// fetches only, in their time of 5 s; an error is logged, and the issuer asked as
-// if there were no store.
+// fetches only, and have a second each, by their context; an error is logged, and
+// the issuer asked as if there were no store.
 type Store interface {
 	// Load returns the value last saved for the URL of a key set, or nil if there
 	// is none.
@@ -47,6 +47,8 @@ type kept struct {
 
 // restore returns the stored snapshot, nil if there is none to be used.
 func (s *source) restore(ctx context.Context, now time.Time) *snapshot {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
 	value, err := s.store.Load(ctx, s.location.url.String())
 	if err != nil || value == nil {
 		s.complain("load", err)
@@ -74,14 +76,15 @@ func (s *source) restore(ctx context.Context, now time.Time) *snapshot {
 	return set
 }
 
-func (s *source) keep(set *snapshot) {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+// keep stores a snapshot that the issuer gave.
+func (s *source) keep(set *snapshot) error {
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
 	value, err := json.Marshal(kept{set.url, set.etag, set.asked, set.expires.Sub(set.asked), set.body})
-	if err == nil {
-		err = s.store.Save(ctx, s.location.url.String(), value, set.dead.Sub(set.asked))
+	if err != nil {
+		return err
 	}
-	s.complain("save", err)
+	return s.store.Save(ctx, s.location.url.String(), value, set.dead.Sub(set.asked))
 }
 
 func (s *source) complain(what string, err error) {
