@@ -24,6 +24,14 @@ type Confirmer interface {
 	Confirms() string
 }
 
+// rank puts confirmers behind other validators.
+func rank(v ClaimValidator) int {
+	if _, ok := v.(Confirmer); ok {
+		return 1
+	}
+	return 0
+}
+
 // IgnoreConfirmation accepts tokens that are bound to a key (cnf, RFC 7800) from
 // whoever presents them.
 func IgnoreConfirmation() Option { return func(c *config) error { c.ignoreCnf = true; return nil } }

@@ -204,7 +204,8 @@ func MaxTokenLength(n int) Option {
 
 // Validate adds validators, which are asked in order once everything else
 // holds. It may be given several times. One that is a [Confirmer] has tokens
-// accepted that are bound to a key.
+// accepted that are bound to a key, and is asked after those that are not, so
+// that no proof is used up for a token that they refuse.
 func Validate(validators ...ClaimValidator) Option {
 	return func(c *config) error {
 		for _, v := range validators {

@@ -134,3 +134,36 @@ func TestConfirmation(t *testing.T) {
 		})
 	}
 }
+
+// noting notes that it was asked.
+type noting struct {
+	confirms
+	asked *[]string
+}
+
+func (n noting) Validate(context.Context, *Token, *Handshake) error {
+	*n.asked = append(*n.asked, string(n.confirms))
+	return nil
+}
+
+// TestConfirmersLast: a proof is not used up for a token that is refused anyway.
+func TestConfirmersLast(t *testing.T) {
+	var asked []string
+	note := func(name string) ClaimValidator {
+		return ClaimValidatorFunc(func(context.Context, *Token, *Handshake) error {
+			asked = append(asked, name)
+			return nil
+		})
+	}
+	v := newVerifier(t, keyFor(t, HS256), Validate(noting{"jkt", &asked}, note("a")), Validate(note("b"), noting{"x5t#S256", &asked}), RequireScope("s"))
+	if _, err := v.Verify(context.Background(), mint(HS256, `{"scope":"s"}`)); err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(asked); got != "[a b jkt x5t#S256]" {
+		t.Errorf("asked in the order %s", got)
+	}
+	asked = nil
+	if _, err := v.Verify(context.Background(), mint(HS256, `{}`)); err == nil || len(asked) != 2 {
+		t.Errorf("%v, after asking %s", err, asked)
+	}
+}

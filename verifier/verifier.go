@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"strings"
 	"time"
 )
@@ -73,6 +74,7 @@ func compose(options []Option) (*Verifier, error) {
 			return nil, err
 		}
 	}
+	slices.SortStableFunc(v.validators, func(a, b ClaimValidator) int { return rank(a) - rank(b) })
 	if v.profile && (v.issuer == nil || v.audience == nil) {
 		return nil, errors.New("verifier: AccessTokenProfile needs Issuer and Audience too (RFC 9068 §4)")
 	}
