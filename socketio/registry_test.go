@@ -384,7 +384,6 @@ func (m *memoryStore) lose(err error) {
 
 func (m *memoryStore) restore() { m.mu.Lock(); m.down = nil; m.mu.Unlock() }
 func (m *memoryStore) clear()   { m.mu.Lock(); m.all = nil; m.mu.Unlock() }
-func (m *memoryStore) len() int { m.mu.Lock(); defer m.mu.Unlock(); return len(m.all) }
 
 // TestRevocationStore: two processes and a store that goes away and comes back,
 // without its memory.
