@@ -207,6 +207,9 @@ func (g *Guard) renew(s *Session, h *verifier.Handshake, p *Pass) {
 	}
 	g.mu.Lock()
 	if g.state == closed || g.overdue() { // too late: the session ends as if nothing had come
+		if g.timer != nil {
+			g.timer.Reset(0)
+		}
 		g.mu.Unlock()
 		return
 	}

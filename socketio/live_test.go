@@ -344,6 +344,14 @@ func TestClockJumps(t *testing.T) {
 			s.want(t, expired, "close")
 		})
 	})
+	t.Run("forward, then a renewal", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			g, s := join(t, newClocked(t), "alice exp=3600")
+			jump(time.Hour)
+			g.Authenticate(token("alice exp=9000"))
+			s.want(t, expired, "close")
+		})
+	})
 	t.Run("forward, and silence", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			_, s := join(t, newClocked(t), "alice exp=3600")

@@ -275,6 +275,17 @@ func TestRevokedMeanwhile(t *testing.T) {
 		if g.Session() != nil {
 			t.Error("there is a session")
 		}
+		g.Authenticate(token("alice jti=2"))
+		time.Sleep(time.Second)
+		s.want(t, "open authenticated", "handlers for alice")
+		g.Authenticate(token("alice jti=3")) // a renewal
+		synctest.Wait()
+		revoke(t, a.Registry(), socketio.Revocation{TokenID: "3"})
+		time.Sleep(time.Second)
+		s.want(t, revoked)
+		if g.Session().Token().ID != "2" {
+			t.Error("the session has a revoked token")
+		}
 		g.Closed()
 
 		h := newLive(t, socketio.ByHandshake())
