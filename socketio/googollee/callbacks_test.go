@@ -138,9 +138,7 @@ func TestCallbacks(t *testing.T) {
 				if got := goodbyes.Load(); got != 1 {
 					t.Errorf("%d goodbyes", got)
 				}
-				if got := s.Library().Count(); got != 0 {
-					t.Errorf("go-socket.io has %d connections left", got)
-				}
+				s.eventually("go-socket.io has connections left", func() bool { return s.Library().Count() == 0 })
 				if rooms := s.Library().Rooms("/"); len(rooms) != 0 {
 					t.Errorf("the rooms %q are left", rooms)
 				}

@@ -18,6 +18,7 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/googollee"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/googollee/internal/rawclient"
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
 // fuzzed is the server under the fuzz targets. A probe counts what a client that
@@ -25,13 +26,13 @@ import (
 // parser, which would have found the handler of the event or created the rooms of
 // the namespace.
 type fuzzed struct {
-	s       *googollee.Server
-	url     string
-	web     *http.Client
-	before  atomic.Int64 // came, before the client of now: there is one at a time
-	reached atomic.Int64
-	came    atomic.Int64
-	went    atomic.Int64
+	s        *googollee.Server
+	url      string
+	web      *http.Client
+	accepted atomic.Int64 // tokens of the client of now: there is one at a time
+	reached  atomic.Int64
+	came     atomic.Int64
+	went     atomic.Int64
 }
 
 func serveFuzz(f *testing.F) *fuzzed {
@@ -42,7 +43,13 @@ func serveFuzz(f *testing.F) *fuzzed {
 	}
 	z.s = s
 	for _, name := range []string{"/", "/a"} {
-		n, err := s.Authorize(name, authenticator, socketio.MaxAttempts(1000))
+		n, err := s.Authorize(name, socketio.AuthenticatorFunc(func(ctx context.Context, h *verifier.Handshake) (*verifier.Token, error) {
+			token, err := authenticator(ctx, h)
+			if err == nil {
+				z.accepted.Add(1)
+			}
+			return token, err
+		}), socketio.MaxAttempts(1000))
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -61,7 +68,7 @@ func serveFuzz(f *testing.F) *fuzzed {
 		n.OnEvent("", func(c *googollee.Conn) { touch(c) })
 		// The library's own: called by its parser whatever ours thinks of it.
 		s.Library().OnEvent(name, "library", func(gosio.Conn) {
-			if z.came.Load() == z.before.Load() {
+			if z.accepted.Load() == 0 {
 				z.reached.Add(1)
 			}
 		})
@@ -144,7 +151,7 @@ func FuzzFrames(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte, authenticated, binary bool) {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
-		z.before.Store(z.came.Load())
+		z.accepted.Store(0)
 		c := &rawclient.Session{URL: z.url}
 		ws, _, err := c.Dial(ctx)
 		if err != nil {
@@ -196,7 +203,7 @@ func FuzzPayloads(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte, kind uint8, authenticated bool) {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
-		z.before.Store(z.came.Load())
+		z.accepted.Store(0)
 		c := &rawclient.Session{URL: z.url, HTTP: z.web}
 		if _, err := c.Get(ctx); err != nil || c.SID == "" {
 			t.Fatal(err)

@@ -377,7 +377,7 @@ func TestFault16MemoryOfIdleSockets(t *testing.T) {
 	}, socketio.ByHandshake())
 	bytes, goroutines := per(t, s.URL)
 	t.Logf("%.1f KB and %.1f goroutines per idle socket", bytes/1000, goroutines)
-	if bytes > 24000 {
+	if bytes > 24000 && !raceEnabled { // the detector's own share is large
 		t.Errorf("an idle socket costs %.0f bytes, expected at most 24000", bytes)
 	}
 }

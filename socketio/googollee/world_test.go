@@ -127,6 +127,8 @@ func serve(t *testing.T, o *googollee.Options, configure func(s *server), option
 	if s.Server, err = googollee.NewServer(o); err != nil {
 		t.Fatal(err)
 	}
+	// The race detector on a busy machine makes five seconds short.
+	options = append([]socketio.Option{socketio.Timeout(time.Minute)}, options...)
 	if s.Namespace, err = s.Authorize("/", authenticator, options...); err != nil {
 		t.Fatal(err)
 	}

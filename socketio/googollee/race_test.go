@@ -1,0 +1,5 @@
+//go:build race
+
+package googollee_test
+
+const raceEnabled = true
