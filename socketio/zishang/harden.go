@@ -109,16 +109,18 @@ func (b *pollingBuilder) New(ctx *types.HttpContext) transports.Transport {
 	}
 	p := &polling{Polling: inner, hardened: b.hardened}
 	p.Prototype(p) // the library calls what is below
+	_ = p.Once("close", func(...any) { p.release(p.poll.Load()) })
 	return p
 }
 
-// polling is the library's transport, without two of its faults (in
+// polling is the library's transport, without three of its faults (in
 // servers/engine/v3@v3.0.6).
 type polling struct {
 	transports.Polling
 	hardened *hardened
 	listen   sync.Once
-	turn     atomic.Pointer[strings.Reader] // what stands for a packet in the queue
+	turn     atomic.Pointer[strings.Reader]    // what stands for a packet in the queue
+	poll     atomic.Pointer[types.HttpContext] // the last
 
 	mu      sync.Mutex // guards the rest
 	posts   int        // requests with data that are under way
@@ -128,7 +130,11 @@ type polling struct {
 // OnRequest handles a request.
 func (p *polling) OnRequest(ctx *types.HttpContext) {
 	if ctx.Method() != http.MethodPost {
+		p.poll.Store(ctx)
 		p.Polling.OnRequest(ctx)
+		if p.ReadyState() == "closed" {
+			p.release(ctx)
+		}
 		return
 	}
 	p.mu.Lock()
@@ -147,6 +153,16 @@ func (p *polling) OnRequest(ctx *types.HttpContext) {
 		}
 	}()
 	p.Polling.OnRequest(ctx)
+}
+
+// release ends a poll that is still there a while after the transport closed. The
+// library forgets one that comes while the client says goodbye in another request
+// (transports/polling.go, OnClose and onPollRequest): it would wait as long as the
+// client holds its connection.
+func (p *polling) release(poll *types.HttpContext) {
+	if poll != nil && !poll.IsDone() {
+		time.AfterFunc(time.Second, poll.Flush)
+	}
 }
 
 // DoClose closes the transport, when no request with data is under way. The
