@@ -115,7 +115,7 @@ func namespaceRows() []behaviour {
 			public: []string{"/"},
 			guards: map[string]policy{"/admin": byHandshake()},
 			script: script{
-				opens(shared("")), connects(),
+				opens(shared("")), connects(), asks("hello", 0, `["hello, guest"]`),
 				opens(shared("/admin")), refusedInNamespace(noToken),
 				as(""), silence(), asks("hello", 0, `["hello, guest"]`),
 			},

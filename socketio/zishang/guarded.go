@@ -43,6 +43,7 @@ type guarded struct {
 	socket    *socket.Socket
 	namespace string
 	passed    bool // whether it came with a pass
+	greeting  string
 	recovery  recovery
 	goOn      func(*socket.ExtendedError)
 	going     sync.Once
@@ -124,24 +125,38 @@ func (g *guarded) event(name, id string, args ...any) string {
 }
 
 // Open lets a guest in, or greets who has authenticated. The rest of the latter
-// is for Authenticated, when the session is known.
+// is for Authenticated, when the session is known: for a socket that is held the
+// greeting too, since its client may speak as soon as it hears it.
 func (g *guarded) Open(event string) {
-	if event != "" {
+	switch {
+	case g.is(held):
+		g.greeting = event
+	case event != "":
 		g.Emit(event, nil)
-	} else if g.passed {
-		return
-	} else if !g.recovery.recovering() {
-		g.enter()
-	} else if g.move(over, admitting) { // the session was not a guest's
+	case g.passed:
+	case !g.recovery.recovering():
+		g.enter("", nil)
+	case g.move(over, admitting): // the session was not a guest's
 		go g.refuse(errNotRecovered)
 	}
 }
 
-// enter gives the socket to the library.
-func (g *guarded) enter() {
-	if g.move(entering, admitting, held) {
-		g.next(nil)
+// enter gives the socket to the library, after a greeting and what it missed.
+func (g *guarded) enter(greeting string, recovered *socket.Session) {
+	if !g.move(entering, admitting, held) {
+		return
 	}
+	if greeting != "" {
+		g.Emit(greeting, nil)
+	}
+	if recovered != nil {
+		g.restore(recovered)
+	}
+	if g.is(over) { // it was closed meanwhile
+		g.gone()
+		return
+	}
+	g.next(nil)
 }
 
 // arrive takes note that the library has the socket, whose handlers of
@@ -150,6 +165,8 @@ func (g *guarded) arrive() {
 	if g.move(open, entering) {
 		g.socket.Enqueue(func() { close(g.entered) })
 		close(g.arrived)
+	} else if g.is(over) { // it was closed on its way
+		g.socket.Enqueue(func() { g.socket.Disconnect(false) })
 	}
 }
 
@@ -159,10 +176,11 @@ func (g *guarded) arrive() {
 func (g *guarded) Authenticated(s *socketio.Session) error {
 	g.session.Store(s)
 	if g.is(admitting, held) {
-		if err := g.restore(s); err != nil {
+		recovered, err := g.recovery.claim(s)
+		if err != nil {
 			return err
 		}
-		g.enter()
+		g.enter(g.greeting, recovered)
 	}
 	select {
 	case <-g.entered:
@@ -250,10 +268,7 @@ func (g *guarded) Close(cause error, event string, args ...any) {
 		return
 	}
 	go func() { // handlers of "disconnect" may block
-		// If the library is connecting the socket just now, it is to disconnect
-		// it when that is done.
-		g.socket.Enqueue(func() { g.socket.Disconnect(false) })
-		g.socket.Disconnect(false)
+		g.socket.Disconnect(false) // if the library is connecting it just now, arrive does it
 	}()
 }
 
@@ -332,7 +347,15 @@ func (g *guarded) passes(h header) bool {
 	}
 	if h.kind == typeEvent || h.kind == typeBinaryEvent {
 		if g.is(held, open) && h.isEvent(socketio.EventAuthenticate) {
-			g.authenticate(h.argument())
+			attempt := func() { g.authenticate(h.argument()) }
+			if g.is(held) || g.session.Load() != nil {
+				attempt()
+			} else {
+				// What a guest has sent before must not meet handlers that are
+				// there when it has authenticated. The library takes two turns
+				// for each event.
+				g.socket.Enqueue(func() { g.socket.Enqueue(attempt) })
+			}
 			return false
 		}
 	}

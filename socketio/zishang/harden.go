@@ -155,13 +155,13 @@ func (p *polling) OnRequest(ctx *types.HttpContext) {
 	p.Polling.OnRequest(ctx)
 }
 
-// release ends a poll that is still there a while after the transport closed. The
-// library forgets one that comes while the client says goodbye in another request
-// (transports/polling.go, OnClose and onPollRequest): it would wait as long as the
-// client holds its connection.
+// release ends a poll that nobody will answer, now that the transport is closed.
+// The library forgets one that comes while the client says goodbye in another
+// request (transports/polling.go, OnClose and onPollRequest): it would wait as
+// long as the client holds its connection.
 func (p *polling) release(poll *types.HttpContext) {
-	if poll != nil && !poll.IsDone() {
-		time.AfterFunc(time.Second, poll.Flush)
+	if poll != nil && p.Writable() { // otherwise the queue has it
+		poll.Flush()
 	}
 }
 

@@ -172,21 +172,26 @@ var errNotRecovered = &verifier.UnauthorizedError{
 	Reason: socketio.ErrIdentityMismatch, Retryable: true,
 }
 
-// restore gives a socket that has authenticated the session that it came to
-// recover: its rooms, its data, and what it missed up to now.
-func (g *guarded) restore(s *socketio.Session) error {
-	r := &g.recovery
+// claim returns the session that the socket came to recover, as it is by now, if
+// it is that of who has authenticated; nil if it came for none.
+func (r *recovery) claim(s *socketio.Session) (*socket.Session, error) {
 	if !r.recovering() {
-		return nil
+		return nil, nil
 	}
 	session, err := r.adapter.Adapter.RestoreSession(r.pid, r.offset)
 	if err != nil || session == nil {
-		return errNotRecovered
+		return nil, errNotRecovered
 	}
 	data, _ := kept(session)
 	if t := s.Token(); t.Subject == "" || data[keptSubject] != t.Subject || data[keptIssuer] != t.Issuer {
-		return errNotRecovered
+		return nil, errNotRecovered
 	}
+	return session, nil
+}
+
+// restore gives the socket its rooms, its data, and what it missed.
+func (g *guarded) restore(session *socket.Session) {
+	data, _ := kept(session)
 	g.socket.SetData(data[keptData])
 	g.socket.Join(session.Rooms.Keys()...)
 	encoder := g.socket.Nsp().Server().Encoder()
@@ -194,5 +199,4 @@ func (g *guarded) restore(s *socketio.Session) error {
 		missed := &parser.Packet{Type: parser.EVENT, Nsp: g.namespace, Data: event}
 		g.conn.client.WriteToEngine(encoder.Encode(missed), &socket.WriteOptions{})
 	}
-	return nil
 }
