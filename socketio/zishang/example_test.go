@@ -48,9 +48,11 @@ func Example() {
 	open := get(url)
 	sid, _, _ := strings.Cut(strings.TrimPrefix(open[strings.Index(open, `"sid":`):], `"sid":"`), `"`)
 	url += "&sid=" + sid
-	if _, err := http.Post(url, "text/plain", strings.NewReader(`40{"token":"let me in"}`)); err != nil {
+	response, err := http.Post(url, "text/plain", strings.NewReader(`40{"token":"let me in"}`))
+	if err != nil {
 		log.Fatal(err)
 	}
+	response.Body.Close()
 	answer, _, _ := strings.Cut(get(url), "\x1e") // the first packet
 	fmt.Println(answer)
 	// Output:
