@@ -3,6 +3,7 @@
 package docs
 
 import (
+	"go/format"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,8 +35,8 @@ func pages(t *testing.T) map[string]string {
 
 var goBlock = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
 
-// TestSnippets compiles every Go snippet that is a whole program, against this
-// tree.
+// TestSnippets compiles every Go snippet, which must be a whole program, against
+// this tree, and runs those that are tests.
 func TestSnippets(t *testing.T) {
 	gomod, gosum := read(t, "../go.mod"), read(t, "../go.sum")
 	root, err := filepath.Abs("..")
@@ -49,6 +50,9 @@ func TestSnippets(t *testing.T) {
 				t.Errorf("%s: a Go snippet is not a whole program, so that nothing compiles it:\n%s", page, block[1])
 				continue
 			}
+			if formatted, err := format.Source([]byte(block[1])); err != nil || string(formatted) != block[1] {
+				t.Errorf("%s: a Go snippet is not formatted: %v\n%s", page, err, block[1])
+			}
 			programs++
 			t.Run(page, func(t *testing.T) {
 				t.Parallel()
@@ -57,14 +61,16 @@ func TestSnippets(t *testing.T) {
 					"\nrequire " + module + " v0.0.0\nreplace " + module + " => " + root + "\n"
 				write(t, filepath.Join(dir, "go.mod"), mod)
 				write(t, filepath.Join(dir, "go.sum"), gosum)
-				name := "main.go"
+				name, args := "main.go", []string{"vet", "-mod=mod", "./..."}
 				if strings.Contains(block[1], "\"testing\"") {
-					name = "snippet_test.go"
+					// go test vets, too. A snippet of which no test runs shows nothing.
+					name, args = "snippet_test.go", []string{"test", "-mod=mod", "-v", "./..."}
 				}
 				write(t, filepath.Join(dir, name), block[1])
-				cmd := exec.Command("go", "vet", "-mod=mod", "./...")
+				cmd := exec.Command("go", args...)
 				cmd.Dir = dir
-				if out, err := cmd.CombinedOutput(); err != nil {
+				out, err := cmd.CombinedOutput()
+				if err != nil || args[0] == "test" && !strings.Contains(string(out), "--- PASS") {
 					t.Errorf("%v\n%s", err, out)
 				}
 			})

@@ -54,6 +54,7 @@ var allowed = map[string][]string{
 	"socketio":              {"verifier"},
 	"socketio/googollee":    {"verifier", "socketio"},
 	"socketio/redisstore":   {"socketio"},
+	"socketio/sockettest":   {"verifier", "socketio"},
 	"socketio/zishang":      {"verifier", "socketio"},
 	"socketio/interop":      {"verifier", "keys", "socketio", "socketio/googollee", "socketio/zishang"},
 	"docs":                  {},
@@ -95,9 +96,11 @@ func TestImports(t *testing.T) {
 				}
 			}
 		}
-		// Tests may use verifiertest too; nothing else of ours may.
-		if slices.Contains(p.Imports, module+"/verifier/verifiertest") {
-			t.Errorf("%s imports verifiertest outside of its tests", name)
+		// Tests may use the test kits too; nothing else of ours may.
+		for _, kit := range []string{"verifier/verifiertest", "socketio/sockettest"} {
+			if slices.Contains(p.Imports, module+"/"+kit) {
+				t.Errorf("%s imports %s outside of its tests", name, kit)
+			}
 		}
 	}
 }

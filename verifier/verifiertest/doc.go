@@ -13,7 +13,8 @@
 //	raw := issuer.Token(verifiertest.Claims{"sub": "alice"})
 //
 // An Issuer is also a [verifier.KeyProvider], for tests that need no network at
-// all; [VerifiedToken] is for those that need no verification either.
+// all; [Accept], [Refuse] and [VerifiedToken] are for those that need no
+// verification either. Package socketio/sockettest runs handlers with them.
 //
 // Everything is made with the standard library alone, so that what a test holds
 // for right does not come from the code under test. Misuse panics: a test can do

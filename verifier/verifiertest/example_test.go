@@ -74,3 +74,18 @@ func ExampleVerifiedToken() {
 	fmt.Println(token.Subject, token)
 	// Output: alice token "1"
 }
+
+// A verifier can be replaced by its answer.
+func ExampleAccept() {
+	v := verifiertest.Accept(verifiertest.Claims{"sub": "alice"})
+	token, err := v.Authenticate(context.Background(), &verifier.Handshake{})
+	fmt.Println(token.Subject, err)
+	// Output: alice <nil>
+}
+
+func ExampleRefuse() {
+	v := verifiertest.Refuse(&verifier.UnauthorizedError{Message: "jwt expired", Reason: verifier.ErrTokenExpired})
+	_, err := v.Authenticate(context.Background(), &verifier.Handshake{})
+	fmt.Println(err)
+	// Output: jwt expired
+}

@@ -1,0 +1,159 @@
+package sockettest
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing/synctest"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio"
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
+)
+
+// Client is a client's end of a socket. Its methods are for the goroutine that the
+// bubble began with: they wait until everything else has come to rest.
+type Client struct{ conn *Conn }
+
+// Event is something a client has received: an event of the application's or of
+// authorization's, or what a JavaScript client would tell by the events "connect",
+// "connect_error" and "disconnect".
+type Event struct {
+	Name string
+	Args []json.RawMessage
+}
+
+// newEvent panics where an argument cannot be sent as JSON.
+func newEvent(name string, args []any) Event {
+	e := Event{Name: name}
+	for _, a := range args {
+		data, err := json.Marshal(a)
+		if err != nil {
+			panic(fmt.Sprintf("sockettest: an argument of %q: %v", name, err))
+		}
+		e.Args = append(e.Args, data)
+	}
+	return e
+}
+
+// Refusal returns why the client was refused, as it was told by unauthorized or
+// connect_error: nil of any other event.
+func (e Event) Refusal() *verifier.UnauthorizedError {
+	if e.Name != socketio.EventUnauthorized && e.Name != "connect_error" || len(e.Args) != 1 {
+		return nil
+	}
+	var told struct {
+		Data struct {
+			Message, Code string
+			Reason        verifier.Reason
+			Retryable     bool
+			Nonce         string
+		}
+	}
+	if json.Unmarshal(e.Args[0], &told) != nil {
+		return nil
+	}
+	return &verifier.UnauthorizedError{
+		Message: told.Data.Message, Code: told.Data.Code, Reason: told.Data.Reason,
+		Retryable: told.Data.Retryable, Nonce: told.Data.Nonce,
+	}
+}
+
+// String returns the event in a line, to be compared: its name and its arguments,
+// as JSON; of a refusal the reason stands for the argument.
+func (e Event) String() string {
+	if r := e.Refusal(); r != nil {
+		return e.Name + " " + string(r.Reason)
+	}
+	if e.Name == "disconnect" {
+		return e.Name
+	}
+	var line strings.Builder
+	line.WriteString(e.Name)
+	for _, a := range e.Args {
+		fmt.Fprintf(&line, " %s", a)
+	}
+	return line.String()
+}
+
+// Received returns what the client has received since it was last asked.
+func (c *Client) Received() []Event {
+	synctest.Wait()
+	c.conn.mu.Lock()
+	defer c.conn.mu.Unlock()
+	received := c.conn.received
+	c.conn.received = nil
+	return received
+}
+
+// Authenticate emits "authenticate" with the token.
+func (c *Client) Authenticate(token string) {
+	c.Emit(socketio.EventAuthenticate, map[string]string{"token": token})
+}
+
+// Emit sends an event. Arguments that cannot be sent as JSON panic.
+func (c *Client) Emit(event string, args ...any) {
+	e := newEvent(event, args)
+	switch {
+	case c.conn.guard == nil: // refused in the handshake
+	case event == socketio.EventAuthenticate:
+		var data any
+		if len(e.Args) > 0 {
+			_ = json.Unmarshal(e.Args[0], &data) // it was made by Marshal
+		}
+		c.conn.guard.Authenticate(data)
+	default:
+		c.conn.handle(e)
+	}
+	synctest.Wait()
+}
+
+// Acknowledge acknowledges the first event that asks for it and has not been:
+// "unauthorized" does.
+func (c *Client) Acknowledge() {
+	synctest.Wait()
+	c.conn.mu.Lock()
+	var ack func()
+	if len(c.conn.acks) > 0 {
+		ack, c.conn.acks = c.conn.acks[0], c.conn.acks[1:]
+	}
+	c.conn.mu.Unlock()
+	if ack != nil {
+		ack()
+	}
+	synctest.Wait()
+}
+
+// Disconnect ends the socket, as a client does that goes away.
+func (c *Client) Disconnect() {
+	synctest.Wait()
+	c.conn.mu.Lock()
+	gone := c.conn.closed
+	if !gone {
+		c.conn.closed, c.conn.cause = true, socketio.ErrDisconnected
+		c.conn.receive("disconnect", "io client disconnect")
+	}
+	c.conn.mu.Unlock()
+	if !gone {
+		c.conn.server.remove(c.conn)
+		c.conn.guard.Closed()
+	}
+	synctest.Wait()
+}
+
+// Session returns the client's session, nil if it has none, or none any more.
+func (c *Client) Session() *socketio.Session {
+	synctest.Wait()
+	if c.conn.guard == nil {
+		return nil
+	}
+	return c.conn.guard.Session()
+}
+
+// Err returns why the socket has ended, as the server knows it: what errors.Is
+// and errors.As look into. Nil while it is there.
+func (c *Client) Err() error {
+	synctest.Wait()
+	c.conn.mu.Lock()
+	defer c.conn.mu.Unlock()
+	return c.conn.cause
+}

@@ -1,0 +1,108 @@
+package sockettest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing/synctest"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio"
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
+)
+
+// Server is a server of one guarded namespace, in memory. Register its handlers
+// before a client connects.
+type Server struct {
+	authorizer      *socketio.Authorizer
+	onAuthenticated func(*Conn, *socketio.Session) error
+	events          map[string]handler
+
+	mu    sync.Mutex // guards the rest
+	conns []*Conn    // those that have not ended
+	count int
+}
+
+type handler struct {
+	f         func(*Conn, ...any)
+	forGuests bool
+}
+
+// NewServer makes a server that lets in whom the authenticator does. It panics
+// where an option makes no sense. Without one sockets authenticate by event
+// ([socketio.ByEvent]).
+func NewServer(auth socketio.Authenticator, options ...socketio.Option) *Server {
+	a, err := socketio.New(auth, options...)
+	if err != nil {
+		panic(fmt.Sprintf("sockettest: NewServer: %v", err))
+	}
+	return &Server{authorizer: a, events: make(map[string]handler)}
+}
+
+// OnAuthenticated sets the handler of sockets that have authenticated. It runs
+// once for each, before any of its events is handled. An error ends the session.
+func (s *Server) OnAuthenticated(f func(c *Conn, s *socketio.Session) error) { s.onAuthenticated = f }
+
+// OnEvent sets the handler of an event of authenticated sockets. The arguments
+// are as encoding/json decodes them into an any.
+func (s *Server) OnEvent(event string, f func(c *Conn, args ...any)) { s.events[event] = handler{f: f} }
+
+// OnGuestEvent is OnEvent for an event that guests ([socketio.Optional]) may send
+// too: [Conn.Session] is nil for them.
+func (s *Server) OnGuestEvent(event string, f func(c *Conn, args ...any)) {
+	s.events[event] = handler{f, true}
+}
+
+// Broadcast sends an event to all sockets that are open to the application.
+func (s *Server) Broadcast(event string, args ...any) {
+	s.mu.Lock()
+	conns := slices.Clone(s.conns)
+	s.mu.Unlock()
+	for _, c := range conns {
+		c.Emit(event, args...)
+	}
+}
+
+// Registry returns the registry of the sessions: to count, end and revoke them.
+func (s *Server) Registry() *socketio.Registry { return s.authorizer.Registry() }
+
+// Connect connects a client that presents the handshake. Nil presents nothing; an
+// empty Namespace is "/", an empty RemoteAddr 192.0.2.1:1234. What came of it is
+// the first that the client has received: connect or connect_error.
+func (s *Server) Connect(h *verifier.Handshake) *Client {
+	full := verifier.Handshake{}
+	if h != nil {
+		full = *h
+	}
+	if full.Namespace == "" {
+		full.Namespace = "/"
+	}
+	if full.RemoteAddr == "" {
+		full.RemoteAddr = "192.0.2.1:1234"
+	}
+	s.mu.Lock()
+	s.count++
+	c := &Conn{server: s, id: fmt.Sprintf("socket-%d", s.count)}
+	s.conns = append(s.conns, c)
+	s.mu.Unlock()
+
+	pass, err := s.authorizer.Admit(context.Background(), &full)
+	if err != nil {
+		(*socket)(c).Close(err, "")
+		return &Client{c}
+	}
+	if pass == nil { // it is connected, so that it may authenticate
+		c.mu.Lock()
+		c.receive("connect")
+		c.mu.Unlock()
+	}
+	c.guard = s.authorizer.Attach((*socket)(c), &full, pass)
+	synctest.Wait()
+	return &Client{c}
+}
+
+func (s *Server) remove(c *Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conns = slices.DeleteFunc(s.conns, func(other *Conn) bool { return other == c })
+}
