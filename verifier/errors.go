@@ -3,6 +3,8 @@ package verifier
 import (
 	"encoding/json"
 	"errors"
+	"log/slog"
+	"slices"
 )
 
 // The codes that socketio-jwt gave its errors, which JavaScript clients match
@@ -107,6 +109,28 @@ func (e *UnauthorizedError) MarshalJSON() ([]byte, error) {
 		Retryable bool   `json:"retryable"`
 		Nonce     string `json:"nonce,omitempty"`
 	}{e.Message, code, "UnauthorizedError", e.reason(), e.Retryable, e.Nonce})
+}
+
+// aboutClaims are the reasons whose cause quotes what a token claims.
+var aboutClaims = []Reason{
+	ErrTokenNotActive, ErrTokenExpired, ErrMaxAgeExceeded, ErrAudienceMismatch, ErrIssuerMismatch, ErrSubjectMismatch,
+	ErrTokenIDMismatch, ErrNonceMismatch, ErrClaimInvalid, ErrClaimMismatch, ErrScope,
+}
+
+// LogValue is what log/slog writes: code, reason, message and the cause, but for
+// a cause that quotes claims. Who wants those in a log writes err.Error().
+func (e *UnauthorizedError) LogValue() slog.Value {
+	code := e.Code
+	if code == "" {
+		code = CodeUnknown
+	}
+	attributes := []slog.Attr{slog.String("reason", string(e.reason())), slog.String("code", code), slog.String("message", e.Message)}
+	if inner := (*UnauthorizedError)(nil); errors.As(e.Err, &inner) {
+		attributes = append(attributes, slog.Any("cause", inner))
+	} else if e.Err != nil && !slices.Contains(aboutClaims, e.reason()) {
+		attributes = append(attributes, slog.Any("cause", e.Err))
+	}
+	return slog.GroupValue(attributes...)
 }
 
 // AsUnauthorized returns err as an [UnauthorizedError]: the first in its tree,

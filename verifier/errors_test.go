@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"strings"
 	"testing"
 )
 
@@ -69,6 +71,32 @@ func TestErrorIsAndAs(t *testing.T) {
 	}
 	if ErrTokenExpired.Error() != "token_expired" {
 		t.Error("a reason is not its word")
+	}
+}
+
+// TestErrorInTheLog: the log says why, and not what the token claims.
+func TestErrorInTheLog(t *testing.T) {
+	claim := errors.New(`aud is ["everybody"]`)
+	for _, row := range []struct {
+		name string
+		err  *UnauthorizedError
+		want string
+	}{
+		{"a cause", refuse(ErrTokenMalformed, "invalid token", errJSONDepth),
+			`e.reason=token_malformed e.code=invalid_token e.message="invalid token" e.cause="nested too deeply"`},
+		{"a cause that quotes a claim", refuse(ErrAudienceMismatch, "jwt audience invalid. expected: us", claim),
+			`e.reason=audience_mismatch e.code=invalid_token e.message="jwt audience invalid. expected: us"`},
+		{"the same as a cause", refuse("ours", "no", fmt.Errorf("within: %w", refuse(ErrAudienceMismatch, "jwt audience invalid", claim))),
+			`e.reason=ours e.code=invalid_token e.message=no e.cause.reason=audience_mismatch e.cause.code=invalid_token e.cause.message="jwt audience invalid"`},
+		{"empty", &UnauthorizedError{}, `e.reason=rejected e.code=unknown e.message=""`},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			var out strings.Builder
+			slog.New(slog.NewTextHandler(&out, nil)).Info("", "e", row.err)
+			if _, got, _ := strings.Cut(strings.TrimSpace(out.String()), `msg="" `); got != row.want {
+				t.Errorf("got  %s\nwant %s", got, row.want)
+			}
+		})
 	}
 }
 

@@ -2,6 +2,7 @@ package verifier
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -71,12 +72,14 @@ func (t *Token) Claims(v any) error {
 	return nil
 }
 
-// String names the token without revealing it: by its jti, or by nothing.
+// String names the token without revealing it: by its jti, or else by the first
+// twelve hexadecimal digits of the SHA-256 of the whole token.
 func (t *Token) String() string {
 	if t.ID != "" {
-		return "token " + strconv.Quote(t.ID)
+		return fmt.Sprintf("jti %.64q", t.ID)
 	}
-	return "token without jti"
+	sum := sha256.Sum256([]byte(t.raw))
+	return fmt.Sprintf("sha256 %x", sum[:6])
 }
 
 // GoString is String, so that %#v reveals no more than %v.

@@ -2,6 +2,7 @@ package verifier
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -133,4 +134,32 @@ func TestConcurrent(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// TestTokenInTheLog: a token is named by its jti or a short hash, however it is
+// printed, and the hash is one that anybody can make of the token.
+func TestTokenInTheLog(t *testing.T) {
+	v := newVerifier(t, keyFor(t, HS256))
+	for _, row := range []struct{ name, payload, want string }{
+		{"jti", `{"jti":"a1","sub":"ada"}`, `jti "a1"`},
+		{"a long jti", `{"jti":"` + strings.Repeat("x", 1000) + `"}`, `jti "` + strings.Repeat("x", 64) + `"`},
+		{"no jti", `{"sub":"ada"}`, ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			raw := mint(HS256, row.payload)
+			if row.want == "" {
+				sum := sha256.Sum256([]byte(raw))
+				row.want = fmt.Sprintf("sha256 %x", sum)[:len("sha256 ")+12]
+			}
+			token, err := v.Verify(t.Context(), raw)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, got := range []string{fmt.Sprint(token), fmt.Sprintf("%+v", token), fmt.Sprintf("%#v", token), token.LogValue().String()} {
+				if got != row.want {
+					t.Errorf("got %s, want %s", got, row.want)
+				}
+			}
+		})
+	}
 }
