@@ -97,19 +97,23 @@ func (a *Authorizer) Admit(ctx context.Context, h *verifier.Handshake) (*Pass, e
 	}
 	ctx, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
+	ctx, decided := a.verifying(ctx, h, nil)
 	p, err := a.check(ctx, h)
 	if err == nil {
 		err = a.registry.mayBegin(p.token, h.Namespace, a.limit)
 	}
-	if err == nil {
-		return p, nil
-	}
 	// Only who presents nothing at all is a guest: a bad token is refused.
-	if a.optional && errors.Is(err, verifier.ErrTokenMissing) {
+	if a.optional && err != nil && errors.Is(err, verifier.ErrTokenMissing) {
+		decided(nil, nil)
+		a.logger.Debug("socketio: a guest", "namespace", h.Namespace, "remote", h.RemoteAddr)
 		return nil, nil
 	}
-	a.refused(h, err)
-	return nil, err
+	decided(p, err)
+	if err != nil {
+		a.refused(h, nil, err)
+		return nil, err
+	}
+	return p, nil
 }
 
 // check authenticates the handshake and maps the user. It recovers the panics
@@ -192,12 +196,26 @@ func (a *Authorizer) panicked(who string, r any) *verifier.UnauthorizedError {
 	}
 }
 
-// refused reports a refusal to the log and the hooks.
-func (a *Authorizer) refused(h *verifier.Handshake, err *verifier.UnauthorizedError) {
-	a.logger.Debug("socketio: refused", "namespace", h.Namespace, "remote", h.RemoteAddr, "reason", string(err.Reason), "error", err)
+// refused reports a refusal, or the end of a session, to the log and the hooks.
+func (a *Authorizer) refused(h *verifier.Handshake, s *Session, err *verifier.UnauthorizedError) {
+	if s != nil {
+		a.sessionEnded(s, err)
+	} else {
+		a.logger.Debug("socketio: refused", "namespace", h.Namespace, "remote", h.RemoteAddr, "error", err)
+	}
 	for _, f := range a.onFailure {
 		a.guarded("OnFailure", func() { f(h, err) })
 	}
+}
+
+// sessionLog logs what becomes of a session. The socket's id is not logged: in
+// the older protocols who knows it can speak for the client.
+func (a *Authorizer) sessionLog(what string, s *Session, more ...any) {
+	a.logger.Debug("socketio: "+what, append([]any{"namespace", s.Namespace(), "remote", s.Handshake().RemoteAddr, "token", s.Token()}, more...)...)
+}
+
+func (a *Authorizer) sessionEnded(s *Session, cause error) {
+	a.sessionLog("session ended", s, "cause", cause)
 }
 
 // guarded calls f and makes a refusal of its panic.

@@ -114,6 +114,7 @@ func (g *Guard) tick() {
 		g.notice = time.Time{}
 		g.schedule()
 		g.mu.Unlock()
+		g.a.sessionLog("session expires soon", g.current(), "in", left)
 		g.socket.Emit(g.a.noticeEvent, nil, expiring{int64(math.Round(left.Seconds()))})
 	default:
 		g.schedule()
@@ -139,7 +140,7 @@ func (g *Guard) timeUp() {
 	}
 	g.shutLocked(err)
 	g.mu.Unlock()
-	g.a.refused(g.handshake, err)
+	g.a.refused(g.handshake, g.current(), err)
 	if told {
 		g.socket.Close(err, "")
 	} else {

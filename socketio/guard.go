@@ -51,6 +51,7 @@ func (a *Authorizer) Attach(socket Socket, h *verifier.Handshake, p *Pass) *Guar
 		if ok, err := g.authenticate(p); err != nil {
 			go g.kick(err)
 		} else if ok {
+			a.sessionLog("authenticated", g.current())
 			socket.Open("")
 			go g.succeed()
 		}
@@ -140,10 +141,11 @@ func (g *Guard) work() {
 func (g *Guard) attempt(ctx context.Context, data any) {
 	h := *g.handshake
 	h.Auth, h.InBand = data, true
-	ctx, cancel := context.WithTimeout(ctx, g.a.timeout)
-	defer cancel()
-	p, err := g.a.check(ctx, &h)
-	if err != nil {
+	// Only this goroutine authenticates, so that the answer stays true.
+	s := g.current()
+	done, err := g.try(ctx, &h, s)
+	switch {
+	case err != nil:
 		// The original's word for an "authenticate" with no token in it.
 		if errors.Is(err, verifier.ErrTokenMissing) && err.Code == verifier.CodeCredentialsRequired {
 			err = &verifier.UnauthorizedError{
@@ -151,19 +153,40 @@ func (g *Guard) attempt(ctx context.Context, data any) {
 			}
 		}
 		g.fail(&h, err)
-		return
-	}
-	// Only this goroutine authenticates, so that the answer stays true.
-	if s := g.current(); s != nil {
-		g.renew(s, &h, p)
-		return
-	}
-	if ok, err := g.authenticate(p); err != nil {
-		g.fail(&h, err)
-	} else if ok {
+	case !done: // the socket is gone
+	case s != nil:
+		g.a.sessionLog("renewed", s)
+		for _, f := range g.a.onRenewed {
+			g.a.guarded("OnRenewed", func() { f(s) })
+		}
+		g.socket.Emit(EventAuthenticated, nil)
+	default:
+		g.a.sessionLog("authenticated", g.current())
 		g.socket.Open(EventAuthenticated)
 		g.succeed()
 	}
+}
+
+// try verifies the token of an attempt and, if it is good, makes a session of it
+// or renews the one there is. done says that there is such a session now.
+func (g *Guard) try(ctx context.Context, h *verifier.Handshake, s *Session) (done bool, err *verifier.UnauthorizedError) {
+	var old *verifier.Token
+	if s != nil {
+		old = s.Token()
+	}
+	ctx, cancel := context.WithTimeout(ctx, g.a.timeout)
+	defer cancel()
+	ctx, decided := g.a.verifying(ctx, h, old)
+	p, err := g.a.check(ctx, h)
+	switch {
+	case err != nil:
+	case s != nil:
+		done, err = g.renew(s, p)
+	default:
+		done, err = g.authenticate(p)
+	}
+	decided(p, err)
+	return done, err
 }
 
 // current returns the session, whether or not its time is up.
@@ -192,39 +215,35 @@ func (g *Guard) authenticate(p *Pass) (bool, *verifier.UnauthorizedError) {
 	g.a.waiting.remove(g)
 	g.state, g.session, g.failures = authenticated, s, 0
 	g.setLifetime()
+	g.began()
 	g.a.sweeper.start(g.a)
 	return true, nil
 }
 
-// renew replaces the session's token by another of the same identity. The
+// renew replaces the session's token by another of the same identity, and reports
+// whether it did: a session that ends does so as if nothing had come. The
 // functions of [OnSuccess] do not run again.
-func (g *Guard) renew(s *Session, h *verifier.Handshake, p *Pass) {
+func (g *Guard) renew(s *Session, p *Pass) (bool, *verifier.UnauthorizedError) {
 	if !g.a.sameIdentity(s.Token(), p.token) {
-		g.fail(h, &verifier.UnauthorizedError{
+		return false, &verifier.UnauthorizedError{
 			Code: verifier.CodeInvalidToken, Message: "the token is not the same user's", Reason: ErrIdentityMismatch,
-		})
-		return
+		}
 	}
 	g.mu.Lock()
-	if g.state == closed || g.overdue() { // too late: the session ends as if nothing had come
+	defer g.mu.Unlock()
+	if g.state == closed || g.overdue() {
 		if g.timer != nil {
 			g.timer.Reset(0)
 		}
-		g.mu.Unlock()
-		return
+		return false, nil
 	}
 	if err := g.a.registry.replace(s, p); err != nil {
-		g.mu.Unlock()
-		g.fail(h, err)
-		return
+		return false, err
 	}
 	g.failures = 0
 	g.setLifetime()
-	g.mu.Unlock()
-	for _, f := range g.a.onRenewed {
-		g.a.guarded("OnRenewed", func() { f(s) })
-	}
-	g.socket.Emit(EventAuthenticated, nil)
+	g.renewed()
+	return true, nil
 }
 
 // succeed tells the binding and the functions of OnSuccess, and then lets events
@@ -272,7 +291,7 @@ func (g *Guard) fail(h *verifier.Handshake, err *verifier.UnauthorizedError) {
 	}
 	g.mu.Unlock()
 
-	g.a.refused(h, err)
+	g.a.refused(h, nil, err)
 	switch {
 	case last || !live && g.a.farewell == farewellNow:
 		g.close(err)
@@ -300,7 +319,7 @@ func (g *Guard) acknowledged(err error) {
 // kick reports why the socket ends, and ends it.
 func (g *Guard) kick(err *verifier.UnauthorizedError) {
 	if g.shut(err) {
-		g.a.refused(g.handshake, err)
+		g.a.refused(g.handshake, g.current(), err)
 		g.socket.Close(err, EventUnauthorized, newUnauthorized(err))
 	}
 }
@@ -315,20 +334,30 @@ func (g *Guard) kickIf(err *verifier.UnauthorizedError, condition func() bool) {
 	}
 	g.shutLocked(err)
 	g.mu.Unlock()
-	g.a.refused(g.handshake, err)
+	g.a.refused(g.handshake, g.current(), err)
 	g.socket.Close(err, EventUnauthorized, newUnauthorized(err))
 }
 
 // close tells the client why its socket ends, and ends it.
 func (g *Guard) close(err *verifier.UnauthorizedError) {
 	if g.shut(err) {
+		if s := g.current(); s != nil {
+			g.a.sessionEnded(s, err)
+		}
 		g.socket.Close(err, EventUnauthorized, newUnauthorized(err))
 	}
 }
 
 // Closed tells the guard that the socket is gone, for whatever reason. It may
 // be called more than once.
-func (g *Guard) Closed() { g.shut(ErrDisconnected) }
+func (g *Guard) Closed() {
+	if !g.shut(ErrDisconnected) {
+		return
+	}
+	if s := g.current(); s != nil {
+		g.a.sessionEnded(s, ErrDisconnected)
+	}
+}
 
 // shut moves to the state closed and reports whether it was another before.
 func (g *Guard) shut(cause error) bool {
@@ -353,4 +382,5 @@ func (g *Guard) shutLocked(cause error) {
 		g.a.registry.remove(s)
 		s.enter(ended, cause)
 	}
+	g.over(cause)
 }

@@ -143,7 +143,11 @@ func (l *logout) logout(ctx context.Context, raw string) error {
 		return unavailable(err) // the provider may send it again
 	}
 	l.seen.Add(id, t.ValidUntil())
-	l.logger.Info("socketio: back-channel logout", "issuer", t.Issuer, "subject", t.Subject, "sid", t.SessionID)
+	by := "sub"
+	if t.SessionID != "" {
+		by = "sid"
+	}
+	l.logger.Info("socketio: back-channel logout", "token", t, "by", by)
 	return nil
 }
 

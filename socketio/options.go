@@ -30,6 +30,7 @@ type config struct {
 	onSuccess   []func(*Session)
 	onRenewed   []func(*Session)
 	onFailure   []func(*verifier.Handshake, *verifier.UnauthorizedError)
+	observers   []Observer
 	neutral     bool
 	logger      *slog.Logger
 	now         func() time.Time
@@ -171,9 +172,11 @@ func OnFailure(f func(*verifier.Handshake, *verifier.UnauthorizedError)) Option 
 	}
 }
 
-// WithLogger sets where decisions are logged: refusals at the level debug,
-// panics of the application's functions at the level error. Tokens are never
-// logged. The default is [slog.Default].
+// WithLogger sets where decisions are logged: who is let in, renews, is refused
+// and leaves at the level debug, panics of the application's functions at the
+// level error. A token is named by its jti or a short hash: neither tokens nor
+// what they claim are logged, unless an error of the application's own says so.
+// The default is [slog.Default].
 func WithLogger(l *slog.Logger) Option {
 	return func(c *config) error {
 		if l == nil {
