@@ -79,6 +79,9 @@ func New(auth Authenticator, options ...Option) (*Authorizer, error) {
 // [WithRegistry], or the authorizer's own.
 func (a *Authorizer) Registry() *Registry { return a.registry }
 
+// Logger returns where decisions are logged: for bindings, which have more to say.
+func (a *Authorizer) Logger() *slog.Logger { return a.logger }
+
 // Pass is what a good token is worth: the verified token and the user value
 // that the application made of it.
 type Pass struct {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 )
@@ -39,6 +40,25 @@ func CacheVerified(n int) Option {
 type verifiedCache struct {
 	key    [32]byte // random, so that who sees an entry cannot tell whether it is of a token that he has
 	shards []*lru.Cache[cacheKey, *verifiedToken]
+	counts []cacheCount // of the shards
+}
+
+// cacheCount stands apart from its neighbours, as the shards do.
+type cacheCount struct {
+	hits, misses atomic.Uint64
+	_            [48]byte
+}
+
+// CacheStats returns how many tokens so far were among those that [CacheVerified]
+// remembers, and how many were not. Both are zero without that option.
+func (v *Verifier) CacheStats() (hits, misses uint64) {
+	if v.verified != nil {
+		for i := range v.verified.counts {
+			hits += v.verified.counts[i].hits.Load()
+			misses += v.verified.counts[i].misses.Load()
+		}
+	}
+	return hits, misses
 }
 
 // cacheKey is a hash of the whole token, and not a fast one: who found two
@@ -63,6 +83,7 @@ type verifiedToken struct {
 
 func newVerifiedCache(n int) (*verifiedCache, error) {
 	c := &verifiedCache{shards: make([]*lru.Cache[cacheKey, *verifiedToken], min(16, n))}
+	c.counts = make([]cacheCount, len(c.shards))
 	rand.Read(c.key[:])
 	for i := range c.shards {
 		var err error
@@ -79,7 +100,13 @@ func (c *verifiedCache) get(raw string) (cacheKey, *verifiedToken) {
 	s.input = append(append(s.input[:0], c.key[:]...), raw...)
 	key := cacheKey(sha256.Sum256(s.input))
 	scratches.Put(s)
-	known, _ := c.shard(key).Get(key)
+	i := c.shard(key)
+	known, ok := c.shards[i].Get(key)
+	if ok {
+		c.counts[i].hits.Add(1)
+	} else {
+		c.counts[i].misses.Add(1)
+	}
 	return key, known
 }
 
@@ -87,9 +114,7 @@ func (c *verifiedCache) add(key cacheKey, t *Token, claims claims) {
 	entry := &verifiedToken{*t, claims}
 	entry.token.raw = ""
 	entry.token.ownAudience()
-	c.shard(key).Add(key, entry)
+	c.shards[c.shard(key)].Add(key, entry)
 }
 
-func (c *verifiedCache) shard(key cacheKey) *lru.Cache[cacheKey, *verifiedToken] {
-	return c.shards[int(key[0])%len(c.shards)]
-}
+func (c *verifiedCache) shard(key cacheKey) int { return int(key[0]) % len(c.shards) }

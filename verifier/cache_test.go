@@ -69,6 +69,10 @@ func TestCacheVerified(t *testing.T) {
 			if n := checks.Load(); n != test.checks {
 				t.Errorf("the signature was checked %d times, want %d", n, test.checks)
 			}
+			hits, misses := v.CacheStats()
+			if wantHits := uint64(2 - test.checks); hits != wantHits || misses != 2-wantHits {
+				t.Errorf("%d hits and %d misses, want %d of 2", hits, misses, wantHits)
+			}
 			if err != nil {
 				return
 			}

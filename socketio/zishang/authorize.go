@@ -2,7 +2,7 @@ package zishang
 
 import (
 	"context"
-	"log/slog"
+	"errors"
 	"sync"
 
 	"github.com/zishang520/socket.io/servers/socket/v3"
@@ -71,7 +71,7 @@ type middleware struct {
 func (m *middleware) admit(s *socket.Socket, next func(*socket.ExtendedError)) {
 	c := connectionOf(s)
 	g := &guarded{
-		conn: c, socket: s, namespace: s.Nsp().Name(), goOn: next,
+		conn: c, socket: s, namespace: s.Nsp().Name(), goOn: next, logger: m.authorizer.Logger(),
 		arrived: make(chan struct{}), entered: make(chan struct{}), refused: make(chan struct{}), left: make(chan struct{}),
 	}
 	if !c.enter(g) { // no client asks for a namespace twice
@@ -86,6 +86,9 @@ func (m *middleware) admit(s *socket.Socket, next func(*socket.ExtendedError)) {
 
 	h := handshakeOf(s)
 	err := g.recovery.find(s)
+	if errors.Is(err, socketio.ErrServer) {
+		g.logger.Error("zishang: every socket is refused", "error", err)
+	}
 	var pass *socketio.Pass
 	if err == nil {
 		pass, err = m.authorizer.Admit(context.Background(), h)
@@ -150,8 +153,7 @@ func handshakeOf(s *socket.Socket) *verifier.Handshake {
 	return h
 }
 
-// misconfigured says to the log what to change, and refuses the socket.
+// misconfigured refuses a socket for what is to be changed in the program.
 func misconfigured(what string) error {
-	slog.Default().Error("zishang: every socket is refused: " + what)
-	return &verifier.UnauthorizedError{Message: "internal server error", Code: "internal_error", Reason: socketio.ErrServer}
+	return &verifier.UnauthorizedError{Message: "internal server error", Code: "internal_error", Reason: socketio.ErrServer, Err: errors.New(what)}
 }

@@ -42,6 +42,7 @@ type guarded struct {
 	conn      *connection
 	socket    *socket.Socket
 	namespace string
+	logger    *slog.Logger
 	passed    bool // whether it came with a pass
 	greeting  string
 	recovery  recovery
@@ -119,7 +120,7 @@ func (g *guarded) Emit(event string, ack func(), args ...any) {
 func (g *guarded) event(name, id string, args ...any) string {
 	text, err := packet(typeEvent, g.namespace, id, append([]any{name}, args...))
 	if err != nil {
-		slog.Default().Error("zishang: "+name+" was not sent", "error", err)
+		g.logger.Error("zishang: "+name+" was not sent", "error", err)
 	}
 	return text
 }

@@ -104,7 +104,7 @@ func (v *Validator) Validate(ctx context.Context, t *verifier.Token, h *verifier
 	}
 	until := p.issuedAt.Add(v.maxAge + v.tolerance)
 	if p.issuedAt.After(now.Add(v.tolerance)) || !now.Before(until) {
-		return invalid("iat", fmt.Errorf("issued at %v, now is %v", p.issuedAt, now))
+		return invalid("iat", quoting{fmt.Errorf("issued at %v, now is %v", p.issuedAt, now)})
 	}
 	hash := sha256.Sum256([]byte(t.Raw()))
 	if !equal(p.ATH, b64.EncodeToString(hash[:])) {
@@ -139,11 +139,11 @@ func (v *Validator) checkRequest(p *proof, h *verifier.Handshake) error {
 		method = "GET"
 	}
 	if p.HTM != method {
-		return invalid("htm", fmt.Errorf("htm is %.20q, the handshake's method %s", p.HTM, method))
+		return invalid("htm", quoting{fmt.Errorf("htm is %.20q, the handshake's method %s", p.HTM, method)})
 	}
 	got, err := normalize(p.HTU)
 	if err != nil {
-		return invalid("htu", err)
+		return invalid("htu", quoting{err})
 	}
 	urls := v.urls
 	if v.trusted != nil {
@@ -154,7 +154,7 @@ func (v *Validator) checkRequest(p *proof, h *verifier.Handshake) error {
 		urls = []string{u}
 	}
 	if !slices.Contains(urls, got) {
-		return invalid("htu", fmt.Errorf("htu is %.200q, the server's URL %q", got, urls))
+		return invalid("htu", quoting{fmt.Errorf("htu is %.200q, the server's URL %q", got, urls)})
 	}
 	return nil
 }
@@ -189,7 +189,7 @@ func (v *Validator) parse(ctx context.Context, raw string) (*proof, error) {
 		return nil, invalid(what(u.Reason), u)
 	}
 	if err := token.Claims(p); err != nil {
-		return nil, invalid("claims", err)
+		return nil, invalid("claims", quoting{err})
 	}
 	if p.JTI == "" || p.HTM == "" || p.HTU == "" || p.ATH == "" || token.IssuedAt.IsZero() {
 		return nil, invalid("claims", errors.New("jti, htm, htu, iat and ath are required (RFC 9449 §4.2)"))

@@ -2,6 +2,7 @@ package dpop
 
 import (
 	"errors"
+	"log/slog"
 
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
@@ -30,6 +31,14 @@ func invalid(what string, cause error) *verifier.UnauthorizedError {
 		Code: CodeInvalidProof, Message: "DPoP proof invalid: " + what, Reason: ErrProofInvalid, Err: cause,
 	}
 }
+
+// quoting is a cause that quotes what a proof claims. Error has it all, a log only
+// that it is so.
+type quoting struct{ error }
+
+func (q quoting) Unwrap() error { return q.error }
+
+func (q quoting) LogValue() slog.Value { return slog.StringValue("it is not as expected") }
 
 // denied is the refusal of a token.
 func denied(reason verifier.Reason, message string) *verifier.UnauthorizedError {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/netip"
@@ -29,6 +30,22 @@ type Client struct {
 	flights  map[tokenHash]*flight
 	failures int // in a row
 	paused   time.Time
+	stats    Stats
+}
+
+// Stats counts, from the making of a client.
+type Stats struct {
+	Requests    uint64 // to the endpoint
+	Failures    uint64 // of them, those that failed
+	Hits        uint64 // tokens whose answer was at hand
+	StaleServes uint64 // tokens that were answered beyond the TTL, since the endpoint could not be asked
+}
+
+// Stats returns what was counted so far.
+func (c *Client) Stats() Stats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stats
 }
 
 var _ verifier.Introspector = (*Client)(nil)
@@ -64,7 +81,7 @@ var errPaused = errors.New("introspection: the endpoint failed lately and is not
 // [BearerToken] and [HTTPClient] must say how this server authenticates to it.
 func New(endpoint string, options ...Option) (*Client, error) {
 	c := &Client{
-		config:  config{ttl: DefaultTTL, cacheSize: DefaultCacheSize, now: time.Now},
+		config:  config{ttl: DefaultTTL, cacheSize: DefaultCacheSize, now: time.Now, logger: slog.Default()},
 		turns:   make(chan struct{}, maxRequests),
 		flights: make(map[tokenHash]*flight),
 	}
@@ -124,6 +141,7 @@ func (c *Client) Introspect(ctx context.Context, token string) ([]byte, error) {
 	c.mu.Lock()
 	kept, ok := c.known.Get(hash)
 	if ok && now.Before(kept.fresh) {
+		c.stats.Hits++
 		c.mu.Unlock()
 		return kept.result()
 	}
@@ -131,7 +149,7 @@ func (c *Client) Introspect(ctx context.Context, token string) ([]byte, error) {
 	if f == nil {
 		if now.Before(c.paused) {
 			c.mu.Unlock()
-			return kept.instead(now, errPaused)
+			return c.instead(kept, now, errPaused)
 		}
 		f = &flight{done: make(chan struct{})}
 		c.flights[hash] = f
@@ -142,7 +160,7 @@ func (c *Client) Introspect(ctx context.Context, token string) ([]byte, error) {
 	select {
 	case <-f.done:
 		if f.err != nil {
-			return kept.instead(now, f.err)
+			return c.instead(kept, now, f.err)
 		}
 		return f.answer.result()
 	case <-ctx.Done():
@@ -152,11 +170,14 @@ func (c *Client) Introspect(ctx context.Context, token string) ([]byte, error) {
 
 // instead returns an answer that was kept in the place of one that could not be
 // had, as long as it may be used.
-func (a answer) instead(now time.Time, err error) ([]byte, error) {
-	if now.Before(a.stale) {
-		return a.result()
+func (c *Client) instead(a answer, now time.Time, err error) ([]byte, error) {
+	if !now.Before(a.stale) {
+		return nil, err
 	}
-	return nil, err
+	c.mu.Lock()
+	c.stats.StaleServes++
+	c.mu.Unlock()
+	return a.result()
 }
 
 // fly asks the endpoint, and keeps what it says.
@@ -176,6 +197,10 @@ func (c *Client) fly(ctx context.Context, f *flight, hash tokenHash, token strin
 	now := c.now()
 	c.mu.Lock()
 	delete(c.flights, hash)
+	c.stats.Requests++
+	if f.err != nil {
+		c.stats.Failures++
+	}
 	if f.err == nil {
 		c.failures, c.paused = 0, time.Time{}
 		f.answer = c.answerOf(claims, expires, now)
@@ -188,6 +213,12 @@ func (c *Client) fly(ctx context.Context, f *flight, hash tokenHash, token strin
 		c.pause(now)
 	}
 	c.mu.Unlock()
+	name := slog.String("token", fmt.Sprintf("sha256 %x", hash[:6])) // as verifier.Token names it
+	if f.err != nil {
+		c.logger.Warn("introspection: the endpoint could not be asked", name, "error", f.err)
+	} else {
+		c.logger.Debug("introspection: the endpoint answered", name, "active", claims != nil)
+	}
 	close(f.done)
 }
 

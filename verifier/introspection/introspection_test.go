@@ -2,10 +2,12 @@ package introspection
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -411,6 +413,40 @@ func TestMaxStale(t *testing.T) {
 	if _, err := c.Introspect(t.Context(), "b"); !errors.Is(err, verifier.ErrTokenInactive) {
 		t.Errorf("revoked: %v", err)
 	}
+	if got, want := c.Stats(), (Stats{Requests: 5, Failures: 2, StaleServes: 3}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+// TestLog: the log names tokens by a hash, and says neither them nor what they
+// claim.
+func TestLog(t *testing.T) {
+	var log strings.Builder
+	e := newEndpoint(t)
+	const token = "a-very-secret-token"
+	e.on(token, says(ada))
+	c := e.client(t, TTL(0), WithLogger(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))))
+	if _, err := c.Introspect(t.Context(), token); err != nil {
+		t.Fatal(err)
+	}
+	e.on(token, fails(http.StatusServiceUnavailable))
+	if _, err := c.Introspect(t.Context(), token); err == nil {
+		t.Fatal("no error")
+	}
+	name := fmt.Sprintf(`token="sha256 %x"`, sha256.Sum256([]byte(token)))[:len(`token="sha256 `)+12] + `"`
+	for _, want := range []string{
+		`level=DEBUG msg="introspection: the endpoint answered" ` + name + " active=true\n",
+		`level=WARN msg="introspection: the endpoint could not be asked" ` + name + ` error="introspection: the endpoint answers with status 503: expected 200"`,
+	} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log lacks %s:\n%s", want, log.String())
+		}
+	}
+	for _, secret := range []string{token, "ada", "s%C3%A9cret", "sécret"} {
+		if strings.Contains(log.String(), secret) {
+			t.Errorf("the log has %q:\n%s", secret, log.String())
+		}
+	}
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)
@@ -478,6 +514,7 @@ func TestMisconfigured(t *testing.T) {
 		{"MaxStale", url, []Option{ok, MaxStale(-1)}},
 		{"CacheSize", url, []Option{ok, CacheSize(0)}},
 		{"WithClock", url, []Option{ok, WithClock(nil)}},
+		{"WithLogger", url, []Option{ok, WithLogger(nil)}},
 		{"an option is nil", url, []Option{nil}},
 	} {
 		if _, err := New(row.url, row.options...); err == nil || !strings.Contains(err.Error(), row.word) {

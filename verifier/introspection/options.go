@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"time"
@@ -37,6 +38,7 @@ type config struct {
 	cacheSize int
 	allowHTTP bool
 	now       func() time.Time
+	logger    *slog.Logger
 }
 
 // ClientSecret authenticates this server to the endpoint by HTTP Basic
@@ -136,6 +138,19 @@ func WithClock(now func() time.Time) Option {
 			return errors.New("WithClock: the clock is nil")
 		}
 		c.now = now
+		return nil
+	}
+}
+
+// WithLogger sets where it is logged that the endpoint cannot be asked (a warning)
+// and what it answered (for debugging). A token is named by a short hash, what it
+// claims is not logged. The default is [slog.Default].
+func WithLogger(l *slog.Logger) Option {
+	return func(c *config) error {
+		if l == nil {
+			return errors.New("WithLogger: the logger is nil")
+		}
+		c.logger = l
 		return nil
 	}
 }
