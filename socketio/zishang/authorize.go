@@ -72,7 +72,7 @@ func (m *middleware) admit(s *socket.Socket, next func(*socket.ExtendedError)) {
 	c := connectionOf(s)
 	g := &guarded{
 		conn: c, socket: s, namespace: s.Nsp().Name(), goOn: next, logger: m.authorizer.Logger(),
-		arrived: make(chan struct{}), entered: make(chan struct{}), refused: make(chan struct{}), left: make(chan struct{}),
+		arrived: make(chan struct{}), entered: make(chan struct{}), left: make(chan struct{}),
 	}
 	if !c.enter(g) { // no client asks for a namespace twice
 		c.conn.Close(true)

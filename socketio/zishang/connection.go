@@ -1,6 +1,7 @@
 package zishang
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,8 +24,8 @@ type connection struct {
 	sending sync.Mutex   // held while packets of ours are written
 	shut    atomic.Int32 // guards that are not simply open: without any, packets need no look
 
-	mu       sync.Mutex // guards the rest
-	guards   map[string]*guarded
+	mu       sync.Mutex            // guards the rest
+	guards   []*guarded            // the last of each namespace
 	own      []*types.StringBuffer // packets of ours that are being written
 	skipIn   int                   // attachments to take out
 	skipOut  int
@@ -42,7 +43,7 @@ func connectionOf(s *socket.Socket) *connection {
 	if c := attached[connection](s.Conn()); c != nil {
 		return c
 	}
-	c := &connection{conn: s.Conn(), client: s.Client(), closed: make(chan struct{}), guards: make(map[string]*guarded, 1)}
+	c := &connection{conn: s.Conn(), client: s.Client(), closed: make(chan struct{})}
 	attach(c.conn, c)
 	if first := attached[connection](c.conn); first != c {
 		return first // of a client that sends two requests at once
@@ -61,21 +62,29 @@ func connectionOf(s *socket.Socket) *connection {
 func (c *connection) enter(g *guarded) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	old := c.guards[g.namespace]
-	if old != nil && old.is(admitting, held, entering, open) {
-		return false
+	for i, old := range c.guards {
+		if old.namespace == g.namespace {
+			if !old.is(over) {
+				return false
+			}
+			c.guards[i] = g
+			return true
+		}
 	}
-	if old == nil {
-		c.shut.Add(1)
-	}
-	c.guards[g.namespace] = g
+	c.guards = append(c.guards, g)
+	c.shut.Add(1)
 	return true
 }
 
 func (c *connection) guard(namespace string) *guarded {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.guards[namespace]
+	for _, g := range c.guards {
+		if g.namespace == namespace {
+			return g
+		}
+	}
+	return nil
 }
 
 // onClose ends every socket of the connection.
@@ -88,10 +97,7 @@ func (c *connection) onClose(...any) {
 	default:
 	}
 	close(c.closed)
-	var guards []*guarded
-	for _, g := range c.guards {
-		guards = append(guards, g)
-	}
+	guards := slices.Clone(c.guards)
 	c.mu.Unlock()
 	for _, g := range guards {
 		g.gone()

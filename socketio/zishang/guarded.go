@@ -56,9 +56,8 @@ type guarded struct {
 
 	arrived chan struct{} // closed when the library has the socket
 	entered chan struct{} // closed when the handlers of "connection" have run
-	refused chan struct{} // closed when another middleware has refused it; why is set before
 	left    chan struct{} // closed when the library has it no more
-	why     error
+	denied  error         // why not, if another middleware refused it: set before left is closed
 
 	mu       sync.Mutex // guards the rest
 	handlers []func(*socket.Socket, *socketio.Session) error
@@ -185,9 +184,10 @@ func (g *guarded) Authenticated(s *socketio.Session) error {
 	}
 	select {
 	case <-g.entered:
-	case <-g.refused:
-		return g.why
 	case <-g.left:
+		if g.denied != nil {
+			return g.denied
+		}
 		return socketio.ErrDisconnected
 	}
 	g.mu.Lock()
@@ -342,7 +342,6 @@ func (g *guarded) passes(h header) bool {
 		// reach the library before that knows of the socket.
 		select {
 		case <-g.arrived:
-		case <-g.refused:
 		case <-g.left:
 		}
 	}
@@ -454,11 +453,12 @@ func (g *guarded) deny(data []byte) {
 		Message string `json:"message"`
 	}
 	_ = json.Unmarshal(data, &refusal)
-	g.why = &verifier.UnauthorizedError{
-		Code: verifier.CodeUnknown, Message: refusal.Message, Reason: verifier.ErrRejected, Err: errOther,
-	}
-	close(g.refused)
-	g.leaving.Do(func() { close(g.left) })
+	g.leaving.Do(func() {
+		g.denied = &verifier.UnauthorizedError{
+			Code: verifier.CodeUnknown, Message: refusal.Message, Reason: verifier.ErrRejected, Err: errOther,
+		}
+		close(g.left)
+	})
 	if !g.wasHeld.Load() { // the client is told in the library's way
 		g.move(over, entering)
 		g.end()
