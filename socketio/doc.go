@@ -22,7 +22,17 @@
 // Every failure is told to the client, and ends in a disconnect within a bound:
 // a failed attempt does not stop the deadline, a client has few attempts
 // ([MaxAttempts]), and one that never acknowledges "unauthorized" is
-// disconnected all the same. An "authenticate" on an authenticated socket
-// renews its token, and only for the same issuer and subject. Errors and panics
-// of the application's own functions refuse that one client.
+// disconnected all the same. Errors and panics of the application's own
+// functions refuse that one client.
+//
+// # Live sessions
+//
+// A session ends with its token ([IgnoreExpiration], [ExpiryGrace]), and at a
+// [MaxSessionAge]; the client is told before ([ExpiryNotice]). An "authenticate"
+// on an authenticated socket renews its token, and only for the same identity
+// ([SameIdentity]). The [Registry] knows who is connected, and [Registry.Revoke]
+// ends who should not be; [BackChannelLogout] does so as an OpenID provider says.
+// An event is handed to the application, or comes from it, only while the session
+// lives: its end, "unauthorized" as the last event and the disconnect are one step
+// ([Socket]).
 package socketio

@@ -537,6 +537,20 @@ func TestNewRefusesNonsense(t *testing.T) {
 		{"success", good, socketio.OnSuccess(nil), "socketio: OnSuccess: the function is nil"},
 		{"failure", good, socketio.OnFailure(nil), "socketio: OnFailure: the function is nil"},
 		{"logger", good, socketio.WithLogger(nil), "socketio: WithLogger: the logger is nil"},
+		{"clock", good, socketio.WithClock(nil), "socketio: WithClock: the clock is nil"},
+		{"renewed", good, socketio.OnRenewed(nil), "socketio: OnRenewed: the function is nil"},
+		{"grace", good, socketio.ExpiryGrace(-1), "socketio: ExpiryGrace is -1ns: expected zero or more"},
+		{"age", good, socketio.MaxSessionAge(0), "socketio: MaxSessionAge is 0s: expected a positive duration"},
+		{"notice by another event", good, socketio.ExpiryNotice("unauthorized", time.Minute), "socketio: ExpiryNotice: the event \"unauthorized\" has another meaning"},
+		{"notice too late", good, socketio.ExpiryNotice("soon", 0), "socketio: ExpiryNotice is 0s before the end: expected a positive duration"},
+		{"identity", good, socketio.SameIdentity(nil), "socketio: SameIdentity: the function is nil"},
+		{"keys", good, socketio.EndOnWithdrawnKey(nil, time.Minute), "socketio: EndOnWithdrawnKey: the key provider is nil"},
+		{"registry", good, socketio.WithRegistry(nil), "socketio: WithRegistry: the registry is nil"},
+		{"limit", good, socketio.SessionLimit(0, socketio.EvictOldest), "socketio: SessionLimit is 0: expected a positive number"},
+		{"limit's policy", good, socketio.SessionLimit(1, 7), "socketio: SessionLimit: 7 is no policy: expected RejectNewest or EvictOldest"},
+		{"pending", good, socketio.MaxPending(0), "socketio: MaxPending is 0: expected a positive number"},
+		{"failures", good, socketio.MaxFailures(-1, 0), "socketio: MaxFailures is -1 and 0: expected zero or more"},
+		{"address", good, socketio.ClientAddress(nil), "socketio: ClientAddress: the function is nil"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
