@@ -211,3 +211,26 @@ func TestBackChannelLogoutRefuses(t *testing.T) {
 		}
 	})
 }
+
+// TestBackChannelLogoutEverywhere: the provider tells one process, and the
+// sessions of all end.
+func TestBackChannelLogoutEverywhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemoryStore()
+		here := socketio.NewRegistry(&socketio.RegistryOptions{Store: store})
+		there := socketio.NewRegistry(&socketio.RegistryOptions{Store: store})
+		defer here.Close()
+		defer there.Close()
+		synctest.Wait()
+		a := newLive(t, socketio.WithRegistry(there))
+		_, alice := join(t, a, "alice sid=s1")
+		g, bob := join(t, a, "bob sid=s2")
+		defer g.Closed()
+		w := post(newLogout(t, here), url.Values{"logout_token": {mintTyped(logoutSecret, "logout+jwt", logoutClaims(nil))}})
+		if w.Code != http.StatusOK {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+		alice.want(t, revoked, "close")
+		bob.want(t)
+	})
+}
