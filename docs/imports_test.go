@@ -54,11 +54,17 @@ var allowed = map[string][]string{
 	"socketio":              {"verifier"},
 	"socketio/googollee":    {"verifier", "socketio"},
 	"socketio/redisstore":   {"socketio"},
+	"socketio/internal":     measured,
+	"socketio/promsocketio": measured,
+	"socketio/otelsocketio": measured,
 	"socketio/sockettest":   {"verifier", "socketio"},
 	"socketio/zishang":      {"verifier", "socketio"},
 	"socketio/interop":      {"verifier", "keys", "socketio", "socketio/googollee", "socketio/zishang"},
 	"docs":                  {},
 }
+
+// measured is what the packages that measure read, and what they share.
+var measured = []string{"verifier", "verifier/introspection", "jwks", "socketio", "socketio/internal/metric"}
 
 // owners says who may import a library that must not spread.
 var owners = map[string][]string{
@@ -69,8 +75,8 @@ var owners = map[string][]string{
 	"github.com/gorilla/websocket":          {"socketio/googollee", "socketio/interop"},
 	"github.com/golang-jwt/jwt/v5":          {},
 	"github.com/redis/go-redis/v9":          {"socketio/redisstore"},
-	"github.com/prometheus/client_golang":   {},
-	"go.opentelemetry.io/otel":              {},
+	"github.com/prometheus/client_golang":   {"socketio/promsocketio"},
+	"go.opentelemetry.io/otel":              {"socketio/otelsocketio"},
 	"github.com/auth0/go-jwt-middleware/v2": {},
 }
 
@@ -101,6 +107,26 @@ func TestImports(t *testing.T) {
 			if slices.Contains(p.Imports, module+"/"+kit) {
 				t.Errorf("%s imports %s outside of its tests", name, kit)
 			}
+		}
+	}
+}
+
+// TestNobodyPaysForMetrics: who imports neither of the packages that measure does
+// not build the libraries that they need.
+func TestNobodyPaysForMetrics(t *testing.T) {
+	cmd := exec.Command("go", "list", "-deps", "./verifier/...", "./keys", "./jwks", "./socketio", "./socketio/googollee", "./socketio/zishang", "./socketio/redisstore")
+	cmd.Dir = ".."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	deps := strings.Fields(string(out))
+	if !slices.Contains(deps, module+"/socketio/zishang") {
+		t.Fatalf("go list found %d packages, and not ours", len(deps))
+	}
+	for _, p := range deps {
+		if below(p, "github.com/prometheus") || below(p, "go.opentelemetry.io") {
+			t.Errorf("%s is built for everybody", p)
 		}
 	}
 }

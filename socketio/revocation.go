@@ -194,6 +194,14 @@ func (r *Registry) isRevoked(t *verifier.Token, now time.Time) bool {
 	return false
 }
 
+// Revocations returns how many revocations are kept: those that have not expired,
+// and some that have.
+func (r *Registry) Revocations() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.entries
+}
+
 // Err tells why revocations made elsewhere may not be known here: nil while the
 // Store is followed, and without one.
 func (r *Registry) Err() error {
