@@ -72,7 +72,7 @@ func ExampleClock() {
 func ExampleVerifiedToken() {
 	token := verifiertest.VerifiedToken(verifiertest.Claims{"sub": "alice", "jti": "1"})
 	fmt.Println(token.Subject, token)
-	// Output: alice token "1"
+	// Output: alice jti "1"
 }
 
 // A verifier can be replaced by its answer.
