@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/chatpage"
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/mint"
+	"github.com/seed15b1dee8/socketio-jwt/examples/internal/sio4"
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/trial"
 )
 
@@ -58,31 +59,31 @@ func token(t string) map[string]any { return map[string]any{"token": t} }
 // outcome is what becomes of an auth payload: "connected", or the message of the
 // refusal.
 func outcome(ctx context.Context, url string, auth any) (string, error) {
-	c, err := connect(ctx, url, auth)
-	var refusal *connectError
+	c, err := sio4.Connect(ctx, url, auth)
+	var refusal *sio4.ConnectError
 	switch {
 	case errors.As(err, &refusal):
 		return refusal.Message, nil
 	case err != nil:
 		return "", err
 	}
-	c.close()
+	c.Close()
 	return "connected", nil
 }
 
 // chatted says something under a name that is not the token's, and returns what
 // is heard.
 func chatted(ctx context.Context, url, ada string) (string, error) {
-	c, err := connect(ctx, url, token(ada))
+	c, err := sio4.Connect(ctx, url, token(ada))
 	if err != nil {
 		return "", err
 	}
-	defer c.close()
-	if err := c.emit("message", "hello"); err != nil {
+	defer c.Close()
+	if err := c.Emit("message", "hello"); err != nil {
 		return "", err
 	}
 	var heard message
-	if err := c.next("message", &heard); err != nil {
+	if err := c.Await("message", &heard); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("%s: %s", heard.From, heard.Text), nil
