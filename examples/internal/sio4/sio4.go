@@ -4,6 +4,7 @@
 package sio4
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -192,7 +193,7 @@ func Outcome(c *Client, err error) (string, error) {
 	var refusal *ConnectError
 	switch {
 	case errors.As(err, &refusal):
-		return refusal.Data.Reason, nil
+		return cmp.Or(refusal.Data.Reason, refusal.Message), nil // not every refusal is ours
 	case err != nil:
 		return "", err
 	}

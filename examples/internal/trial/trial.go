@@ -5,10 +5,14 @@ package trial
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/sioclient"
@@ -134,5 +138,20 @@ func Serve(ctx context.Context, address string, handler http.Handler, then bool,
 		return err
 	case <-ctx.Done():
 		return nil
+	}
+}
+
+// Main is the main function of an example: it reads the flags, calls run until an
+// interrupt, and ends the process with the status 0 only if that held. then is
+// whether the example serves on after its demonstration.
+func Main(name string, run func(ctx context.Context, addr string, then bool) error) {
+	addr := flag.String("addr", "localhost:3000", "the address to listen on")
+	once := flag.Bool("once", false, "end after the demonstration, with the exit status 0 only if all of it held")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, *addr, !*once); err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+		os.Exit(1)
 	}
 }
