@@ -4,6 +4,7 @@
 package sio4
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -104,6 +105,7 @@ func (c *Client) Next() (event string, args []json.RawMessage, err error) {
 		case kind != '2':
 			continue
 		}
+		data = bytes.TrimLeft(data, "0123456789") // the id of an acknowledgement, which nobody gives
 		if err := json.Unmarshal(data, &args); err != nil || len(args) == 0 || json.Unmarshal(args[0], &event) != nil {
 			return "", nil, fmt.Errorf("not an event: %s", data)
 		}

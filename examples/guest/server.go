@@ -1,0 +1,48 @@
+package main
+
+import (
+	"github.com/zishang520/socket.io/servers/socket/v3"
+
+	"github.com/seed15b1dee8/socketio-jwt/keys"
+	"github.com/seed15b1dee8/socketio-jwt/socketio"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/zishang"
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
+)
+
+// newServer makes the server.
+func newServer(secret []byte) (*socket.Server, error) {
+	key, err := keys.Secret(secret)
+	if err != nil {
+		return nil, err
+	}
+	v, err := verifier.New(key, verifier.Audience("chat"))
+	if err != nil {
+		return nil, err
+	}
+	authorize, err := zishang.Authorize(v, socketio.Optional())
+	if err != nil {
+		return nil, err
+	}
+	io := socket.NewServer(nil, zishang.Harden(nil))
+	io.Use(authorize)
+
+	// Whoever comes, guests too. The handler of an event asks at the time of the
+	// event who it is.
+	err = io.On("connection", func(args ...any) {
+		s := args[0].(*socket.Socket)
+		_ = s.On("message", func(args ...any) {
+			session := zishang.SessionOf(s)
+			if session == nil {
+				_ = s.Emit("problem", "log in to speak")
+				return
+			}
+			io.Emit("message", session.Token().Subject, args[0])
+		})
+	})
+	// Who has authenticated: in the handshake, or later on.
+	zishang.OnAuthenticated(io, func(s *socket.Socket, session *socketio.Session) error {
+		s.Join("users")
+		return s.Emit("welcome", session.Token().Subject)
+	})
+	return io, err
+}
