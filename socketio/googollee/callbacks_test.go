@@ -55,7 +55,7 @@ func TestCallbacks(t *testing.T) {
 		{"nothing", func(*googollee.Conn) error { return nil }},
 		{"an error", func(*googollee.Conn) error { return errors.New("an error") }},
 		{"a panic", func(*googollee.Conn) error { panic("a panic") }},
-		{"nil panics", func(*googollee.Conn) error { var m map[string]int; m["x"] = 1; return nil }},
+		{"nil panics", func(c *googollee.Conn) error { var p *int; *p = len(c.ID()); return nil }},
 		{"close", func(c *googollee.Conn) error { c.Close(); c.Close(); return nil }},
 		{"close in goroutines", func(c *googollee.Conn) error {
 			for range 4 {
@@ -160,7 +160,7 @@ func TestArguments(t *testing.T) {
 			})
 			return f.Data, fmt.Sprint(f.Name, more)
 		})
-		s.OnEvent("pair", func(_ *googollee.Conn, a *int, b map[string]any) (int, error, any) { return *a, nil, b["x"] })
+		s.OnEvent("pair", func(_ *googollee.Conn, a *int, b map[string]any) (int, *struct{}, any) { return *a, nil, b["x"] })
 		s.OnEvent("number", func(_ *googollee.Conn, n int) int { s.note("handled"); return n })
 		s.OnEvent("raw", func(_ *googollee.Conn, r json.RawMessage) json.RawMessage { return r })
 	})

@@ -299,8 +299,10 @@ func TestShutdownOutOfTime(t *testing.T) {
 		_, ws := w.websocket()
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		go ws.readEnd(websocket.CloseNormalClosure)
-		if err := w.Shutdown(ctx, nil); !errors.Is(err, context.DeadlineExceeded) {
+		down := make(chan error, 1)
+		go func() { down <- w.Shutdown(ctx, nil) }()
+		ws.readEnd(websocket.CloseNormalClosure)
+		if err := <-down; !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
 		}
 		close(release)
