@@ -33,51 +33,69 @@ func pages(t *testing.T) map[string]string {
 	return pages
 }
 
-var goBlock = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
+// goBlock is a Go snippet. One that has a name, "```go main.go", is a file of the
+// program of its page.
+var goBlock = regexp.MustCompile("(?ms)^```go *(\\S*)\n(.*?)^```$")
 
-// TestSnippets compiles every Go snippet, which must be a whole program, against
-// this tree, and runs those that are tests.
+// TestSnippets compiles every Go snippet, which must be a whole program or a file
+// of its page's, against this tree, and runs those that are tests.
 func TestSnippets(t *testing.T) {
-	gomod, gosum := read(t, "../go.mod"), read(t, "../go.sum")
-	root, err := filepath.Abs("..")
-	if err != nil {
-		t.Fatal(err)
-	}
 	programs := 0
 	for page, text := range pages(t) {
+		named := make(map[string]string) // the files of the page's own program
 		for _, block := range goBlock.FindAllStringSubmatch(text, -1) {
-			if !strings.HasPrefix(block[1], "package ") {
-				t.Errorf("%s: a Go snippet is not a whole program, so that nothing compiles it:\n%s", page, block[1])
+			name, source := block[1], block[2]
+			if !strings.HasPrefix(source, "package ") {
+				t.Errorf("%s: a Go snippet is not a whole program, so that nothing compiles it:\n%s", page, source)
 				continue
 			}
-			if formatted, err := format.Source([]byte(block[1])); err != nil || string(formatted) != block[1] {
-				t.Errorf("%s: a Go snippet is not formatted: %v\n%s", page, err, block[1])
+			if formatted, err := format.Source([]byte(source)); err != nil || string(formatted) != source {
+				t.Errorf("%s: a Go snippet is not formatted: %v\n%s", page, err, source)
 			}
 			programs++
-			t.Run(page, func(t *testing.T) {
-				t.Parallel()
-				dir := t.TempDir()
-				mod := strings.Replace(gomod, "module "+module, "module snippet", 1) +
-					"\nrequire " + module + " v0.0.0\nreplace " + module + " => " + root + "\n"
-				write(t, filepath.Join(dir, "go.mod"), mod)
-				write(t, filepath.Join(dir, "go.sum"), gosum)
-				name, args := "main.go", []string{"vet", "-mod=mod", "./..."}
-				if strings.Contains(block[1], "\"testing\"") {
-					// go test vets, too. A snippet of which no test runs shows nothing.
-					name, args = "snippet_test.go", []string{"test", "-mod=mod", "-v", "./..."}
-				}
-				write(t, filepath.Join(dir, name), block[1])
-				cmd := exec.Command("go", args...)
-				cmd.Dir = dir
-				out, err := cmd.CombinedOutput()
-				if err != nil || args[0] == "test" && !strings.Contains(string(out), "--- PASS") {
-					t.Errorf("%v\n%s", err, out)
-				}
-			})
+			switch {
+			case name != "":
+				named[name] = source
+			case strings.Contains(source, "\"testing\""):
+				t.Run(page, func(t *testing.T) { runProgram(t, map[string]string{"snippet_test.go": source}) })
+			default:
+				t.Run(page, func(t *testing.T) { runProgram(t, map[string]string{"main.go": source}) })
+			}
+		}
+		if len(named) > 0 {
+			t.Run(page, func(t *testing.T) { runProgram(t, named) })
 		}
 	}
 	if programs == 0 {
 		t.Error("no snippet was found")
+	}
+}
+
+// runProgram compiles a program of these files and runs its tests, if it has any.
+func runProgram(t *testing.T, files map[string]string) {
+	t.Parallel()
+	root, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	mod := strings.Replace(read(t, "../go.mod"), "module "+module, "module snippet", 1) +
+		"\nrequire " + module + " v0.0.0\nreplace " + module + " => " + root + "\n"
+	write(t, filepath.Join(dir, "go.mod"), mod)
+	write(t, filepath.Join(dir, "go.sum"), read(t, "../go.sum"))
+	args := []string{"vet", "-mod=mod", "./..."}
+	for name, source := range files {
+		write(t, filepath.Join(dir, name), source)
+		if strings.HasSuffix(name, "_test.go") {
+			args = []string{"test", "-mod=mod", "-v", "./..."} // which vets, too
+		}
+	}
+	cmd := exec.Command("go", args...)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	// Tests of which none runs show nothing.
+	if err != nil || args[0] == "test" && !strings.Contains(string(out), "--- PASS") {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 

@@ -41,7 +41,7 @@ func demonstrate(ctx context.Context, out io.Writer, url string, secret []byte, 
 		report.Expect(row.what, row.want, got, err)
 	}
 	got, err := logout(ctx, url, registry, user, admin)
-	report.Expect("ada's session in /chat and in /admin, as she logs out", "token_revoked token_revoked", got, err)
+	report.Expect("ada in /chat and /admin, as she logs out", "token_revoked token_revoked", got, err)
 	return report.Err()
 }
 
