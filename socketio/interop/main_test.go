@@ -3,6 +3,7 @@
 package interop
 
 import (
+	"flag"
 	"os"
 	"testing"
 
@@ -10,5 +11,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// Many rows wait for the end of a token or a deadline: more of them at once
+	// than there are processors. A -parallel on the command line counts more.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
 	os.Exit(jsclient.Main(m))
 }

@@ -12,7 +12,7 @@ import (
 func eventRows() []behaviour {
 	// Where a row waits for a deadline, it is one that the client's own messages
 	// do not miss on a slow machine.
-	const soon = time.Second
+	const soon = 3 * time.Second
 	twiceAtOnce := atOnce(alice)
 	twiceAtOnce.OnConnect = append(twiceAtOnce.OnConnect, twiceAtOnce.OnConnect...)
 	return []behaviour{

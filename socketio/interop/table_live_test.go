@@ -12,9 +12,9 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-// lifetime is that of the short tokens here: long enough for a client to connect
-// on a busy machine.
-const lifetime = 2 * time.Second
+// lifetime is that of the short tokens here: half of it, when the heads-up comes,
+// is long enough for a client to connect and to be answered on a busy machine.
+const lifetime = 6 * time.Second
 
 var (
 	revokedToken = refusal{"invalid_token", "jwt revoked", "token_revoked", false}
@@ -49,7 +49,7 @@ func isWarned() step {
 		}
 		r.seen = r.client.ExpectNext(r, socketio.EventTokenExpiring)
 		r.seen.Decode(r, 0, &arg)
-		if arg.ExpiresIn == nil || *arg.ExpiresIn < 0 || *arg.ExpiresIn > 2 || r.seen.WantsAck() {
+		if arg.ExpiresIn == nil || *arg.ExpiresIn < 0 || *arg.ExpiresIn > int(lifetime/time.Second) || r.seen.WantsAck() {
 			r.Fatalf("warned by %s, want half of the %v\n%s", r.seen, lifetime, r.client.Log())
 		}
 	}
