@@ -188,7 +188,7 @@ func testLogRevealsNothing(t *testing.T) {
 		`"msg":"socketio: refused"`, `"msg":"socketio: authenticated"`, `"msg":"socketio: renewed"`, `"msg":"socketio: session ended"`,
 		`"token":"jti \"the-jti\""`, `"token":"sha256 `, `"msg":"jwks: fetch"`, `"msg":"jwks: failure"`, `"msg":"introspection: the endpoint could not be asked"`,
 		`"msg":"socketio: back-channel logout"`, `"msg":"socketio: a back-channel logout was refused"`, `"the user function"`, `"no such user"`,
-		`"reason":"session_limit"`, `"reason":"token_revoked"`, `"reason":"token_expired"`, `"reason":"identity_mismatch"`, `"msg":"socketio: session expires soon"`, `"reason":"dpop_scheme_mismatch"`, `"cause":"socketio: the socket was disconnected"`,
+		`"reason":"session_limit"`, `"reason":"token_revoked"`, `"reason":"token_expired"`, `"reason":"identity_mismatch"`, `"msg":"socketio: revoked","by":"sub","sessions":2`, `"msg":"socketio: session expires soon"`, `"reason":"dpop_scheme_mismatch"`, `"cause":"socketio: the socket was disconnected"`,
 	} {
 		if !strings.Contains(text, line) {
 			t.Errorf("the log lacks %s", line)

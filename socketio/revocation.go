@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
@@ -83,6 +84,17 @@ func (r Revocation) match(t *verifier.Token) bool {
 		(r.IssuedBefore.IsZero() || t.IssuedAt.Before(r.IssuedBefore)) // no iat is the zero time
 }
 
+// named returns the names of the claims that the revocation is by.
+func (r Revocation) named() string {
+	var names []string
+	for _, c := range []struct{ name, value string }{{"iss", r.Issuer}, {"sub", r.Subject}, {"sid", r.SessionID}, {"jti", r.TokenID}} {
+		if c.value != "" {
+			names = append(names, c.name)
+		}
+	}
+	return strings.Join(names, ",")
+}
+
 // covers reports whether r makes other superfluous.
 func (r Revocation) covers(other Revocation) bool {
 	return r.filter() == other.filter() && !r.Expires.Before(other.Expires) &&
@@ -131,6 +143,7 @@ func (r *Registry) apply(v Revocation) {
 		}
 	}
 	r.mu.Unlock()
+	r.logger.Debug("socketio: revoked", "by", v.named(), "sessions", len(his))
 	for _, s := range his {
 		// A renewal may just have replaced the token.
 		s.guard.kickIf(errRevoked, func() bool { return v.match(s.Token()) })
