@@ -1,10 +1,11 @@
 // Package browser drives a headless Chromium in the tests of the examples' pages,
-// over the DevTools protocol: just enough to open a page, run script in it and
-// wait for what it shows.
+// over the DevTools protocol: just enough to open pages, run script in them, wait
+// for what they show, press keys and take pictures.
 package browser
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -30,7 +32,8 @@ const patience = 30 * time.Second
 
 // Page is one open page. Its methods fail the test if the browser does not answer.
 type Page struct {
-	ws *websocket.Conn
+	ws   *websocket.Conn
+	host string // where the browser lists its pages
 
 	mu      sync.Mutex // guards the rest
 	asked   int
@@ -64,12 +67,40 @@ func Open(t testing.TB, address string) *Page {
 	}
 	p := &Page{waiting: make(map[int]chan reply)}
 	p.start(t, program)
-	p.call(t, "Runtime.enable", nil, nil)
-	p.call(t, "Log.enable", nil, nil)
-	p.call(t, "Page.enable", nil, nil)
+	p.show(t, address)
+	return p
+}
+
+// Another opens the URL in another window of the same browser.
+func (p *Page) Another(t testing.TB, address string) *Page {
+	t.Helper()
+	page, err := askPage(http.MethodPut, p.host, "/json/new?about:blank")
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := &Page{host: p.host, waiting: make(map[int]chan reply)}
+	if q.ws, _, err = websocket.DefaultDialer.Dial(page, nil); err != nil {
+		t.Fatal(err)
+	}
+	var reading sync.WaitGroup
+	reading.Go(q.read)
+	t.Cleanup(func() {
+		_ = q.ws.Close()
+		reading.Wait()
+	})
+	q.show(t, address)
+	return q
+}
+
+// show opens the URL in the page.
+func (p *Page) show(t testing.TB, address string) {
+	t.Helper()
+	for _, method := range []string{"Runtime.enable", "Log.enable", "Page.enable"} {
+		p.call(t, method, nil, nil)
+	}
+	p.call(t, "Emulation.setFocusEmulationEnabled", map[string]any{"enabled": true}, nil) // each window as if it were in front
 	p.call(t, "Page.navigate", map[string]any{"url": address}, nil)
 	p.Wait(t, fmt.Sprintf("location.href.startsWith(%q) && document.readyState === 'complete'", address))
-	return p
 }
 
 // start starts the program and attaches to its first page.
@@ -79,8 +110,8 @@ func (p *Page) start(t testing.TB, program string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(program, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-		"--disable-background-networking", "--remote-debugging-port=0", "--user-data-dir="+profile, "about:blank")
+	cmd := exec.Command(program, "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-dev-shm-usage", "--no-first-run",
+		"--disable-background-networking", "--disable-background-timer-throttling", "--disable-renderer-backgrounding", "--remote-debugging-port=0", "--user-data-dir="+profile, "about:blank")
 	stderr, err := cmd.StderrPipe()
 	if err == nil {
 		err = cmd.Start()
@@ -121,27 +152,28 @@ func (p *Page) start(t testing.TB, program string) {
 		_ = cmd.Process.Kill()
 		t.Fatal("the browser does not say where it listens")
 	}
-	page, err := firstPage(address)
-	if err != nil {
-		_ = cmd.Process.Kill()
-		t.Fatal(err)
+	u, err := url.Parse(address)
+	var page string
+	if err == nil {
+		p.host = u.Host
+		page, err = askPage(http.MethodGet, p.host, "/json/list")
 	}
-	if p.ws, _, err = websocket.DefaultDialer.Dial(page, nil); err != nil {
+	if err == nil {
+		p.ws, _, err = websocket.DefaultDialer.Dial(page, nil)
+	}
+	if err != nil {
 		_ = cmd.Process.Kill()
 		t.Fatal(err)
 	}
 	reading.Go(p.read)
 }
 
-// firstPage asks the browser for its pages.
-func firstPage(address string) (string, error) {
-	u, err := url.Parse(address)
-	if err != nil {
-		return "", err
-	}
+// askPage asks the browser for a page, one that is there or a new one, and returns
+// where it is driven.
+func askPage(method, host, path string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+u.Host+"/json/list", nil)
+	request, err := http.NewRequestWithContext(ctx, method, "http://"+host+path, nil)
 	if err != nil {
 		return "", err
 	}
@@ -151,11 +183,18 @@ func firstPage(address string) (string, error) {
 		return "", err
 	}
 	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		return "", err
+	}
+	if !bytes.HasPrefix(text, []byte("[")) { // a new one comes alone
+		text = slices.Concat([]byte("["), text, []byte("]"))
+	}
 	var targets []struct {
 		Type string `json:"type"`
 		URL  string `json:"webSocketDebuggerUrl"`
 	}
-	if err := json.NewDecoder(response.Body).Decode(&targets); err != nil {
+	if err := json.Unmarshal(text, &targets); err != nil {
 		return "", err
 	}
 	for _, target := range targets {
@@ -246,6 +285,54 @@ func (p *Page) Eval(t testing.TB, expression string) string {
 func (p *Page) Wait(t testing.TB, expression string) {
 	t.Helper()
 	p.Eval(t, "new Promise((done) => { const look = () => ("+expression+") ? done() : setTimeout(look, 10); look(); })")
+}
+
+// keyCodes are those of the keys that Press knows.
+var keyCodes = map[string]int{"Tab": 9, "Enter": 13, " ": 32}
+
+// Press presses a key: Tab, Enter or the space bar, " ".
+func (p *Page) Press(t testing.TB, key string) {
+	t.Helper()
+	event := map[string]any{"key": key, "code": key, "windowsVirtualKeyCode": keyCodes[key]}
+	switch key {
+	case "Enter":
+		event["text"] = "\r"
+	case " ":
+		event["text"], event["code"] = " ", "Space"
+	}
+	for _, kind := range []string{"keyDown", "keyUp"} {
+		event["type"] = kind
+		p.call(t, "Input.dispatchKeyEvent", event, nil)
+		delete(event, "text")
+	}
+}
+
+// Type types text into what has the focus.
+func (p *Page) Type(t testing.TB, text string) {
+	t.Helper()
+	p.call(t, "Input.insertText", map[string]any{"text": text}, nil)
+}
+
+// Resize makes the window that large, in CSS pixels.
+func (p *Page) Resize(t testing.TB, width, height int) {
+	t.Helper()
+	p.call(t, "Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false}, nil)
+}
+
+// Scheme has the page shown in the colour scheme "light" or "dark".
+func (p *Page) Scheme(t testing.TB, scheme string) {
+	t.Helper()
+	feature := map[string]any{"name": "prefers-color-scheme", "value": scheme}
+	p.call(t, "Emulation.setEmulatedMedia", map[string]any{"features": []any{feature}}, nil)
+}
+
+// Screenshot returns a picture of the window, in PNG.
+func (p *Page) Screenshot(t testing.TB) []byte {
+	t.Helper()
+	p.call(t, "Page.bringToFront", nil, nil)
+	var picture struct{ Data []byte }
+	p.call(t, "Page.captureScreenshot", map[string]any{"format": "png"}, &picture)
+	return picture.Data
 }
 
 // Errors returns what went wrong in the page so far: exceptions, and what the

@@ -13,7 +13,7 @@ let session = null; // {token, claims}
 // answered "authenticated" or "unauthorized". Later ones give the token to the
 // handshake, and do not connect without a good one.
 function enter(token, on) {
-  const modern = io.protocol >= 5;
+  const modern = !(io.protocol < 5); // the builds of clients 4.x do not say
   const options = { forceNew: true, reconnection: false };
   if (modern && token) options.auth = { token };
   const s = io(options);

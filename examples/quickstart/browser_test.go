@@ -1,0 +1,26 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/seed15b1dee8/socketio-jwt/examples/internal/chatpage"
+	"github.com/seed15b1dee8/socketio-jwt/examples/internal/mint"
+	"github.com/seed15b1dee8/socketio-jwt/examples/internal/pagetrial"
+)
+
+// TestBrowser has a real browser use the page.
+func TestBrowser(t *testing.T) {
+	secret := mint.Secret()
+	server, err := newServer(secret, 2*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Close() })
+	pagetrial.Run(t, pagetrial.Site{
+		Name:    "quickstart",
+		Secret:  secret,
+		Handler: chatpage.New(secret, chatpage.Version2, server),
+		Silent:  "The server says: credentials_required: no token provided in time",
+	})
+}
