@@ -1,6 +1,7 @@
 package verifier
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -78,10 +79,10 @@ type KeyOptions struct {
 //   - [ed25519.PublicKey].
 //
 // Anything else, a private key above all, is refused with an error that says
-// why. The material is copied where it could change.
+// why. The material is copied.
 func NewKey(material any, o KeyOptions) (*Key, error) {
 	k := &Key{id: o.ID}
-	var own any // the material, copied where it could change
+	var own any // a copy of the material, which the caller may change
 	var fits algorithmSet
 	var err error
 	switch m := material.(type) {
@@ -91,16 +92,13 @@ func NewKey(material any, o KeyOptions) (*Key, error) {
 		k.fingerprint = sha256.Sum256(append([]byte("secret:"), m...))
 	case *rsa.PublicKey:
 		fits, err = fitRSA(m)
-		own = m
 	case *ecdsa.PublicKey:
 		fits, err = fitEC(m)
-		own = m
 	case ed25519.PublicKey:
 		fits = bitEdDSA
 		if len(m) != ed25519.PublicKeySize {
 			err = fmt.Errorf("verifier: an Ed25519 public key has %d bytes, not %d", ed25519.PublicKeySize, len(m))
 		}
-		own = append(ed25519.PublicKey(nil), m...)
 	case string:
 		err = errors.New("verifier: a string may be a secret, base64 or PEM: convert it to []byte, or use package keys")
 	case crypto.Signer:
@@ -111,8 +109,11 @@ func NewKey(material any, o KeyOptions) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	if fits&(bitHS256|bitHS384|bitHS512) == 0 {
-		der, err := x509.MarshalPKIXPublicKey(own)
+	if own == nil {
+		der, err := x509.MarshalPKIXPublicKey(material)
+		if err == nil {
+			own, err = x509.ParsePKIXPublicKey(der)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("verifier: public key: %w", err)
 		}
@@ -162,6 +163,9 @@ func names(s algorithmSet) string {
 func fitSecret(secret []byte, allowShort bool) (algorithmSet, error) {
 	if len(secret) == 0 {
 		return 0, errors.New("verifier: the secret is empty")
+	}
+	if bytes.HasPrefix(bytes.TrimSpace(secret), []byte("-----BEGIN ")) {
+		return 0, errors.New("verifier: the secret is PEM: as a secret, a public key would let anybody sign; package keys reads PEM")
 	}
 	switch {
 	case allowShort || len(secret) >= 64:

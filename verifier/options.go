@@ -40,19 +40,15 @@ type config struct {
 	verified        *verifiedCache
 }
 
-// matcher is what aud or iss is compared with: a list, a pattern or a function.
+// matcher is what aud or iss is compared with: a list, or a function.
 type matcher struct {
-	values  []string
-	pattern *regexp.Regexp
-	accept  func(string) bool
-	shown   string // as jsonwebtoken shows it in its message
+	values []string
+	accept func(string) bool
+	shown  string // as jsonwebtoken shows it in its message
 }
 
 func (m *matcher) match(s string) bool {
-	switch {
-	case m.pattern != nil:
-		return m.pattern.MatchString(s)
-	case m.accept != nil:
+	if m.accept != nil {
 		return m.accept(s)
 	}
 	for _, v := range m.values {
@@ -154,6 +150,9 @@ func MaxAge(d time.Duration) Option {
 	return func(c *config) error {
 		if d <= 0 {
 			return fmt.Errorf("verifier: MaxAge is %v: expected a positive duration", d)
+		}
+		if c.maxAge != 0 {
+			return errors.New("verifier: MaxAge is given twice")
 		}
 		c.maxAge = d
 		return nil
@@ -297,5 +296,14 @@ func anchored(option string, pattern *regexp.Regexp) (*matcher, error) {
 		parts[0].Op != syntax.OpBeginText || parts[len(parts)-1].Op != syntax.OpEndText {
 		return nil, fmt.Errorf("verifier: %s: the pattern %q must be anchored at both ends, as in ^(?:%s)$", option, pattern, pattern)
 	}
-	return &matcher{pattern: pattern, shown: "/" + pattern.String() + "/"}, nil
+	// In a pattern made by regexp.CompilePOSIX they are the ends of a line, of which
+	// a claim can have several.
+	whole, err := regexp.Compile(pattern.String())
+	if err != nil {
+		return nil, fmt.Errorf("verifier: %s: %w", option, err)
+	}
+	return &matcher{
+		accept: func(s string) bool { return whole.MatchString(s) && pattern.MatchString(s) },
+		shown:  "/" + pattern.String() + "/",
+	}, nil
 }

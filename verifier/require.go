@@ -21,6 +21,7 @@ func RequireClaims(names ...string) Option {
 	if err := nonEmpty("RequireClaims", names); err != nil {
 		return failing(err)
 	}
+	names = slices.Clone(names)
 	return checking(func(t *Token) error {
 		for _, name := range names {
 			if text, ok := t.claim(name); !ok || text == `""` {
@@ -88,7 +89,7 @@ func ClaimIncludes(name string, values ...string) Option {
 	if name == "" {
 		return failing(errors.New("verifier: ClaimIncludes: the name is empty"))
 	}
-	return demand("ClaimIncludes", values, func(t *Token) bool { return hasAll(t.list(name), values) },
+	return demand("ClaimIncludes", values, func(t *Token, want []string) bool { return hasAll(t.list(name), want) },
 		ErrClaimMismatch, "jwt "+name+" invalid")
 }
 
@@ -114,27 +115,27 @@ func ClaimMatches(name string, pattern *regexp.Regexp) Option {
 // RequireScope asks that the token's scopes have all of these: see
 // [Token.Scopes]. The refusal, [ErrScope], does not say what is lacking.
 func RequireScope(scopes ...string) Option {
-	return demand("RequireScope", scopes, func(t *Token) bool { return hasAll(t.Scopes(), scopes) },
+	return demand("RequireScope", scopes, func(t *Token, want []string) bool { return hasAll(t.Scopes(), want) },
 		ErrScope, "insufficient scope")
 }
 
 // RequireAnyScope asks that the token's scopes have at least one of these.
 func RequireAnyScope(scopes ...string) Option {
-	return demand("RequireAnyScope", scopes, func(t *Token) bool { return hasAny(t.Scopes(), scopes) },
+	return demand("RequireAnyScope", scopes, func(t *Token, want []string) bool { return hasAny(t.Scopes(), want) },
 		ErrScope, "insufficient scope")
 }
 
 // RequirePermission asks that the token's permissions have all of these: see
 // [Token.Permissions].
 func RequirePermission(permissions ...string) Option {
-	return demand("RequirePermission", permissions, func(t *Token) bool { return hasAll(t.Permissions(), permissions) },
+	return demand("RequirePermission", permissions, func(t *Token, want []string) bool { return hasAll(t.Permissions(), want) },
 		ErrScope, "insufficient permissions")
 }
 
 // RequireAnyPermission asks that the token's permissions have at least one of
 // these.
 func RequireAnyPermission(permissions ...string) Option {
-	return demand("RequireAnyPermission", permissions, func(t *Token) bool { return hasAny(t.Permissions(), permissions) },
+	return demand("RequireAnyPermission", permissions, func(t *Token, want []string) bool { return hasAny(t.Permissions(), want) },
 		ErrScope, "insufficient permissions")
 }
 
@@ -187,13 +188,14 @@ func hasAny(got, want []string) bool {
 	return slices.ContainsFunc(want, func(w string) bool { return slices.Contains(got, w) })
 }
 
-// demand makes the option that holds reports true of every token.
-func demand(option string, values []string, holds func(*Token) bool, reason Reason, message string) Option {
+// demand makes the option that holds reports true of every token and the values.
+func demand(option string, values []string, holds func(t *Token, want []string) bool, reason Reason, message string) Option {
 	if err := nonEmpty(option, values); err != nil {
 		return failing(err)
 	}
+	values = slices.Clone(values)
 	return checking(func(t *Token) error {
-		if !holds(t) {
+		if !holds(t, values) {
 			return refuse(reason, message, nil)
 		}
 		return nil

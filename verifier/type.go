@@ -21,7 +21,9 @@ func Type(types ...string) Option {
 		if len(types) == 0 {
 			return errors.New("verifier: Type needs at least one value")
 		}
-		c.types = nil
+		if c.types != nil {
+			return errors.New("verifier: Type is given twice, or beside AccessTokenProfile, which asks for at+jwt: give all types at once")
+		}
 		for _, t := range types {
 			c.types = append(c.types, mediaType(t))
 		}

@@ -1,0 +1,110 @@
+//lint:file-ignore SA1019 Raw coordinates are set here because they are changed.
+
+package verifier
+
+import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"math/big"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestPatternsMatchTheWhole: in a POSIX pattern ^ and $ stand for the ends of
+// lines, of which a claim can have several.
+func TestPatternsMatchTheWhole(t *testing.T) {
+	for name, option := range map[string]func(*regexp.Regexp) Option{
+		"IssuerMatching":   IssuerMatching,
+		"AudienceMatching": AudienceMatching,
+		"ClaimMatches":     func(p *regexp.Regexp) Option { return ClaimMatches("iss", p) },
+	} {
+		for _, pattern := range []*regexp.Regexp{regexp.MustCompile(`^good[^x]*$`), regexp.MustCompilePOSIX(`^good[^x]*$`)} {
+			v := newVerifier(t, keyFor(t, HS256), option(pattern))
+			if _, err := v.Verify(t.Context(), mint(HS256, `{"iss":"goodness","aud":"goodness"}`)); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			for _, value := range []string{`evil\ngood`, `good\nevilx`, `evil\ngood\nevil`} {
+				if _, err := v.Verify(t.Context(), mint(HS256, `{"iss":"`+value+`","aud":"`+value+`"}`)); err == nil {
+					t.Errorf("%s: %q matches", name, value)
+				}
+			}
+		}
+	}
+}
+
+// TestPublicKeyIsItsOwn: who made a key cannot change it afterwards.
+func TestPublicKeyIsItsOwn(t *testing.T) {
+	n := public(signer(RS256)).(*rsa.PublicKey)
+	ec := public(signer(ES256)).(*ecdsa.PublicKey)
+	ed := public(signer(EdDSA)).(ed25519.PublicKey)
+	given := struct {
+		rsa *rsa.PublicKey
+		ec  *ecdsa.PublicKey
+		ed  ed25519.PublicKey
+	}{
+		&rsa.PublicKey{N: new(big.Int).Set(n.N), E: n.E},
+		&ecdsa.PublicKey{Curve: ec.Curve, X: new(big.Int).Set(ec.X), Y: new(big.Int).Set(ec.Y)},
+		slices.Clone(ed),
+	}
+	keys := map[Algorithm]*Key{
+		RS256: newKey(t, given.rsa, KeyOptions{}),
+		PS256: newKey(t, given.rsa, KeyOptions{}),
+		ES256: newKey(t, given.ec, KeyOptions{}),
+		EdDSA: newKey(t, given.ed, KeyOptions{}),
+	}
+	given.rsa.N.SetInt64(15)
+	given.rsa.E = 1
+	given.ec.X.SetInt64(1)
+	given.ec.Curve = elliptic.P384()
+	clear(given.ed)
+	for a, k := range keys {
+		if _, err := newVerifier(t, static(k)).Verify(t.Context(), mint(a, `{}`)); err != nil {
+			t.Errorf("%s: %v", a, err)
+		}
+	}
+}
+
+// TestTypeIsAskedForOnce: a second Type would undo the first, and the profile.
+func TestTypeIsAskedForOnce(t *testing.T) {
+	for name, options := range map[string][]Option{
+		"twice":             {Type("a"), Type("b")},
+		"after the profile": {Issuer("i"), Audience("a"), AccessTokenProfile(), Type("JWT")},
+		"before it":         {Issuer("i"), Audience("a"), Type("JWT"), AccessTokenProfile()},
+	} {
+		if _, err := New(keyFor(t, HS256), options...); err == nil || !strings.HasPrefix(err.Error(), "verifier: Type") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := New(keyFor(t, HS256), MaxAge(time.Minute), MaxAge(time.Hour)); err == nil || !strings.HasPrefix(err.Error(), "verifier: MaxAge") {
+		t.Errorf("MaxAge twice: %v", err)
+	}
+}
+
+// TestPublicKeyIsNoSecret: whoever knows it could sign.
+func TestPublicKeyIsNoSecret(t *testing.T) {
+	pem := "-----BEGIN PUBLIC KEY-----\n" + strings.Repeat("A", 64) + "\n-----END PUBLIC KEY-----\n"
+	if _, err := NewKey([]byte(pem), KeyOptions{}); err == nil || !strings.Contains(err.Error(), "PEM") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestRequirementsAreTheirOwn: who gave values cannot change them afterwards.
+func TestRequirementsAreTheirOwn(t *testing.T) {
+	for name, option := range map[string]func(...string) Option{
+		"RequireClaims": RequireClaims, "RequireScope": RequireScope, "RequirePermission": RequirePermission,
+		"RequireAnyScope": RequireAnyScope, "RequireAnyPermission": RequireAnyPermission,
+		"ClaimIncludes": func(v ...string) Option { return ClaimIncludes("scope", v...) },
+	} {
+		values := []string{"admin"}
+		v := newVerifier(t, keyFor(t, HS256), option(values...))
+		values[0] = "scope"
+		if _, err := v.Verify(t.Context(), mint(HS256, `{"scope":"scope","permissions":["scope"]}`)); err == nil {
+			t.Errorf("%s: it asks for what was put into the slice later", name)
+		}
+	}
+}
