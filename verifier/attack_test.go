@@ -271,8 +271,9 @@ func TestAttackHeader(t *testing.T) {
 		{"white space inside", token(" {\r\n\t\"alg\" : \"HS256\" } "), "", ""},
 		{"members of others", token(`{"alg":"HS256","x":{"y":[1,2,{"z":null}]},"w":-1.5e3}`), "", ""},
 		{"many members", token(`{"alg":"HS256"` + many.String() + `}`), ErrTokenMalformed, "invalid token"},
-		{"a long header", token(`{"alg":"HS256","x5c":["` + strings.Repeat("M", 750) + `"]}`), ErrTokenMalformed, "invalid token"},
-		{"a long header, not too long", token(`{"alg":"HS256","x5c":["` + strings.Repeat("M", 700) + `"]}`), "", ""},
+		{"a long header", token(`{"alg":"HS256","x5u":"` + strings.Repeat("M", 750) + `"}`), ErrTokenMalformed, "invalid token"},
+		{"a long header, not too long", token(`{"alg":"HS256","x5u":"` + strings.Repeat("M", 700) + `"}`), "", ""},
+		{"a long header with certificates", token(`{"alg":"HS256","kid":"k","x5c":["` + strings.Repeat("M", 3000) + `"]}`), "", ""},
 
 		{"crit, unknown", token(`{"alg":"HS256","crit":["exp"],"exp":1}`), ErrTokenMalformed, "invalid token"},
 		{"crit, empty", token(`{"alg":"HS256","crit":[]}`), ErrTokenMalformed, "invalid token"},

@@ -140,21 +140,31 @@ func TestMaxTokenLength(t *testing.T) {
 		{"as long as allowed", token, "", ""},
 		{"a byte longer", token + "A", ErrTokenTooLong, "jwt malformed"},
 	})
-	// long is a token whose header has the length in its encoding.
-	long := func(length int) string {
-		header := `{"alg":"HS256","x5c":"` + strings.Repeat("A", length) + `"}`
+	// long is a token whose header, with the member last, has the length in its
+	// encoding.
+	long := func(member string, length int) string {
+		header := `{"alg":"HS256","` + member + `":"` + strings.Repeat("A", length) + `"}`
 		for base64.RawURLEncoding.EncodedLen(len(header)) > length {
 			header = strings.Replace(header, "A\"", "\"", 1)
 		}
 		return mintWith(HS256, secret, header, `{}`)
 	}
 	const sixteenth = DefaultMaxTokenLength / 16
+	padding := `pad":"` + strings.Repeat("B", 370) + `","x5c`
 	runAttacks(t, newVerifier(t, keyFor(t, HS256)), []attack{
-		{"a header as long as allowed", long(sixteenth), "", ""},
-		{"a header that is longer", long(sixteenth + 2), ErrTokenMalformed, "invalid token"},
+		{"a header as long as allowed", long("x", sixteenth), "", ""},
+		{"a header that is longer", long("x", sixteenth+2), ErrTokenMalformed, "invalid token"},
+		{"certificates", long("x5c", 4<<10), "", ""},
+		{"a key", long("jwk", 2<<10), "", ""},
+		{"certificates as long as allowed", long("x5c", 6*sixteenth), "", ""},
+		{"certificates that are longer", long("x5c", 6*sixteenth+2), ErrTokenMalformed, "invalid token"},
+		{"certificates late", long(padding, 4<<10), ErrTokenMalformed, "invalid token"},
+		{"certificates late in a short header", long(padding, sixteenth), "", ""},
+		{"not base64url", "eyJ" + strings.Repeat("*", 2<<10) + ".e30.AA", ErrTokenMalformed, "invalid token"},
 	})
 	runAttacks(t, newVerifier(t, keyFor(t, HS256), MaxTokenLength(2*DefaultMaxTokenLength)), []attack{
-		{"a longer header in longer tokens", long(2 * sixteenth), "", ""},
+		{"a longer header in longer tokens", long("x", 2*sixteenth), "", ""},
+		{"more certificates in longer tokens", long("x5c", 12*sixteenth), "", ""},
 	})
 }
 

@@ -1,6 +1,10 @@
 package verifier
 
-import "errors"
+import (
+	"bytes"
+	"errors"
+	"strings"
+)
 
 // Header is the protected header of a token (RFC 7515 §4). Only what a
 // verifier may act on is kept: jku, jwk, x5u and x5c are never looked at.
@@ -26,6 +30,16 @@ var (
 // maxHeaderMembers bounds what an unsigned header may have us compare; the
 // registered ones are eleven.
 const maxHeaderMembers = 16
+
+// bringsKey tells by the beginning of a header whether it has a reason to be long:
+// a key or certificates, of which no more is read than that they are there. So
+// what is merely long is not decoded.
+func bringsKey(segment string) bool {
+	s := scratches.Get().(*scratch)
+	defer scratches.Put(s)
+	start, ok := s.decode(segment[:min(len(segment), 512)])
+	return ok && (bytes.Contains(start, []byte(`"x5c"`)) || bytes.Contains(start, []byte(`"jwk"`)))
+}
 
 func parseHeader(segment string) (Header, error) {
 	var h Header
@@ -76,6 +90,10 @@ func parseHeader(segment string) (Header, error) {
 	}
 	if h.Algorithm == "" {
 		return h, errHeaderAlg
+	}
+	if len(text) > maxCachedHeader { // which would otherwise be kept for the sake of its parts
+		h.Algorithm, h.KeyID = Algorithm(strings.Clone(string(h.Algorithm))), strings.Clone(h.KeyID)
+		h.Type, h.ContentType = strings.Clone(h.Type), strings.Clone(h.ContentType)
 	}
 	return h, nil
 }

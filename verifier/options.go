@@ -190,7 +190,9 @@ func IgnoreNotBefore() Option { return func(c *config) error { c.ignoreNotBefore
 
 // MaxTokenLength is the length in bytes above which a token is refused unread.
 // The default is [DefaultMaxTokenLength]. Its header, which is read before anybody
-// knows who wrote it, may have a sixteenth of that, or of the default if n is less.
+// knows who wrote it, may have a sixteenth of that, or of the default if n is less;
+// and six times as much with certificates or a key in it, x5c or jwk, that begin
+// within its first 384 bytes.
 func MaxTokenLength(n int) Option {
 	return func(c *config) error {
 		if n <= 0 {

@@ -136,7 +136,7 @@ func (v *Verifier) verify(ctx context.Context, raw string, h *Handshake) (*Token
 			}
 		}
 	}
-	if len(header) > max(v.maxLength, DefaultMaxTokenLength)/16 {
+	if limit := max(v.maxLength, DefaultMaxTokenLength) / 16; len(header) > limit && (len(header) > 6*limit || !bringsKey(header)) {
 		return nil, refuse(ErrTokenMalformed, "invalid token", errHeaderLong)
 	}
 	head, seen, err := v.headers.parse(header)

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
+	"math/big"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -223,6 +224,18 @@ func TestAlgorithms(t *testing.T) {
 	a := alice()
 	_, err := narrow.Authenticate(context.Background(), inPayload(a.token(), a.proof(a.token(), nil, nil)))
 	badProof("alg", verifier.ErrAlgorithm, "").check(t, err)
+}
+
+// TestLargestKey: the header of a proof by the largest key that is taken is not
+// too long to be read. That its signature does not hold is found out last.
+func TestLargestKey(t *testing.T) {
+	a := alice()
+	n := new(big.Int).SetBit(big.NewInt(1), 8191, 1)
+	jwk := members{"kty": "RSA", "n": encode(n.Bytes()), "e": "AQAB", "kid": strings.Repeat("k", 43), "use": "sig", "alg": "RS256"}
+	proof := encode(must(json.Marshal(members{"typ": "dpop+jwt", "alg": "RS256", "jwk": jwk}))) + "." +
+		encode(must(json.Marshal(a.claims(a.token())))) + "." + encode(make([]byte, 1024))
+	_, err := newServer(t).Authenticate(context.Background(), inPayload(a.token(), proof))
+	badProof("signature", verifier.ErrSignature, "").check(t, err)
 }
 
 // TestPlaces: where the proof is, that there is one, and which scheme the token
