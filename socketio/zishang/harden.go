@@ -130,9 +130,10 @@ type polling struct {
 // OnRequest handles a request.
 func (p *polling) OnRequest(ctx *types.HttpContext) {
 	if ctx.Method() != http.MethodPost {
-		p.poll.Store(ctx)
+		last := p.poll.Swap(ctx)
 		p.Polling.OnRequest(ctx)
 		if p.ReadyState() == "closed" {
+			p.release(last)
 			p.release(ctx)
 		}
 		return
@@ -155,13 +156,27 @@ func (p *polling) OnRequest(ctx *types.HttpContext) {
 	p.Polling.OnRequest(ctx)
 }
 
+// lastAnswer is how long the library's queue has to answer a poll when its
+// transport is closed.
+const lastAnswer = time.Second
+
 // release ends a poll that nobody will answer, now that the transport is closed.
 // The library forgets one that comes while the client says goodbye in another
-// request (transports/polling.go, OnClose and onPollRequest): it would wait as
-// long as the client holds its connection.
+// request (transports/polling.go, OnClose and onPollRequest), and drops an answer
+// that it gives to its queue when that is closed (pkg/queue, Enqueue): the poll
+// would wait as long as the client holds its connection. Which answers are in the
+// queue cannot be told from outside.
 func (p *polling) release(poll *types.HttpContext) {
-	if poll != nil && p.Writable() { // otherwise the queue has it
+	switch {
+	case poll == nil || poll.IsDone():
+	case p.Writable(): // nothing is in the queue
 		poll.Flush()
+	default:
+		time.AfterFunc(lastAnswer, func() {
+			if !poll.IsDone() {
+				poll.Flush()
+			}
+		})
 	}
 }
 

@@ -1,0 +1,54 @@
+package zishang
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/zishang520/socket.io/servers/socket/v3"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio"
+)
+
+// TestGoodbyes: whatever comes while a client says goodbye is answered, a poll
+// above all: otherwise the request would stay as long as the client does.
+func TestGoodbyes(t *testing.T) {
+	web := serve(t, nil, func(io *socket.Server) { io.Use(authorize(t, socketio.ByEvent())) })
+	transport := web.Client().Transport.(*http.Transport)
+	transport.MaxIdleConnsPerHost = 100
+	for range 50 {
+		var clients sync.WaitGroup
+		for i := range 24 {
+			c := dial(t, web)
+			answered := func(request func() (*http.Response, error)) {
+				clients.Go(func() {
+					if response, err := request(); err == nil {
+						_, _ = io.Copy(io.Discard, response.Body)
+						_ = response.Body.Close()
+					}
+				})
+			}
+			get := func() (*http.Response, error) { return c.http.Get(c.url) }
+			post := func(packets string) func() (*http.Response, error) {
+				return func() (*http.Response, error) {
+					return c.http.Post(c.url, "text/plain", strings.NewReader(packets))
+				}
+			}
+			if i%2 == 0 {
+				c.send("40")
+				c.connected("/")
+			}
+			answered(get)
+			answered(post([]string{"1", "41\x1e1", "41", "40\x1e1"}[i/2%4]))
+			if i%3 == 0 {
+				answered(get)
+			}
+			if i/2%4 == 2 {
+				answered(post("1"))
+			}
+		}
+		clients.Wait()
+	}
+}
