@@ -74,7 +74,12 @@ func (m *middleware) admit(s *socket.Socket, next func(*socket.ExtendedError)) {
 		conn: c, socket: s, namespace: s.Nsp().Name(), goOn: next, logger: m.authorizer.Logger(),
 		arrived: make(chan struct{}), entered: make(chan struct{}), left: make(chan struct{}),
 	}
-	if !c.enter(g) { // no client asks for a namespace twice
+	switch err := c.enter(g); {
+	case errors.Is(err, errTooManyNamespaces):
+		next(socket.NewExtendedError(errTooManyNamespaces.Message, errTooManyNamespaces))
+		c.refused()
+		return
+	case err != nil: // no client asks for a namespace twice
 		c.conn.Close(true)
 		next(errClosed)
 		return

@@ -1,6 +1,7 @@
 package zishang
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -11,6 +12,8 @@ import (
 	"github.com/zishang520/socket.io/servers/engine/v3"
 	"github.com/zishang520/socket.io/servers/socket/v3"
 	"github.com/zishang520/socket.io/v3/pkg/types"
+
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
 // connection is an Engine.IO connection with guarded sockets on it. It listens
@@ -57,23 +60,46 @@ func connectionOf(s *socket.Socket) *connection {
 	return c
 }
 
-// enter makes g the guard of its namespace. It reports false if there is another
-// whose socket lives.
-func (c *connection) enter(g *guarded) bool {
+// maxNamespaces is how many guarded namespaces a connection may be in. Where
+// they are dynamic, a client could otherwise have ten thousand wait for it to
+// authenticate, with one request.
+const maxNamespaces = 64
+
+var (
+	errTwice             = errors.New("zishang: the client is in the namespace already")
+	errTooManyNamespaces = &verifier.UnauthorizedError{
+		Code: "too_many_namespaces", Message: "too many namespaces", Reason: "too_many_namespaces",
+	}
+)
+
+// enter makes g the guard of its namespace. It fails if there is another whose
+// socket lives, or no room.
+func (c *connection) enter(g *guarded) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	room := -1 // the place of one that the library has no more, which left long ago
 	for i, old := range c.guards {
 		if old.namespace == g.namespace {
 			if !old.is(over) {
-				return false
+				return errTwice
 			}
 			c.guards[i] = g
-			return true
+			return nil
 		}
+		if room < 0 && old.hasLeft() {
+			room = i
+		}
+	}
+	if len(c.guards) >= maxNamespaces {
+		if room < 0 {
+			return errTooManyNamespaces
+		}
+		c.guards = append(slices.Delete(c.guards, room, room+1), g)
+		return nil // one more, and one less, that are not simply open
 	}
 	c.guards = append(c.guards, g)
 	c.shut.Add(1)
-	return true
+	return nil
 }
 
 func (c *connection) guard(namespace string) *guarded {

@@ -77,6 +77,16 @@ func (g *guarded) is(phases ...phase) bool {
 	return false
 }
 
+// hasLeft reports whether the library has the socket no more.
+func (g *guarded) hasLeft() bool {
+	select {
+	case <-g.left:
+		return g.is(over)
+	default:
+		return false
+	}
+}
+
 // move goes from one of the phases to another, and reports whether it did.
 func (g *guarded) move(to phase, from ...phase) bool {
 	for _, p := range from {

@@ -1,0 +1,66 @@
+package zishang
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/zishang520/socket.io/servers/socket/v3"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio"
+)
+
+// TestOneConnectionIsNoCrowd: whoever asks for many dynamic namespaces at once
+// does not crowd out those who wait to authenticate.
+func TestOneConnectionIsNoCrowd(t *testing.T) {
+	web := serve(t, nil, func(io *socket.Server) {
+		io.Of(regexp.MustCompile(`^/tenant-\d+$`), nil).Use(authorize(t,
+			socketio.ByEvent(), socketio.Timeout(time.Minute), socketio.MaxPending(maxNamespaces+1)))
+	})
+	honest := dial(t, web)
+	honest.send("40/tenant-0,")
+	honest.connected("/tenant-0")
+
+	c := dial(t, web)
+	var all []string
+	for i := range maxNamespaces {
+		all = append(all, fmt.Sprintf("40/tenant-%d,", i))
+	}
+	c.send(all...)
+	for i := range maxNamespaces {
+		c.connected(fmt.Sprintf("/tenant-%d", i))
+	}
+	c.send("40/tenant-1000,")
+	if got := c.next(); !strings.HasPrefix(got, "44/tenant-1000,") || !strings.Contains(got, `"reason":"too_many_namespaces"`) {
+		t.Fatalf("got %s", got)
+	}
+
+	honest.send(`42/tenant-0,["authenticate",{"token":"alice"}]`)
+	honest.expect(`42/tenant-0,["authenticated"]`)
+
+	// What was left makes room, and is not kept.
+	c.send("41/tenant-0,")
+	c.send("40/tenant-1000,")
+	c.connected("/tenant-1000")
+
+	var more []string
+	for i := range 2 * maxRefusals {
+		more = append(more, fmt.Sprintf("40/tenant-%d,", 2000+i))
+	}
+	_ = c.post(more...)
+	for {
+		packet, err := c.poll()
+		if err != nil {
+			if !errors.Is(err, errClosedByServer) {
+				t.Error(err)
+			}
+			return
+		}
+		if !strings.HasPrefix(packet, "44/tenant-2") {
+			t.Errorf("got %s", packet)
+		}
+	}
+}
