@@ -13,9 +13,23 @@ import (
 	"time"
 )
 
+// tokenError is the error of an answer that says something of the one token, which
+// is long or odd, and not of the endpoint.
+type tokenError struct{ status int }
+
+func (e tokenError) Error() string {
+	return fmt.Sprintf("the endpoint answers with status %d: expected 200", e.status)
+}
+
 // ask makes one request (RFC 7662 §2.1). The claims are nil if the token is not
-// active.
+// active. A panic, of a transport or the function of [BearerToken], is an error: in
+// this goroutine it would end the program.
 func (c *Client) ask(ctx context.Context, token string) (claims []byte, expires time.Time, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("introspection: panic: %v", p)
+		}
+	}()
 	body, err := c.post(ctx, url.Values{"token": {token}, "token_type_hint": {"access_token"}})
 	if err == nil {
 		claims, expires, err = parse(body)
@@ -48,7 +62,12 @@ func (c *Client) post(ctx context.Context, form url.Values) ([]byte, error) {
 		return nil, fmt.Errorf("the endpoint cannot be reached: %w", err)
 	}
 	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
+	switch response.StatusCode {
+	case http.StatusOK:
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusRequestURITooLong,
+		http.StatusUnprocessableEntity, http.StatusRequestHeaderFieldsTooLarge:
+		return nil, tokenError{response.StatusCode}
+	default:
 		return nil, fmt.Errorf("the endpoint answers with status %d: expected 200", response.StatusCode)
 	}
 	if kind, _, err := mime.ParseMediaType(response.Header.Get("Content-Type")); err != nil || kind != "application/json" {

@@ -15,7 +15,9 @@
 // never taken for an inactive token: the client is refused with the retryable
 // [verifier.ErrKeysUnavailable], and the endpoint is asked again after a growing,
 // jittered pause. Only https is spoken, no redirect followed, and an answer has a
-// limit of 64 KiB and, with the wait for one of 32 requests at a time, 5 s.
+// limit of 64 KiB and, with the wait for one of 32 requests at a time, 5 s. Who sends
+// more tokens than there are turns for has those refused as retryable; the endpoint is
+// not taken to be down for that, nor for what it cannot say of one odd token.
 //
 // A token that was revoked at its issuer is accepted until its answer has been
 // kept for as long as TTL and [MaxStale] say.

@@ -27,6 +27,7 @@ type Client struct {
 
 	mu       sync.Mutex // guards the rest; never held while asking
 	known    *lru.LRU[tokenHash, answer]
+	inactive *lru.LRU[tokenHash, answer] // apart, so that strangers' tokens push out no good one's
 	flights  map[tokenHash]*flight
 	failures int // in a row
 	paused   time.Time
@@ -77,6 +78,9 @@ type flight struct {
 // errPaused is the cause while the endpoint is not asked, because it failed.
 var errPaused = errors.New("introspection: the endpoint failed lately and is not asked yet")
 
+// errBusy is the cause where a token got no turn. It says nothing of the endpoint.
+var errBusy = errors.New("introspection: too many requests to the endpoint are under way")
+
 // New makes a client of the endpoint at the URL. One of [ClientSecret],
 // [BearerToken] and [HTTPClient] must say how this server authenticates to it.
 func New(endpoint string, options ...Option) (*Client, error) {
@@ -109,7 +113,10 @@ func New(endpoint string, options ...Option) (*Client, error) {
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	c.client = &client
 	var err error
-	c.known, err = lru.NewLRU[tokenHash, answer](c.cacheSize, nil)
+	if c.known, err = lru.NewLRU[tokenHash, answer](c.cacheSize, nil); err != nil {
+		return nil, fmt.Errorf("introspection: New: %w", err)
+	}
+	c.inactive, err = lru.NewLRU[tokenHash, answer](c.cacheSize, nil)
 	return c, err
 }
 
@@ -134,12 +141,15 @@ func (c *config) checkURL(endpoint string) error {
 
 // Introspect returns what the endpoint says of a token, which is at most as old
 // as [TTL]. A token that is not active is [verifier.Inactive]; any other error
-// means that the endpoint could not tell.
+// means that the endpoint could not tell. What is returned must not be changed.
 func (c *Client) Introspect(ctx context.Context, token string) ([]byte, error) {
 	hash := tokenHash(sha256.Sum256([]byte(token)))
 	now := c.now()
 	c.mu.Lock()
 	kept, ok := c.known.Get(hash)
+	if !ok {
+		kept, ok = c.inactive.Get(hash)
+	}
 	if ok && now.Before(kept.fresh) {
 		c.stats.Hits++
 		c.mu.Unlock()
@@ -150,6 +160,10 @@ func (c *Client) Introspect(ctx context.Context, token string) ([]byte, error) {
 		if now.Before(c.paused) {
 			c.mu.Unlock()
 			return c.instead(kept, now, errPaused)
+		}
+		if len(c.flights) >= maxFlights {
+			c.mu.Unlock()
+			return c.instead(kept, now, errBusy)
 		}
 		f = &flight{done: make(chan struct{})}
 		c.flights[hash] = f
@@ -186,47 +200,63 @@ func (c *Client) fly(ctx context.Context, f *flight, hash tokenHash, token strin
 	defer cancel()
 	var claims []byte
 	var expires time.Time
+	began, asked := c.now(), false
+	turn := time.NewTimer(turnTimeout)
 	select {
 	case c.turns <- struct{}{}:
+		began, asked = c.now(), true
 		claims, expires, f.err = c.ask(ctx, token)
 		<-c.turns
-	case <-ctx.Done():
-		f.err = errors.New("introspection: too many requests to the endpoint are under way")
+	case <-turn.C:
+		f.err = errBusy
 	}
+	turn.Stop()
 
 	now := c.now()
 	c.mu.Lock()
 	delete(c.flights, hash)
-	c.stats.Requests++
-	if f.err != nil {
-		c.stats.Failures++
+	if asked {
+		c.stats.Requests++
 	}
-	if f.err == nil {
+	switch {
+	case f.err == nil:
 		c.failures, c.paused = 0, time.Time{}
-		f.answer = c.answerOf(claims, expires, now)
-		if now.Before(f.answer.fresh) || now.Before(f.answer.stale) {
-			c.known.Add(hash, f.answer)
+		f.answer = c.answerOf(claims, expires, began)
+		c.known.Remove(hash)
+		c.inactive.Remove(hash)
+		if claims == nil {
+			c.keep(c.inactive, hash, f.answer, now)
 		} else {
-			c.known.Remove(hash)
+			c.keep(c.known, hash, f.answer, now)
 		}
-	} else {
-		c.pause(now)
+	case asked:
+		c.stats.Failures++
+		if t := (tokenError{}); !errors.As(f.err, &t) {
+			c.pause(now)
+		}
 	}
 	c.mu.Unlock()
 	name := slog.String("token", fmt.Sprintf("sha256 %x", hash[:6])) // as verifier.Token names it
-	if f.err != nil {
+	if asked && f.err != nil {
 		c.logger.Warn("introspection: the endpoint could not be asked", name, "error", f.err)
-	} else {
+	} else if asked {
 		c.logger.Debug("introspection: the endpoint answered", name, "active", claims != nil)
 	}
 	close(f.done)
 }
 
+// keep keeps an answer that is of use later. The caller holds mu.
+func (c *Client) keep(in *lru.LRU[tokenHash, answer], hash tokenHash, a answer, now time.Time) {
+	if now.Before(a.fresh) || now.Before(a.stale) {
+		in.Add(hash, a)
+	}
+}
+
 // answerOf says for how long an answer is kept: never beyond the token's exp.
-func (c *Client) answerOf(claims []byte, expires, now time.Time) answer {
-	a := answer{claims: claims, fresh: now.Add(c.ttl), stale: now.Add(c.ttl + c.maxStale)}
+func (c *Client) answerOf(claims []byte, expires, asked time.Time) answer {
+	a := answer{claims: claims, fresh: asked.Add(c.ttl), stale: asked.Add(c.ttl + c.maxStale)}
 	if claims == nil {
-		a.fresh, a.stale = now.Add(min(c.ttl, inactiveTTL)), time.Time{}
+		a.fresh, a.stale = asked.Add(min(c.ttl, inactiveTTL)), time.Time{}
 	}
 	if !expires.IsZero() && expires.Before(a.fresh) {
 		a.fresh = expires

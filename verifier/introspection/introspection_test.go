@@ -294,7 +294,7 @@ func TestCache(t *testing.T) {
 	for i := range 10 {
 		is(fmt.Sprint("unknown", i), false)
 	}
-	if got := c.known.Len(); got != 2 {
+	if got := c.inactive.Len(); got != 2 {
 		t.Errorf("%d answers are kept", got)
 	}
 	e.expect(t, 10)
@@ -308,7 +308,7 @@ func TestCache(t *testing.T) {
 		is("b", false)
 	}
 	e.expect(t, 6)
-	if got := c.known.Len(); got != 0 {
+	if got := c.known.Len() + c.inactive.Len(); got != 0 {
 		t.Errorf("%d answers are kept", got)
 	}
 }
@@ -509,6 +509,8 @@ func TestMisconfigured(t *testing.T) {
 		{"ClientSecret", url, []Option{ClientSecret("", "x")}},
 		{"ClientSecret", url, []Option{ClientSecret("x", "")}},
 		{"BearerToken", url, []Option{BearerToken(nil)}},
+		{"not both", url, []Option{ok, BearerToken(func(context.Context) (string, error) { return "", nil })}},
+		{"not both", url, []Option{ok, ok}},
 		{"HTTPClient", url, []Option{HTTPClient(nil)}},
 		{"TTL", url, []Option{ok, TTL(-1)}},
 		{"MaxStale", url, []Option{ok, MaxStale(-1)}},

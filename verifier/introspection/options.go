@@ -19,8 +19,10 @@ const (
 // The bounds that no option moves.
 const (
 	timeout     = 5 * time.Second // of a request, and of waiting for its turn
+	turnTimeout = 2 * time.Second // of it, for waiting at most
 	maxSize     = 64 << 10        // bytes of an answer
 	maxRequests = 32              // under way at once
+	maxFlights  = 1024            // with those that wait for their turn
 	inactiveTTL = 5 * time.Second // how long a token is taken to be inactive without asking again
 	minPause    = time.Second     // after the first failure; doubled with each
 	maxPause    = 30 * time.Second
@@ -48,11 +50,10 @@ func ClientSecret(id, secret string) Option {
 		if id == "" || secret == "" {
 			return errors.New("ClientSecret: the id or the secret is empty")
 		}
-		c.authorize = func(r *http.Request) error {
+		return c.authenticate(func(r *http.Request) error {
 			r.SetBasicAuth(url.QueryEscape(id), url.QueryEscape(secret))
 			return nil
-		}
-		return nil
+		})
 	}
 }
 
@@ -63,16 +64,23 @@ func BearerToken(f func(ctx context.Context) (string, error)) Option {
 		if f == nil {
 			return errors.New("BearerToken: the function is nil")
 		}
-		c.authorize = func(r *http.Request) error {
+		return c.authenticate(func(r *http.Request) error {
 			token, err := f(r.Context())
 			if err != nil {
 				return fmt.Errorf("the access token for the endpoint: %w", err)
 			}
 			r.Header.Set("Authorization", "Bearer "+token)
 			return nil
-		}
-		return nil
+		})
 	}
+}
+
+func (c *config) authenticate(by func(*http.Request) error) error {
+	if c.authorize != nil {
+		return errors.New("give one of ClientSecret and BearerToken, once and not both")
+	}
+	c.authorize = by
+	return nil
 }
 
 // HTTPClient is the client that asks, for a proxy, a private certificate
@@ -113,7 +121,8 @@ func MaxStale(d time.Duration) Option {
 	}
 }
 
-// CacheSize is how many answers are kept, [DefaultCacheSize] by default. Beyond
+// CacheSize is how many answers are kept for active tokens, and as many for others,
+// [DefaultCacheSize] by default. Beyond
 // that those not used for longest are forgotten.
 func CacheSize(n int) Option {
 	return func(c *config) error {
