@@ -113,7 +113,7 @@ func testLogRevealsNothing(t *testing.T) {
 		{newVerifier(provider, verifier.Audience("us")), token(nil)},
 		{newVerifier(provider, verifier.Issuer("https://us.test/")), token(nil)},
 		{newVerifier(provider, verifier.Subject("us")), token(nil)},
-		{newVerifier(provider, verifier.JWTID("us")), token(nil)},
+		{newVerifier(provider, verifier.TokenID("us")), token(nil)},
 		{newVerifier(provider, verifier.Nonce("us")), token(nil)},
 		{newVerifier(provider, verifier.MaxAge(time.Minute)), token(verifiertest.Claims{"iat": now.Add(-time.Hour).Unix()})},
 		{newVerifier(provider, verifier.RequireScope("write")), token(verifiertest.Claims{"scope": claim("scope")})},

@@ -170,9 +170,9 @@ func TestExpectations(t *testing.T) {
 		{"subject, none", `{}`, Subject("s"), ErrSubjectMismatch, "jwt subject invalid. expected: s"},
 		{"subject, a list", `{"sub":["s"]}`, Subject("s"), ErrSubjectMismatch, "jwt subject invalid. expected: s"},
 
-		{"jti", `{"jti":"j"}`, JWTID("j"), "", ""},
-		{"jti, another", `{"jti":"k"}`, JWTID("j"), ErrTokenIDMismatch, "jwt jwtid invalid. expected: j"},
-		{"jti, none", `{}`, JWTID("j"), ErrTokenIDMismatch, "jwt jwtid invalid. expected: j"},
+		{"jti", `{"jti":"j"}`, TokenID("j"), "", ""},
+		{"jti, another", `{"jti":"k"}`, TokenID("j"), ErrTokenIDMismatch, "jwt jwtid invalid. expected: j"},
+		{"jti, none", `{}`, TokenID("j"), ErrTokenIDMismatch, "jwt jwtid invalid. expected: j"},
 
 		{"nonce", `{"nonce":"n"}`, Nonce("n"), "", ""},
 		{"nonce, another", `{"nonce":"m"}`, Nonce("n"), ErrNonceMismatch, "jwt nonce invalid. expected: n"},
@@ -211,7 +211,7 @@ func TestOrder(t *testing.T) {
 		}))
 	}
 	options := []Option{
-		validator("the validator"), MaxAge(time.Minute), Nonce("n"), JWTID("j"), Subject("s"), Issuer("i"), Audience("a"), validator("the second"),
+		validator("the validator"), MaxAge(time.Minute), Nonce("n"), TokenID("j"), Subject("s"), Issuer("i"), Audience("a"), validator("the second"),
 	}
 	// Each row mends the fault of the one before.
 	faults := []struct{ claim, message string }{

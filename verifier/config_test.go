@@ -52,7 +52,7 @@ func TestMisconfigured(t *testing.T) {
 		{"the issuer in two ways", good, both(Issuer("i"), IssuerMatching(re(`^i$`))), "verifier: the issuer is given twice"},
 		{"an empty subject", good, Subject(""), "verifier: Subject must not be empty"},
 		{"the subject twice", good, both(Subject("s"), Subject("s")), "verifier: Subject is given twice"},
-		{"an empty jti", good, JWTID(""), "verifier: JWTID must not be empty"},
+		{"an empty jti", good, TokenID(""), "verifier: TokenID must not be empty"},
 		{"an empty nonce", good, Nonce(""), "verifier: Nonce must not be empty"},
 
 		{"no maximum of age", good, MaxAge(0), "verifier: MaxAge is 0s: expected a positive duration"},

@@ -137,8 +137,10 @@ func Subject(subject string) Option {
 	return exactly("Subject", subject, func(c *config) **string { return &c.subject })
 }
 
-// JWTID asks that jti be exactly this.
-func JWTID(id string) Option { return exactly("JWTID", id, func(c *config) **string { return &c.id }) }
+// TokenID asks that jti be exactly this: jsonwebtoken's jwtid.
+func TokenID(id string) Option {
+	return exactly("TokenID", id, func(c *config) **string { return &c.id })
+}
 
 // Nonce asks that the claim nonce be exactly this.
 func Nonce(nonce string) Option {

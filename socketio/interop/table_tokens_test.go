@@ -78,7 +78,7 @@ func badTokens() []badToken {
 		{"another issuer", mint(claims{"iss": "x"}), with(verifier.Issuer("i", "j")), refusal{"invalid_token", "jwt issuer invalid. expected: i,j", "issuer_mismatch", false}},
 		{"no issuer", mint(nil), with(verifier.Issuer("i")), refusal{"invalid_token", "jwt issuer invalid. expected: i", "issuer_mismatch", false}},
 		{"another subject", bob, with(verifier.Subject("alice")), refusal{"invalid_token", "jwt subject invalid. expected: alice", "subject_mismatch", false}},
-		{"another jti", mint(claims{"jti": "x"}), with(verifier.JWTID("j")), refusal{"invalid_token", "jwt jwtid invalid. expected: j", "token_id_mismatch", false}},
+		{"another jti", mint(claims{"jti": "x"}), with(verifier.TokenID("j")), refusal{"invalid_token", "jwt jwtid invalid. expected: j", "token_id_mismatch", false}},
 		{"another nonce", mint(claims{"nonce": "x"}), with(verifier.Nonce("n")), refusal{"invalid_token", "jwt nonce invalid. expected: n", "nonce_mismatch", false}},
 		{"no nonce", mint(nil), with(verifier.Nonce("n")), refusal{"invalid_token", "jwt nonce invalid. expected: n", "nonce_mismatch", false}},
 		{"no iat", mint(nil), with(verifier.MaxAge(time.Hour)), refusal{"invalid_token", "iat required when maxAge is specified", "claim_invalid", false}},
@@ -123,7 +123,7 @@ func goodTokens() []struct {
 		{
 			"every claim as expected", mint(claims{"sub": "alice", "aud": "a", "iss": "j", "jti": "1", "nonce": "n", "iat": now}),
 			[]verifier.Option{
-				verifier.Audience("a"), verifier.Issuer("i", "j"), verifier.Subject("alice"), verifier.JWTID("1"),
+				verifier.Audience("a"), verifier.Issuer("i", "j"), verifier.Subject("alice"), verifier.TokenID("1"),
 				verifier.Nonce("n"), verifier.MaxAge(time.Hour), verifier.Algorithms(verifier.HS256),
 			},
 		},

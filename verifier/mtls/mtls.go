@@ -23,27 +23,30 @@ const (
 )
 
 // An Option configures a [Validator]. [New] reports one that makes no sense.
-type Option func(*Validator) error
+type Option func(*config) error
 
-// Validator is a [verifier.Confirmer] of tokens bound by cnf.x5t#S256. Make it
-// with [New]. It is safe for concurrent use.
-type Validator struct {
+type config struct {
 	allowBearer bool
 	header      string // canonical; "" if none is trusted
 	format      Format
 	proxies     proxy.Trusted
 }
 
+// Validator is a [verifier.Confirmer] of tokens bound by cnf.x5t#S256. Make it
+// with [New]. It is safe for concurrent use.
+type Validator struct{ config }
+
 var _ verifier.Confirmer = (*Validator)(nil)
 
-// New makes a validator.
+// New makes a validator. Without options the certificate is that of the TLS
+// connection, and every token must be bound to one.
 func New(options ...Option) (*Validator, error) {
 	v := new(Validator)
 	for _, option := range options {
 		if option == nil {
 			return nil, errors.New("mtls: New: an option is nil")
 		}
-		if err := option(v); err != nil {
+		if err := option(&v.config); err != nil {
 			return nil, err
 		}
 	}
@@ -52,24 +55,24 @@ func New(options ...Option) (*Validator, error) {
 
 // AllowBearer also accepts tokens that are bound to no certificate. One that is
 // bound needs it all the same.
-func AllowBearer() Option { return func(v *Validator) error { v.allowBearer = true; return nil } }
+func AllowBearer() Option { return func(c *config) error { c.allowBearer = true; return nil } }
 
 // TrustHeader takes the certificate from a header where the peer is a proxy in
 // one of the networks. The proxy must set the header itself, or remove it,
 // whatever the client sent. Such a peer's own certificate does not count; from
 // any other peer the header does not.
 func TrustHeader(name string, format Format, proxies ...netip.Prefix) Option {
-	return func(v *Validator) (err error) {
+	return func(c *config) (err error) {
 		if name == "" {
 			return errors.New("mtls: TrustHeader: the name of the header is empty")
 		}
 		if format != StructuredField && format != EscapedPEM {
 			return fmt.Errorf("mtls: TrustHeader: %d is no Format", format)
 		}
-		if v.proxies, err = proxy.New(proxies); err != nil {
+		if c.proxies, err = proxy.New(proxies); err != nil {
 			return fmt.Errorf("mtls: TrustHeader: %w", err)
 		}
-		v.header, v.format = http.CanonicalHeaderKey(name), format
+		c.header, c.format = http.CanonicalHeaderKey(name), format
 		return nil
 	}
 }
