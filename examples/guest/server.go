@@ -41,7 +41,6 @@ func newServer(secret []byte) (*socket.Server, error) {
 	})
 	// Who has authenticated: in the handshake, or later on.
 	zishang.OnAuthenticated(io, func(s *socket.Socket, session *socketio.Session) error {
-		s.Join("users")
 		return s.Emit("welcome", session.Token().Subject)
 	})
 	return io, err
