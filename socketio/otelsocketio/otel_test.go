@@ -96,7 +96,7 @@ func collect(t *testing.T, reader sdkmetric.Reader) []string {
 func labels(list []attribute.KeyValue) string {
 	var words []string
 	for _, kv := range list {
-		words = append(words, strings.TrimPrefix(string(kv.Key), "socketio_jwt.")+"="+kv.Value.Emit())
+		words = append(words, strings.TrimPrefix(string(kv.Key), "socketio_jwt.")+"="+kv.Value.String())
 	}
 	slices.Sort(words)
 	return "{" + strings.Join(words, ",") + "}"
