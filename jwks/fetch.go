@@ -140,10 +140,12 @@ func (c *config) lifetime(h http.Header) time.Duration {
 		case "no-store", "no-cache":
 			ttl = 0
 		case "max-age":
-			if seconds, err := strconv.ParseUint(strings.Trim(value, `"`), 10, 31); err == nil {
-				age, _ := strconv.ParseUint(h.Get("Age"), 10, 31)
-				ttl = min(ttl, time.Duration(seconds)*time.Second-time.Duration(age)*time.Second)
+			seconds, err := strconv.ParseUint(strings.Trim(value, `"`), 10, 31)
+			if err != nil && !errors.Is(err, strconv.ErrRange) {
+				seconds = 0 // no time at all (RFC 9111 §4.2.1)
 			}
+			age, _ := strconv.ParseUint(h.Get("Age"), 10, 31)
+			ttl = min(ttl, time.Duration(seconds)*time.Second-time.Duration(age)*time.Second)
 		}
 	}
 	return max(ttl, min(c.ttl, minTTL))

@@ -57,7 +57,8 @@ type fileSet struct {
 
 func (f *file) keys(ctx context.Context, t *verifier.UnverifiedToken) ([]*verifier.Key, error) {
 	now := f.now()
-	if due := f.due.Load(); now.UnixNano() >= due && f.due.CompareAndSwap(due, math.MaxInt64) {
+	// Long before it is due is a clock that was put back.
+	if due := f.due.Load(); due != math.MaxInt64 && (now.UnixNano() >= due || now.UnixNano() < due-int64(fileEvery)) && f.due.CompareAndSwap(due, math.MaxInt64) {
 		f.look(now)
 		f.due.Store(now.Add(fileEvery).UnixNano())
 	}

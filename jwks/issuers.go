@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,7 +28,7 @@ func Issuers(providers map[string]verifier.KeyProvider) (*Provider, error) {
 		if issuer == "" {
 			return nil, errors.New(`jwks: Issuers: an issuer is "", which no token's is`)
 		}
-		if p == nil {
+		if v := reflect.ValueOf(p); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
 			return nil, fmt.Errorf("jwks: Issuers: the provider of %q is nil", issuer)
 		}
 		if p, ok := p.(*Provider); ok && p.issuer != "" && p.issuer != issuer {
@@ -148,6 +150,7 @@ func (d *directory) of(issuer string) (*entry, error) {
 	}
 	e := &entry{source: newSource(d.config, l, &d.counters)}
 	e.used.Store(now)
+	issuer = strings.Clone(issuer) // which is a part of the whole payload
 	d.sources.Store(issuer, e)
 	d.order.Add(issuer, e)
 	return e, nil

@@ -76,7 +76,14 @@ func Auth0(domain string, options ...Option) (*Provider, error) {
 	if u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.ForceQuery {
 		return nil, fmt.Errorf("jwks: Auth0: the domain is %q: expected one such as tenant.eu.auth0.com, with nothing behind it", shown(u))
 	}
-	u = &url.URL{Scheme: u.Scheme, Host: strings.ToLower(u.Host), Path: "/"}
+	host := strings.ToLower(u.Host)
+	if u.Scheme == "https" {
+		host = strings.TrimSuffix(host, ":443") // which no iss has
+	}
+	if strings.HasSuffix(u.Hostname(), ".") {
+		return nil, fmt.Errorf("jwks: Auth0: the domain is %q: it ends in a dot, and no iss does", u.Hostname())
+	}
+	u = &url.URL{Scheme: u.Scheme, Host: host, Path: "/"}
 	return newProvider(c, location{url: u.JoinPath(".well-known", "jwks.json")}, u.String()), nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -47,6 +48,12 @@ func TestMisconfiguration(t *testing.T) {
 		"jwks: Issuers: there is no issuer":                    func() (*jwks.Provider, error) { return jwks.Issuers(nil) },
 		`jwks: Issuers: an issuer is ""`:                       func() (*jwks.Provider, error) { return jwks.Issuers(map[string]verifier.KeyProvider{"": secret}) },
 		`jwks: Issuers: the provider of "a" is nil`:            func() (*jwks.Provider, error) { return jwks.Issuers(map[string]verifier.KeyProvider{"a": nil}) },
+		`jwks: Issuers: the provider of "b" is nil`: func() (*jwks.Provider, error) {
+			return jwks.Issuers(map[string]verifier.KeyProvider{"b": (*jwks.Provider)(nil)})
+		},
+		`jwks: Issuers: the provider of "c" is nil`: func() (*jwks.Provider, error) {
+			return jwks.Issuers(map[string]verifier.KeyProvider{"c": (*keys.Set)(nil)})
+		},
 		`jwks: Issuers: the provider of "https://b.test/" has`: func() (*jwks.Provider, error) {
 			return jwks.Issuers(map[string]verifier.KeyProvider{"https://b.test/": a})
 		},
@@ -63,7 +70,7 @@ func TestMisconfiguration(t *testing.T) {
 }
 
 func TestAuth0Domains(t *testing.T) {
-	for _, domain := range []string{"tenant.eu.auth0.com", "https://tenant.eu.auth0.com", "https://tenant.eu.auth0.com/", "tenant.eu.auth0.com/", "Tenant.EU.auth0.com"} {
+	for _, domain := range []string{"tenant.eu.auth0.com", "https://tenant.eu.auth0.com", "https://tenant.eu.auth0.com/", "tenant.eu.auth0.com/", "Tenant.EU.auth0.com", "tenant.eu.auth0.com:443", "https://tenant.eu.auth0.com:443/"} {
 		synctest.Test(t, func(t *testing.T) {
 			issuer := verifiertest.NewIssuer("https://tenant.eu.auth0.com/")
 			p := made(t)(jwks.Auth0(domain, jwks.HTTPClient(issuer.Client()), jwks.WithLogger(quiet)))
@@ -87,6 +94,8 @@ func TestAuth0Domains(t *testing.T) {
 		"https://tenant.eu.auth0.com/?a": "nothing behind it",
 		"http://tenant.eu.auth0.com":     "expected https",
 		"user@tenant.eu.auth0.com":       "user or password",
+		"tenant.eu.auth0.com.":           "ends in a dot",
+		"tenant.eu.auth0.com.:443":       "ends in a dot",
 	} {
 		if _, err := jwks.Auth0(domain); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want %q", domain, err, want)
@@ -200,6 +209,17 @@ func TestKeySetMoves(t *testing.T) {
 		if _, err := v.Verify(t.Context(), raw); err != nil {
 			t.Errorf("the new place: %v", err)
 		}
+	})
+}
+
+// TestTooManyKeys: a member of another name does not hide how many there are.
+func TestTooManyKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		text := encode(t, slices.Repeat([]any{w.key.JWK()}, 101))
+		w.issuer.Break(verifiertest.Body("application/json", `{"keys":`+text+`,"KEYS":[]}`))
+		err := w.verify(w.issuer.Token(nil), "")
+		refusedFor(t, "101 keys", err, verifier.ErrKeysUnavailable)
 	})
 }
 
@@ -387,6 +407,29 @@ func TestClientIsNotChanged(t *testing.T) {
 	made(t)(jwks.URL("https://issuer.test/", jwks.HTTPClient(client)))
 	if client.CheckRedirect != nil {
 		t.Error("the client was given a CheckRedirect")
+	}
+}
+
+// TestFileAndTheClock: a clock that is put back does not keep the file from being
+// looked at.
+func TestFileAndTheClock(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.json")
+	first, second := unpublished("key-1"), unpublished("key-2")
+	clock := verifiertest.NewClock(time.Unix(1_700_000_000, 0))
+	write := func(key *verifiertest.Key) {
+		if err := os.WriteFile(path+".new", []byte(encode(t, map[string]any{"keys": []any{key.JWK()}})), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(path+".new", path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(first)
+	v := newVerifier(t, made(t)(jwks.File(path, jwks.WithClock(clock.Now), jwks.WithLogger(quiet))))
+	write(second)
+	clock.Advance(-time.Hour)
+	if _, err := v.Verify(t.Context(), second.Mint(nil, verifiertest.Claims{})); err != nil {
+		t.Error(err)
 	}
 }
 

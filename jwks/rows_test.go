@@ -85,6 +85,19 @@ var behaviours = []behaviour{
 			w.good("no-store")
 			time.Sleep(time.Second)
 		}
+		// What cannot be read as a time is taken for none (RFC 9111 §4.2.1), but
+		// what is only too large.
+		for value, fetches := range map[string]int{"max-age=-1": 2, "max-age": 2, "max-age=1e9": 2, "max-age=99999999999999999999": 1} {
+			other := newWorld(w.t)
+			other.issuer.SetHeader("Cache-Control", value)
+			other.good(value)
+			time.Sleep(time.Minute)
+			other.good(value)
+			synctest.Wait()
+			if got := other.issuer.Fetches(); got != fetches {
+				w.t.Errorf("%s: %d fetches, want %d", value, got, fetches)
+			}
+		}
 	}, 2},
 	{"ETag / If-None-Match", nil, func(w *world) {
 		w.good("at first")

@@ -34,11 +34,10 @@ type snapshot struct {
 
 // parseSet makes a snapshot of a JWK Set that somebody else publishes.
 func parseSet(body []byte) (*snapshot, error) {
-	var shape struct {
-		Keys []json.RawMessage `json:"keys"`
-	}
-	if json.Unmarshal(body, &shape) == nil && len(shape.Keys) > maxKeys {
-		return nil, fmt.Errorf("the set has %d keys: at most %d are taken", len(shape.Keys), maxKeys)
+	var members map[string]json.RawMessage // exact names, unlike a struct
+	var list []json.RawMessage
+	if json.Unmarshal(body, &members) == nil && json.Unmarshal(members["keys"], &list) == nil && len(list) > maxKeys {
+		return nil, fmt.Errorf("the set has %d keys: at most %d are taken", len(list), maxKeys)
 	}
 	usable, skipped, err := keys.ParseJWKSet(body)
 	if err != nil {

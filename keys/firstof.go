@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
@@ -22,7 +23,7 @@ func FirstOf(providers ...verifier.KeyProvider) (verifier.KeyProvider, error) {
 		return nil, errors.New("keys: FirstOf: there is no provider")
 	}
 	for i, p := range providers {
-		if p == nil {
+		if v := reflect.ValueOf(p); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
 			return nil, fmt.Errorf("keys: FirstOf: provider %d is nil", i+1)
 		}
 	}

@@ -79,6 +79,8 @@ func TestFirstOfRefuses(t *testing.T) {
 	refused(t, err, "FirstOf: there is no provider")
 	_, err = keys.FirstOf(must(keys.Secret([]byte(secret))), nil)
 	refused(t, err, "FirstOf: provider 2 is nil")
+	_, err = keys.FirstOf((*keys.Set)(nil)) // that came with an error nobody looked at
+	refused(t, err, "FirstOf: provider 1 is nil")
 }
 
 // TestFirstOfVerifies: in a chain an algorithm that is nobody's is still told

@@ -61,13 +61,32 @@ func looksPublic(secret []byte) error {
 	case bytes.HasPrefix(trimmed, []byte("ssh-")), bytes.HasPrefix(trimmed, []byte("ecdsa-sha2-")):
 		return errors.New("this is an SSH public key, not a secret")
 	}
-	if _, err := x509.ParsePKIXPublicKey(secret); err == nil {
-		return errors.New("this is a public key (DER), not a secret: put -----BEGIN PUBLIC KEY----- around its base64 and use PEM")
+	if what := publicDER(secret); what != "" {
+		return fmt.Errorf("this is a %s (DER), not a secret: %s", what, asPEM)
 	}
-	if _, err := x509.ParseCertificate(secret); err == nil {
-		return errors.New("this is a certificate (DER), not a secret: put -----BEGIN CERTIFICATE----- around its base64 and use PEM")
+	text := strings.NewReplacer("-", "+", "_", "/", "=", "", "\r", "", "\n", "").Replace(string(trimmed))
+	if der, err := base64.RawStdEncoding.DecodeString(text); err == nil {
+		if what := publicDER(der); what != "" {
+			return fmt.Errorf("this is a %s (DER, in base64), not a secret: %s", what, asPEM)
+		}
 	}
 	return nil
+}
+
+const asPEM = "put -----BEGIN PUBLIC KEY----- or its like around its base64 and use PEM"
+
+// publicDER says what public thing the bytes are, "" if none.
+func publicDER(der []byte) string {
+	if _, err := x509.ParsePKIXPublicKey(der); err == nil {
+		return "public key"
+	}
+	if _, err := x509.ParsePKCS1PublicKey(der); err == nil {
+		return "public key"
+	}
+	if _, err := x509.ParseCertificate(der); err == nil {
+		return "certificate"
+	}
+	return ""
 }
 
 // decodeBase64 says what is wrong without saying what is there.

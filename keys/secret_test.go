@@ -37,6 +37,9 @@ func TestSecret(t *testing.T) {
 		{"a public key in PEM", "\n" + publicPEM(rsaKey()), nil, "this is PEM, not a secret: use PEM", true},
 		{"a JWK", jwkOf(rsaKey(), nil).String(), nil, "this is a JWK, not a secret: use JWKSet", true},
 		{"an SSH public key", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA", nil, "this is an SSH public key", true},
+		{"a public key in PKCS #1 DER", string(x509.MarshalPKCS1PublicKey(&rsaKey().PublicKey)), nil, "this is a public key (DER)", true},
+		{"a public key in base64, as Keycloak shows it", base64.StdEncoding.EncodeToString(must(x509.MarshalPKIXPublicKey(&rsaKey().PublicKey))), nil, "this is a public key (DER, in base64)", true},
+		{"in base64url, wrapped", base64.URLEncoding.EncodeToString(must(x509.MarshalPKIXPublicKey(&rsaKey().PublicKey)))[:64] + "\n" + base64.URLEncoding.EncodeToString(must(x509.MarshalPKIXPublicKey(&rsaKey().PublicKey)))[64:] + "\n", nil, "this is a public key (DER, in base64)", true},
 		{"a public key in DER", string(must(x509.MarshalPKIXPublicKey(&rsaKey().PublicKey))), nil, "this is a public key (DER)", true},
 	}
 	for _, tt := range tests {
