@@ -250,3 +250,49 @@ func TestWithdrawnKey(t *testing.T) {
 		s4.want(t, withdrawn, "close")
 	})
 }
+
+// TestRenewedDuringSweep: a session that is given another key while it is asked
+// about the old one is asked about again.
+func TestRenewedDuringSweep(t *testing.T) {
+	newKey := func(name string) *verifier.Key {
+		k, err := verifier.NewKey([]byte(name+" which is long enough for HS256"), verifier.KeyOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		keys, slow := []*verifier.Key{newKey("old"), newKey("new")}, false
+		provider := verifier.KeyProviderFunc(func(context.Context, *verifier.UnverifiedToken) ([]*verifier.Key, error) {
+			mu.Lock()
+			known, wait := keys, slow
+			mu.Unlock()
+			if wait {
+				time.Sleep(time.Second)
+			}
+			return known, nil
+		})
+		v, err := verifier.New(provider)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := socketio.New(v, socketio.EndOnWithdrawnKey(provider, time.Minute))
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, s := enter(t, a, "/", mint("old which is long enough for HS256", `{"iss":"issuer","sub":"alice"}`))
+		set := func(k []*verifier.Key, wait bool) { mu.Lock(); defer mu.Unlock(); keys, slow = k, wait }
+		both := keys
+		set(both[1:], true)
+		time.Sleep(time.Minute + time.Second/2) // it is being asked about the old one
+		set(both, false)
+		g.Authenticate(token(mint("new which is long enough for HS256", `{"iss":"issuer","sub":"alice"}`)))
+		synctest.Wait()
+		set(nil, false)
+		s.log = nil
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		s.want(t, "emit unauthorized invalid_token/signing key withdrawn/key_withdrawn", "close")
+	})
+}

@@ -275,7 +275,12 @@ func (r *Registry) makeRoom(t *verifier.Token, namespace string, limit sessionLi
 	if limit.n == 0 || t.Subject == "" {
 		return nil, nil
 	}
-	his := r.find(Filter{Issuer: t.Issuer, Subject: t.Subject, Namespace: namespace})
+	var his []*Session
+	r.each(Filter{Subject: t.Subject, Namespace: namespace}, func(s *Session) {
+		if s.Token().Issuer == t.Issuer { // also where there is none, which selects any
+			his = append(his, s)
+		}
+	})
 	if len(his) < limit.n {
 		return nil, nil
 	}

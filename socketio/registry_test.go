@@ -136,6 +136,18 @@ func TestSessionLimit(t *testing.T) {
 		g1.Closed()
 		g2.Closed()
 	})
+	t.Run("a token without an issuer is not every issuer's", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			a := newLive(t, socketio.SessionLimit(1, socketio.EvictOldest))
+			_, s := enter(t, a, "/", "alice iss=one")
+			enter(t, a, "/", "alice iss=")
+			s.want(t, "open authenticated", "handlers for alice")
+			enter(t, a, "/", "alice iss=")
+			if n := a.Registry().Count(socketio.Filter{Subject: "alice"}); n != 2 {
+				t.Errorf("alice has %d sessions", n)
+			}
+		})
+	})
 	t.Run("evict", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			a := newLive(t, socketio.SessionLimit(2, socketio.EvictOldest))

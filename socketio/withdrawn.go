@@ -60,10 +60,10 @@ func (w *sweeper) sweep(a *Authorizer) {
 			good = w.good(a, s, t)
 			asked[q] = good
 		}
-		live = live || good
 		if !good {
 			s.guard.kickIf(errKeyWithdrawn, func() bool { return s.Token() == t })
 		}
+		live = live || good || s.Token() != t // renewed meanwhile, by another key
 	}
 	if live {
 		w.start(a)
