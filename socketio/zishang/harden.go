@@ -1,6 +1,7 @@
 package zishang
 
 import (
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -122,9 +123,31 @@ type polling struct {
 	turn     atomic.Pointer[strings.Reader]    // what stands for a packet in the queue
 	poll     atomic.Pointer[types.HttpContext] // the last
 
-	mu      sync.Mutex // guards the rest
-	posts   int        // requests with data that are under way
-	closing func()     // to be called when they are done
+	mu      sync.Mutex           // guards the rest
+	posts   map[*posted]struct{} // requests with data that are under way
+	closing func()               // to be called when they are done
+}
+
+// posted is the body of a request with data.
+type posted struct {
+	io.ReadCloser
+	response http.ResponseWriter
+	read     atomic.Bool // to its end
+}
+
+func (b *posted) Read(data []byte) (int, error) {
+	n, err := b.ReadCloser.Read(data)
+	if err != nil {
+		b.read.Store(true)
+	}
+	return n, err
+}
+
+// cut ends a body that has yet to come.
+func (b *posted) cut() {
+	if !b.read.Load() {
+		_ = http.NewResponseController(b.response).SetReadDeadline(time.Now()) // where there are deadlines
+	}
 }
 
 // OnRequest handles a request.
@@ -138,14 +161,22 @@ func (p *polling) OnRequest(ctx *types.HttpContext) {
 		}
 		return
 	}
+	body := &posted{ReadCloser: ctx.Request().Body, response: ctx.Response()}
+	ctx.Request().Body = body
 	p.mu.Lock()
-	p.posts++
+	if p.posts == nil {
+		p.posts = make(map[*posted]struct{})
+	}
+	p.posts[body] = struct{}{}
+	if p.closing != nil {
+		body.cut()
+	}
 	p.mu.Unlock()
 	defer func() {
 		p.mu.Lock()
-		p.posts--
+		delete(p.posts, body)
 		var closing func()
-		if p.posts == 0 {
+		if len(p.posts) == 0 {
 			closing, p.closing = p.closing, nil
 		}
 		p.mu.Unlock()
@@ -183,12 +214,16 @@ func (p *polling) release(poll *types.HttpContext) {
 // DoClose closes the transport, when no request with data is under way. The
 // library answers such a request from here while that answers itself
 // (transports/polling.go, DoClose and onDataRequest): both write to one map of
-// headers, which can end the process, and a client can bring it about.
+// headers, which can end the process, and a client can bring it about. A client
+// that takes its time with the data is not waited for.
 func (p *polling) DoClose(fn types.Callable) {
 	p.mu.Lock()
-	wait := p.posts > 0
+	wait := len(p.posts) > 0
 	if wait {
 		p.closing = func() { p.Polling.DoClose(fn) }
+		for body := range p.posts {
+			body.cut()
+		}
 	}
 	p.mu.Unlock()
 	if !wait {
