@@ -30,7 +30,10 @@ type Client struct {
 // ConnectError is the refusal of a connection.
 type ConnectError struct {
 	Message string
-	Data    struct{ Code, Reason string }
+	Data    struct {
+		Message, Code, Reason string
+		Retryable             bool
+	}
 }
 
 // Error returns what the event connect_error would say.
