@@ -7,6 +7,7 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
+	"fmt"
 	"math/big"
 	"regexp"
 	"slices"
@@ -107,4 +108,39 @@ func TestRequirementsAreTheirOwn(t *testing.T) {
 			t.Errorf("%s: it asks for what was put into the slice later", name)
 		}
 	}
+}
+
+// TestIssuerIsCheap: what nobody signed yet is looked over, and nothing is made of
+// its members, of which there can be thousands.
+func TestIssuerIsCheap(t *testing.T) {
+	var text strings.Builder
+	text.WriteString(`{"iss":"i"`)
+	for i := range 1500 {
+		fmt.Fprintf(&text, `,"%x":1`, i)
+	}
+	segment := encode(text.String() + "}")
+	allocations := testing.AllocsPerRun(10, func() {
+		if u := (&UnverifiedToken{segment: segment}); u.Issuer() != "i" {
+			t.Error("another issuer")
+		}
+	})
+	if allocations > 3 { // the token, and its payload, which may grow a scratch
+		t.Errorf("%v allocations", allocations)
+	}
+	for payload, want := range map[string]string{
+		`{"iss":"i","a":1,"a":2}`:    "i", // refused once the signature holds
+		`{"iss":"i","iss":"j"}`:      "",
+		`{"iss":"i","iss":"i"}`:      "",
+		`{"iss":"i","ISS":"j"}`:      "",
+		`{"ISS":"i"}`:                "",
+		`{"iss":"i"`:                 "",
+		`{"iss":"i"}}`:               "",
+		"{\"iss\":\"i\",\"\xff\":1}": "",
+	} {
+		u := &UnverifiedToken{segment: encode(payload)}
+		if got := u.Issuer(); got != want {
+			t.Errorf("%s: issuer %q, want %q", payload, got, want)
+		}
+	}
+	refuses(t, newVerifier(t, keyFor(t, HS256)), mint(HS256, `{"iss":"i","a":1,"a":2}`), ErrTokenMalformed, "invalid token")
 }

@@ -40,6 +40,7 @@ type object struct {
 	count   int
 	more    map[string]struct{} // lower-cased names, once there are too many for seen
 	started bool
+	loose   bool // names need not be unique, and are not compared
 	wide    bool // whether a name with a letter beyond ASCII occurred
 }
 
@@ -85,7 +86,7 @@ func (o *object) next() bool {
 			return o.fail(errJSON)
 		}
 	}
-	if !o.remember(o.name) {
+	if !o.loose && !o.remember(o.name) {
 		return o.fail(errJSONDuplicate)
 	}
 	i = skipSpace(s, end)

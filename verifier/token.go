@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -143,20 +144,26 @@ func (t *UnverifiedToken) Claims(v any) error {
 }
 
 // Issuer returns the unverified iss, "" if the payload is not a claims set or
-// has none.
+// does not have one. Of other members only the grammar is looked at: to tell their
+// names apart can cost more than many signatures, and is done once the signature
+// holds.
 func (t *UnverifiedToken) Issuer() string {
 	payload, err := t.claims()
 	if err != nil {
 		return ""
 	}
 	o := newObject(payload)
-	iss := ""
+	o.loose = true
+	iss, found := "", 0
 	for o.next() {
-		if o.name == "iss" {
+		if !strings.EqualFold(o.name, "iss") {
+			continue
+		}
+		if found++; o.name == "iss" {
 			iss, _ = jsonString(o.value)
 		}
 	}
-	if o.err != nil {
+	if o.err != nil || found > 1 {
 		return ""
 	}
 	return iss
