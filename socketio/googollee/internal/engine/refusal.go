@@ -2,6 +2,7 @@ package engine
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 )
 
@@ -58,25 +59,22 @@ func refusalMessages(r *Refusal, namespaces []string) []message {
 // session that does not exist, is told why it may not, and is disconnected. A
 // plain HTTP error would reach it as "xhr poll error", without a reason. Nothing
 // is kept.
-func (e *Server) refuse(w http.ResponseWriter, r *http.Request, refusal *Refusal) {
+func (e *Server) refuse(w http.ResponseWriter, r *http.Request, q url.Values, refusal *Refusal) {
 	if refusal == nil {
 		refusal = &Refusal{Error: genericError()}
 	}
 	batch := []message{openMessage(refusedID, []string{}, &e.config)}
 	batch = append(batch, refusalMessages(refusal, e.config.Namespaces())...)
-	if r.URL.Query().Get("transport") == "websocket" {
-		ws, err := e.accept(w, r)
+	if q.Get("transport") == "websocket" {
+		ws, err := e.accept(w, r, false)
 		if err != nil {
 			return // the upgrader has answered
 		}
-		if ws.write(batch, e.config.WriteTimeout) == nil {
-			ws.goodbye(e.config.CloseTimeout)
-		}
+		ws.goodbye(batch, e.config.WriteTimeout, e.config.CloseTimeout)
 		ws.conn.Close()
 		return
 	}
 	batch = append(batch, message{text: []byte{typeClose}})
-	q := r.URL.Query()
 	b64 := q.Get("b64") != "" || q.Get("j") != ""
 	// The answer fits the connection's buffers: an error shows on no later
 	// write of ours, and there is nothing to clean up.

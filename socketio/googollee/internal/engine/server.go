@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -132,7 +133,7 @@ func (e *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case sid == "" && r.Method != http.MethodGet:
 		writeError(w, errMethod)
 	case sid == "":
-		e.serveHandshake(w, r, transport)
+		e.serveHandshake(w, r, q)
 	default:
 		e.serveSession(w, r, transport, e.Session(sid))
 	}
@@ -173,7 +174,7 @@ type handshake struct {
 
 // serveHandshake decides about a new client and, if it may, has go-socket.io
 // make a session of it.
-func (e *Server) serveHandshake(w http.ResponseWriter, r *http.Request, transport string) {
+func (e *Server) serveHandshake(w http.ResponseWriter, r *http.Request, q url.Values) {
 	if e.isDraining() {
 		writeError(w, errUnavailable)
 		return
@@ -188,18 +189,18 @@ func (e *Server) serveHandshake(w http.ResponseWriter, r *http.Request, transpor
 	e.guard(nil, "Handshake", func() { verdict, value = e.hooks.Handshake(r) })
 	if !verdict.admitted {
 		e.handshakes.Add(-1)
-		e.refuse(w, r, verdict.refusal)
+		e.refuse(w, r, q, verdict.refusal)
 		return
 	}
 	var ws *wsConn
-	if transport == "websocket" {
+	if q.Get("transport") == "websocket" {
 		var err error
-		if ws, err = e.accept(w, r); err != nil {
+		if ws, err = e.accept(w, r, q.Get("b64") != ""); err != nil {
 			e.handshakes.Add(-1)
 			return // the upgrader has answered
 		}
 	}
-	s := newSession(e, r, value, verdict)
+	s := newSession(e, r, q, value, verdict)
 	s.link.polling = ws == nil
 	if !e.add(s) || !e.enterLibrary(s, r) {
 		s.fail("handshake failed")
@@ -209,6 +210,7 @@ func (e *Server) serveHandshake(w http.ResponseWriter, r *http.Request, transpor
 		s.goneLocked()
 		s.mu.Unlock()
 		if ws != nil {
+			_ = ws.out.uncork() // the client learns that there is no more to come
 			ws.conn.Close()
 			return
 		}
@@ -253,18 +255,15 @@ func (s *Session) libraryOpened(b []byte) {
 	sp := &space{name: root, gate: s.root.gate, admitted: true, known: true}
 	s.spaces = append(s.spaces, sp)
 	s.in.handling = &Handling{session: s, space: sp} // of the library's connect handler
-	done := make(chan struct{})
-	s.post("Opened", func() {
-		defer close(done)
+	s.server.mu.Lock()
+	s.server.byID[s.id] = s
+	s.server.mu.Unlock()
+	s.first("Opened", func() {
 		if f := s.server.hooks.Opened; f != nil {
 			f(s)
 		}
 	})
-	s.server.mu.Lock()
-	s.server.byID[s.id] = s
-	s.server.mu.Unlock()
 	s.mu.Unlock()
-	<-done
 }
 
 func (e *Server) add(s *Session) bool {

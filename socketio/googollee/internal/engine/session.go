@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 	"sync"
 	"time"
@@ -62,11 +63,11 @@ type Session struct {
 	cutOff    bool // the client's side is finished
 }
 
-func newSession(server *Server, r *http.Request, value any, verdict Verdict) *Session {
+func newSession(server *Server, r *http.Request, q url.Values, value any, verdict Verdict) *Session {
 	now := time.Now()
 	s := &Session{
 		server: server, request: detach(r), value: value, root: verdict,
-		base64:  r.URL.Query().Get("b64") != "" || r.URL.Query().Get("j") != "",
+		base64:  q.Get("b64") != "" || q.Get("j") != "",
 		created: now, lastSeen: now, halfOpen: true,
 	}
 	s.cond.L = &s.mu
@@ -244,21 +245,42 @@ func (s *Session) post(what string, f func()) {
 		return
 	}
 	s.calling = true
-	s.server.tasks.Go(func() {
-		for {
-			s.mu.Lock()
-			if len(s.calls) == 0 {
-				s.calling, s.calls = false, nil
-				s.mu.Unlock()
-				return
-			}
-			call := s.calls[0]
-			s.calls = s.calls[1:]
-			if s.in.waiting > 0 {
-				s.cond.Broadcast()
-			}
+	s.server.tasks.Go(s.callPosted)
+}
+
+// first calls f in this goroutine, before everything that is posted meanwhile.
+// Nothing was posted before. The caller holds mu, which is not held during the
+// call.
+func (s *Session) first(what string, f func()) {
+	s.calling = true
+	s.mu.Unlock()
+	s.server.guard(s, what, f)
+	s.mu.Lock()
+	if len(s.calls) > 0 {
+		s.server.tasks.Go(s.callPosted)
+		return
+	}
+	s.calling = false
+	if s.in.waiting > 0 {
+		s.cond.Broadcast()
+	}
+}
+
+// callPosted is the goroutine of what was posted.
+func (s *Session) callPosted() {
+	for {
+		s.mu.Lock()
+		if len(s.calls) == 0 {
+			s.calling, s.calls = false, nil
 			s.mu.Unlock()
-			call()
+			return
 		}
-	})
+		call := s.calls[0]
+		s.calls = s.calls[1:]
+		if s.in.waiting > 0 {
+			s.cond.Broadcast()
+		}
+		s.mu.Unlock()
+		call()
+	}
 }

@@ -13,28 +13,35 @@ import (
 // wsConn is a websocket with one writer at a time.
 type wsConn struct {
 	conn   *websocket.Conn
-	base64 bool // the client cannot take binary frames
+	out    *corked // below conn
+	base64 bool    // the client cannot take binary frames
 
 	writer sync.Mutex
 }
 
 // accept upgrades a request. The buffers are small, and those for writing belong
-// to a connection only while it writes: an idle one costs little.
-func (e *Server) accept(w http.ResponseWriter, r *http.Request) (*wsConn, error) {
-	conn, err := e.upgrader.Upgrade(w, r, nil)
+// to a connection only while it writes: an idle one costs little. The answer goes
+// out with what is written first.
+func (e *Server) accept(w http.ResponseWriter, r *http.Request, base64 bool) (*wsConn, error) {
+	cw := &corkedWriter{ResponseWriter: w}
+	conn, err := e.upgrader.Upgrade(cw, r, nil)
 	if err != nil {
 		return nil, err
 	}
 	// Above the limit that the readers keep themselves, which grows when the
 	// client authenticates, perhaps while a frame is awaited.
 	conn.SetReadLimit(int64(e.config.MaxMessage) + 1024)
-	return &wsConn{conn: conn, base64: r.URL.Query().Get("b64") != ""}, nil
+	return &wsConn{conn: conn, out: cw.conn, base64: base64}, nil
 }
 
-// write sends messages, each within its own timeout.
-func (c *wsConn) write(batch []message, timeout time.Duration) error {
+// write sends messages, each within its own timeout, and a close frame after the
+// last ones.
+func (c *wsConn) write(batch []message, timeout time.Duration, last bool) error {
 	c.writer.Lock()
 	defer c.writer.Unlock()
+	if len(batch) > 1 || last {
+		c.out.cork()
+	}
 	for i := range batch {
 		m := &batch[i]
 		_ = c.conn.SetWriteDeadline(time.Now().Add(timeout)) // an error shows in the write
@@ -47,7 +54,14 @@ func (c *wsConn) write(batch []message, timeout time.Duration) error {
 			}
 		}
 	}
-	return nil
+	if last {
+		err := c.conn.WriteControl(websocket.CloseMessage,
+			websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), time.Now().Add(time.Second))
+		if err != nil {
+			return err
+		}
+	}
+	return c.out.uncork()
 }
 
 func (c *wsConn) writeAttachment(a []byte) error {
@@ -64,19 +78,14 @@ func (c *wsConn) writeAttachment(a []byte) error {
 	return errors.Join(err, w.Close())
 }
 
-// sayClose sends a close frame.
-func (c *wsConn) sayClose() error {
-	return c.conn.WriteControl(websocket.CloseMessage,
-		websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), time.Now().Add(time.Second))
-}
-
-// goodbye sends a close frame and waits for the client's. Closing at once could
-// reset the connection, and what was written last would be lost with it.
-func (c *wsConn) goodbye(timeout time.Duration) {
-	_ = c.conn.SetReadDeadline(time.Now().Add(timeout))
-	if c.sayClose() != nil {
+// goodbye sends the last messages and waits for the client's close frame. Closing
+// at once could reset the connection, and what was written last would be lost with
+// it.
+func (c *wsConn) goodbye(batch []message, writing, waiting time.Duration) {
+	if c.write(batch, writing, true) != nil {
 		return
 	}
+	_ = c.conn.SetReadDeadline(time.Now().Add(waiting))
 	for {
 		_, r, err := c.conn.NextReader()
 		if err != nil {
@@ -104,18 +113,25 @@ func (c *wsConn) read(limit func() int) (frame, error) {
 	return textFrame(b)
 }
 
-// attach gives a new session its websocket.
+// attach gives a new session its websocket, and writes what is first written to
+// it: this goroutine is there, and a new one would have to grow its stack.
 func (s *Session) attach(ws *wsConn) {
+	s.server.tasks.Add(1)
+	defer s.server.tasks.Done()
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.cutOff {
+		s.mu.Unlock()
 		ws.conn.Close()
 		return
 	}
-	s.link.ws = ws
+	s.link.ws, s.link.writing = ws, true
 	s.establishedLocked()
-	s.wakeLocked()
 	s.server.tasks.Go(func() { s.readLoop(ws) })
+	for !s.out.begun && s.phase < ending {
+		s.cond.Wait()
+	}
+	s.mu.Unlock()
+	s.writeLoop(ws)
 }
 
 // readLoop is the goroutine of a websocket: it ends with it.
@@ -160,28 +176,25 @@ func (s *Session) writeLoop(ws *wsConn) {
 	for {
 		s.mu.Lock()
 		batch := s.takeLocked()
-		if len(batch) == 0 || s.cutOff {
-			if s.phase < ending || s.cutOff {
-				s.link.writing = false
-				s.mu.Unlock()
-				return
-			}
-			// Nothing can be queued any more. The writer stays marked as
-			// writing, so that there is no other goodbye.
+		last := s.phase >= ending // nothing can be queued any more
+		if s.cutOff || len(batch) == 0 && !last {
+			s.link.writing = false
 			s.mu.Unlock()
-			_ = ws.conn.SetReadDeadline(time.Now().Add(s.server.config.CloseTimeout))
-			if err := ws.sayClose(); err != nil {
-				s.lost(ws, err)
-			}
 			return
 		}
 		s.mu.Unlock()
-		err := ws.write(batch, s.server.config.WriteTimeout)
+		err := ws.write(batch, s.server.config.WriteTimeout, last)
 		s.mu.Lock()
 		s.wroteLocked(batch)
 		s.mu.Unlock()
 		if err != nil {
 			s.lost(ws, err)
+			return
+		}
+		if last {
+			// The writer stays marked as writing, so that there is no other
+			// goodbye.
+			_ = ws.conn.SetReadDeadline(time.Now().Add(s.server.config.CloseTimeout))
 			return
 		}
 	}
@@ -199,7 +212,12 @@ func (s *Session) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 	place := &wsConn{}
 	s.link.candidate = place
 	s.mu.Unlock()
-	ws, err := s.server.accept(w, r)
+	ws, err := s.server.accept(w, r, r.URL.Query().Get("b64") != "")
+	if err == nil {
+		if err = ws.out.uncork(); err != nil {
+			ws.conn.Close()
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.link.candidate != place {
@@ -210,7 +228,7 @@ func (s *Session) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 	}
 	s.link.candidate = nil
 	if err != nil {
-		return // the upgrader has answered
+		return // the upgrader has answered, or nobody is there
 	}
 	s.link.candidate = ws
 	s.server.tasks.Go(func() { s.probe(ws) })
@@ -246,7 +264,7 @@ func (s *Session) probe(ws *wsConn) {
 			s.mu.Unlock()
 		}
 		if err == nil {
-			err = ws.write([]message{{text: []byte("3probe")}}, s.server.config.WriteTimeout)
+			err = ws.write([]message{{text: []byte("3probe")}}, s.server.config.WriteTimeout, false)
 		}
 		if err != nil {
 			s.lost(ws, err)
