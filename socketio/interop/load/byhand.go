@@ -1,0 +1,121 @@
+package main
+
+import (
+	"fmt"
+	"net/url"
+
+	"github.com/golang-jwt/jwt/v5"
+	gosio "github.com/googollee/go-socket.io"
+	"github.com/zishang520/socket.io/servers/socket/v3"
+)
+
+// What follows is what is found in programs today: the libraries as they are and
+// golang-jwt in their callbacks. It verifies what the others verify, and does
+// nothing of what comes after: no deadline, no expiry, no revocation, no session.
+
+// checker verifies a token by hand.
+func (s setup) checker() (func(token string) error, error) {
+	var key any = []byte(s.Secret)
+	if s.Algorithm != "HS256" {
+		public, err := jwt.ParseRSAPublicKeyFromPEM([]byte(s.Secret))
+		if err != nil {
+			return nil, err
+		}
+		key = public
+	}
+	p := jwt.NewParser(jwt.WithValidMethods([]string{s.Algorithm}), jwt.WithIssuer(issuer), jwt.WithAudience(audience), jwt.WithExpirationRequired())
+	return func(token string) error {
+		_, err := p.Parse(token, func(*jwt.Token) (any, error) { return key, nil })
+		return err
+	}, nil
+}
+
+func nobody(string) int { return 0 }
+
+// serveGoogolleeByHand is go-socket.io with a check of one's own.
+func serveGoogolleeByHand(set setup) (*app, error) {
+	check, err := set.checker()
+	if err != nil {
+		return nil, err
+	}
+	s := gosio.NewServer(nil)
+	s.OnConnect("/", func(c gosio.Conn) error {
+		if set.mode == "event" {
+			return nil
+		}
+		u := c.URL()
+		query, err := url.ParseQuery(u.RawQuery)
+		if err != nil {
+			return err
+		}
+		if err := check(query.Get("token")); err != nil {
+			return err
+		}
+		authenticated.Add(1)
+		return nil
+	})
+	s.OnEvent("/", "authenticate", func(c gosio.Conn, data map[string]any) {
+		token, _ := data["token"].(string)
+		if err := check(token); err != nil {
+			c.Emit("unauthorized", err.Error())
+			_ = c.Close()
+			return
+		}
+		authenticated.Add(1)
+		c.SetContext(true)
+		c.Emit("authenticated")
+	})
+	s.OnEvent("/", "chat", func(gosio.Conn, string) {})
+	s.OnError("/", func(gosio.Conn, error) {})
+	s.OnDisconnect("/", func(gosio.Conn, string) {})
+	go func() { _ = s.Serve() }() // until it is closed
+	return &app{Handler: s, sessions: s.Count, revoke: nobody, close: s.Close}, nil
+}
+
+// serveZishangByHand is socket.io for Go with a check of one's own.
+func serveZishangByHand(set setup) (*app, error) {
+	check, err := set.checker()
+	if err != nil {
+		return nil, err
+	}
+	return newZishang(socket.DefaultServerOptions(), nobody, func(io *socket.Server) {
+		if set.mode == "event" {
+			_ = io.On("connection", func(args ...any) {
+				s := args[0].(*socket.Socket)
+				_ = s.On("authenticate", func(args ...any) {
+					var token string
+					if len(args) > 0 {
+						if data, ok := args[0].(map[string]any); ok {
+							token, _ = data["token"].(string)
+						}
+					}
+					if err := check(token); err != nil {
+						_ = s.Emit("unauthorized", err.Error())
+						s.Disconnect(true)
+						return
+					}
+					authenticated.Add(1)
+					s.SetData(true)
+					_ = s.Emit("authenticated")
+				})
+				_ = s.On("chat", func(...any) {})
+			})
+			return
+		}
+		io.Use(func(s *socket.Socket, next func(*socket.ExtendedError)) {
+			token := s.Request().Request().URL.Query().Get("token")
+			if auth, ok := s.Handshake().Auth["token"].(string); ok {
+				token = auth
+			}
+			if err := check(token); err != nil {
+				next(socket.NewExtendedError(fmt.Sprint("unauthorized: ", err), nil))
+				return
+			}
+			next(nil)
+		})
+		_ = io.On("connection", func(args ...any) {
+			authenticated.Add(1)
+			_ = args[0].(*socket.Socket).On("chat", func(...any) {})
+		})
+	}), nil
+}

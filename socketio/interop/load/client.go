@@ -1,0 +1,272 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// client is how sockets are opened: which revision of Engine.IO, over what, and
+// where the token is.
+type client struct {
+	url     string
+	eio     int    // 3 or 4
+	upgrade bool   // begin with polling, as clients do by default
+	in      string // "event", "query" or "auth"; "" presents nothing
+}
+
+// patience bounds every wait for a server.
+const patience = 30 * time.Second
+
+// polls are made over few connections, as a browser's are.
+var polls = &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 256, DisableCompression: true}}
+
+// connection is a socket that was let in. It is for one goroutine.
+type connection struct {
+	*websocket.Conn
+	eio int
+}
+
+// errRefused says that the server did not let a socket in, by telling so or by
+// ending the connection.
+var errRefused = errors.New("refused")
+
+// open opens a socket and authenticates, or returns errRefused. It waits for a
+// refusal where one is expected, since servers that have a check written by hand
+// greet everybody first.
+func (c client) open(token string, expectRefusal bool) (*connection, error) {
+	query := url.Values{"EIO": {strconv.Itoa(c.eio)}}
+	if c.in == "query" {
+		query.Set("token", token)
+	}
+	connect := "40"
+	if c.in == "auth" {
+		connect += object(token)
+	}
+	entered := false
+	if c.upgrade {
+		var err error
+		if entered, err = c.poll(query, connect, expectRefusal); err != nil {
+			return nil, err
+		}
+	}
+	query.Set("transport", "websocket")
+	d := websocket.Dialer{ReadBufferSize: 512, WriteBufferSize: 512, HandshakeTimeout: patience}
+	conn, _, err := d.Dial("ws"+strings.TrimPrefix(c.url, "http")+"/socket.io/?"+query.Encode(), nil)
+	if err != nil {
+		return nil, fmt.Errorf("websocket: %w", err)
+	}
+	s := &connection{conn, c.eio}
+	if err := s.enter(c, token, connect, entered, expectRefusal); err != nil {
+		s.leave()
+		return nil, err
+	}
+	return s, nil
+}
+
+// enter says on a new websocket what a client says, until it is let in or not.
+func (s *connection) enter(c client, token, connect string, entered, expectRefusal bool) error {
+	authenticate := func() error { return s.write(`42["authenticate",` + object(token) + `]`) }
+	_ = s.SetReadDeadline(time.Now().Add(patience))
+	if c.upgrade {
+		if err := s.write("2probe"); err != nil {
+			return err
+		}
+		if p, err := s.read(); err != nil || p != "3probe" {
+			return fmt.Errorf("the probe was answered %q, %v", p, err)
+		}
+		if err := s.write("5"); err != nil {
+			return err
+		}
+		if entered {
+			if c.in != "event" {
+				return nil
+			}
+			if err := authenticate(); err != nil {
+				return err
+			}
+		}
+	}
+	for {
+		p, err := s.read()
+		switch {
+		case err != nil && expectRefusal:
+			return errRefused
+		case err != nil:
+			return err
+		case strings.HasPrefix(p, "0") && c.eio == 4:
+			err = s.write(connect)
+		case strings.HasPrefix(p, "40") && c.in == "event":
+			err = authenticate()
+		case strings.HasPrefix(p, "40") && (!expectRefusal || c.eio == 4), strings.HasPrefix(p, `42["authenticated"`):
+			return nil
+		case strings.HasPrefix(p, "44"), strings.HasPrefix(p, `42["unauthorized"`):
+			return errRefused
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// poll makes the handshake by polling, until the socket is in the root
+// namespace, and leaves the session's id in the query.
+func (c client) poll(query url.Values, connect string, expectRefusal bool) (entered bool, err error) {
+	query.Set("transport", "polling")
+	ask := func(method, body string) ([]string, error) {
+		req, err := http.NewRequest(method, c.url+"/socket.io/?"+query.Encode(), strings.NewReader(body))
+		if err != nil {
+			return nil, err
+		}
+		if body != "" {
+			req.Header.Set("Content-Type", "text/plain;charset=UTF-8")
+		}
+		res, err := polls.Do(req)
+		if err != nil {
+			return nil, err
+		}
+		defer res.Body.Close()
+		text, err := io.ReadAll(res.Body)
+		if err != nil {
+			return nil, err
+		}
+		if res.StatusCode != http.StatusOK {
+			return nil, fmt.Errorf("polling: %s was answered %s: %.100s", method, res.Status, text)
+		}
+		if method == http.MethodPost {
+			return nil, nil
+		}
+		return payload(text, c.eio)
+	}
+	for range 5 { // OPEN, CONNECT, and what a server may say besides
+		packets, err := ask(http.MethodGet, "")
+		if err != nil {
+			if query.Get("sid") != "" && expectRefusal {
+				return false, errRefused
+			}
+			return false, err
+		}
+		for _, p := range packets {
+			switch {
+			case strings.HasPrefix(p, "0"):
+				var open struct{ SID string }
+				if err := json.Unmarshal([]byte(p[1:]), &open); err != nil {
+					return false, err
+				}
+				query.Set("sid", open.SID)
+				if c.eio == 4 {
+					if _, err := ask(http.MethodPost, connect); err != nil {
+						return false, err
+					}
+				}
+			case strings.HasPrefix(p, "40"):
+				entered = true
+			case strings.HasPrefix(p, "44"), p == "1":
+				_, _ = ask(http.MethodPost, encode("1", c.eio)) // goodbye; it may be too late
+				return false, errRefused
+			}
+		}
+		if entered && !expectRefusal {
+			return true, nil
+		}
+	}
+	return false, errors.New("polling: the server did not let the socket into the root namespace")
+}
+
+// payload splits what a poll brought into packets, which are all ASCII here.
+func payload(text []byte, eio int) ([]string, error) {
+	var all []string
+	if eio == 4 {
+		for p := range bytes.SplitSeq(text, []byte{0x1e}) {
+			all = append(all, string(p))
+		}
+		return all, nil
+	}
+	for len(text) > 0 {
+		length, rest, _ := bytes.Cut(text, []byte{':'})
+		n, err := strconv.Atoi(string(length))
+		if err != nil || n < 0 || n > len(rest) {
+			return nil, fmt.Errorf("polling: a malformed payload: %.100q", text)
+		}
+		all, text = append(all, string(rest[:n])), rest[n:]
+	}
+	return all, nil
+}
+
+// encode makes a payload of one packet.
+func encode(packet string, eio int) string {
+	if eio == 4 {
+		return packet
+	}
+	return strconv.Itoa(len(packet)) + ":" + packet
+}
+
+func object(token string) string { return `{"token":"` + token + `"}` }
+
+// read returns the next packet and answers the server's pings.
+func (s *connection) read() (string, error) {
+	for {
+		_, b, err := s.ReadMessage()
+		if err != nil {
+			return "", err
+		}
+		p := string(bytes.TrimSuffix(b, []byte("\n")))
+		if p != "2" || s.eio == 3 {
+			return p, nil
+		}
+		if err := s.write("3"); err != nil {
+			return "", err
+		}
+	}
+}
+
+func (s *connection) write(packet string) error {
+	_ = s.SetWriteDeadline(time.Now().Add(patience))
+	return s.WriteMessage(websocket.TextMessage, []byte(packet))
+}
+
+// leave ends the connection as a browser does: with a close frame.
+func (s *connection) leave() {
+	_ = s.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNoStatusReceived, ""), time.Now().Add(time.Second))
+	_ = s.Close()
+}
+
+// hold answers pings, and pings where that is the client's part, until ctx ends.
+func (s *connection) hold(ctx context.Context, every time.Duration) error {
+	stop := context.AfterFunc(ctx, func() { _ = s.SetReadDeadline(time.Now()) })
+	defer stop()
+	for {
+		wait := time.Now().Add(every)
+		if s.eio == 3 {
+			if err := s.write("2"); err != nil {
+				return err
+			}
+		}
+		_ = s.SetReadDeadline(time.Now().Add(patience + every))
+		if ctx.Err() != nil {
+			return nil
+		}
+		if _, err := s.read(); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		if s.eio == 3 {
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Until(wait)):
+			}
+		}
+	}
+}

@@ -1,0 +1,86 @@
+// Command load opens sockets by the thousand and tells what they cost: against
+// servers of both bindings, against the same libraries with a check written by
+// hand, and against socketio-jwt and @thream/socketio-jwt in Node. Each server is
+// a process of its own, pinned to one processor, with the clients on another.
+//
+//	go run . compare            # processor time of each server, in one run
+//	go run . compare -idle 5000 # memory of idle sockets
+//
+// It is a module of its own, so that nobody inherits what it is measured beside.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+)
+
+// commands are what the program does, by name. Each parses its own flags.
+var commands = map[string]func(args []string, out io.Writer) error{
+	"compare": compare,
+}
+
+const usage = "usage: load compare [flags], and -h for the flags of each"
+
+func main() {
+	if len(os.Args) < 2 {
+		fail(usage)
+	}
+	name, args := os.Args[1], os.Args[2:]
+	if name == "serve" { // a server of another command's
+		if err := serve(args, os.Stdin, os.Stdout); err != nil {
+			fail(err)
+		}
+		return
+	}
+	run, ok := commands[name]
+	if !ok {
+		fail(usage)
+	}
+	pin()
+	if err := run(args, os.Stdout); err != nil {
+		fail(err)
+	}
+}
+
+func fail(what any) {
+	fmt.Fprintln(os.Stderr, "load:", what)
+	os.Exit(1)
+}
+
+// pinned marks a process that has its processor.
+const pinned = "SOCKETIO_JWT_LOAD_PINNED"
+
+// pin begins this process anew on the first processor, where there is taskset.
+// Its servers get the second.
+func pin() {
+	taskset, err := exec.LookPath("taskset")
+	if err != nil || os.Getenv(pinned) != "" {
+		return
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return
+	}
+	_ = syscall.Exec(taskset, append([]string{"taskset", "-c", "0", self}, os.Args[1:]...), append(os.Environ(), pinned+"=1"))
+}
+
+// flags makes the flags of a command.
+func flags(name string) *flag.FlagSet {
+	return flag.NewFlagSet("load "+name, flag.ContinueOnError)
+}
+
+// list is a flag of names with commas between.
+func list(f *flag.FlagSet, name, value, usage string) func() []string {
+	s := f.String(name, value, usage)
+	return func() []string {
+		if *s == "" {
+			return nil
+		}
+		return strings.Split(*s, ",")
+	}
+}

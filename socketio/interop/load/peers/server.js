@@ -1,0 +1,45 @@
+'use strict'
+// The servers in Node that the load program measures beside those in Go. They
+// say "ready" and their address, and then answer what is asked on the standard
+// input, a line each, as serve.go does.
+const [kind, mode] = process.argv.slice(2)
+const { secret, algorithm } = JSON.parse(process.env.SOCKETIO_JWT_LOAD_KEY)
+const http = require('http').createServer()
+const verify = { secret, algorithms: [algorithm], audience: 'chat', issuer: 'https://load.example/' }
+const path = '/socket.io/'
+let authenticated = 0
+let io
+if (kind === 'node2') {
+  const jwt = require('socketio-jwt')
+  io = require('sio2')(http, { path, serveClient: false })
+  if (mode === 'event') {
+    io.sockets.on('connection', jwt.authorize({ ...verify, timeout: 15000 })).on('authenticated', () => { authenticated++ })
+  } else {
+    io.use(jwt.authorize({ ...verify, handshake: true }))
+    io.on('connection', () => { authenticated++ })
+  }
+} else {
+  const { authorize } = require('@thream/socketio-jwt')
+  io = new (require('sio4').Server)(http, { path, serveClient: false })
+  io.use(authorize(verify))
+  io.on('connection', () => { authenticated++ })
+}
+
+const answer = {
+  use () {
+    const { user, system } = process.cpuUsage()
+    return { cpu: (user + system) * 1000 }
+  },
+  rest () {
+    for (let i = 0; i < 4; i++) global.gc()
+    const { rss, heapUsed, external } = process.memoryUsage()
+    return { heap: heapUsed + external, rss }
+  }
+}
+require('readline').createInterface({ input: process.stdin }).on('line', line => {
+  const usage = answer[line]
+  if (!usage) process.exit()
+  const sessions = io.engine.clientsCount
+  console.log(JSON.stringify({ ...usage(), authenticated, sessions }))
+}).on('close', () => process.exit())
+http.listen(0, '127.0.0.1', () => console.log('ready http://127.0.0.1:' + http.address().port))

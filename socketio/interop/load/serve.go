@@ -1,0 +1,174 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"runtime/pprof"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// report is what a server tells of itself. Bytes, but for CPU: nanoseconds of
+// processor time since it began.
+type report struct {
+	CPU           int64 `json:"cpu"`
+	Heap          int64 `json:"heap"`
+	Stack         int64 `json:"stack"`
+	RSS           int64 `json:"rss"`
+	Goroutines    int   `json:"goroutines"`
+	Sessions      int   `json:"sessions"`
+	Authenticated int64 `json:"authenticated"`
+	Revoked       int   `json:"revoked"`
+}
+
+// app is a server under load.
+type app struct {
+	http.Handler
+	sessions func() int // connections that the library counts
+	revoke   func(subject string) int
+	close    func() error
+}
+
+// authenticated counts the sockets that were let in.
+var authenticated atomic.Int64
+
+// setup is what a server is started with.
+type setup struct {
+	kind, mode string
+	timeout    time.Duration // to authenticate within
+	verification
+}
+
+// kinds are the servers in Go.
+var kinds = map[string]func(setup) (*app, error){
+	"gosio":        serveGoogollee,
+	"gosio-hand":   serveGoogolleeByHand,
+	"zishang":      serveZishang,
+	"zishang-hand": serveZishangByHand,
+}
+
+// serve runs a server and answers what is asked of it, a line each: "use" tells
+// of processor time, "rest" of memory after a collection, "revoke" and a subject
+// ends that one's sessions.
+func serve(args []string, in io.Reader, out io.Writer) error {
+	f := flags("serve")
+	timeout := f.Duration("timeout", 15*time.Second, "within which a socket is to authenticate")
+	profile := f.String("cpuprofile", "", "file for a profile")
+	memory := f.String("memprofile", "", "file for a profile of what is in use at each rest")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	if f.NArg() != 2 {
+		return errors.New("serve: expected a kind of server and a mode")
+	}
+	s := setup{kind: f.Arg(0), mode: f.Arg(1), timeout: *timeout}
+	make := kinds[s.kind]
+	if make == nil {
+		return fmt.Errorf("serve: no server is called %q", s.kind)
+	}
+	if err := json.Unmarshal([]byte(os.Getenv(keyVariable)), &s.verification); err != nil {
+		return fmt.Errorf("serve: %s: %w", keyVariable, err)
+	}
+	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	a, err := make(s)
+	if err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	web := &http.Server{Handler: a, ReadHeaderTimeout: *timeout, IdleTimeout: 2 * time.Minute}
+	go func() { _ = web.Serve(l) }() // until it is closed
+	defer web.Close()
+	if *profile != "" {
+		file, err := os.Create(*profile)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		if err := pprof.StartCPUProfile(file); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
+	}
+	fmt.Fprintf(out, "ready http://%s\n", l.Addr())
+	answer := json.NewEncoder(out)
+	for lines := bufio.NewScanner(in); lines.Scan(); {
+		r := report{CPU: processorTime(), Goroutines: runtime.NumGoroutine(), Sessions: a.sessions(), Authenticated: authenticated.Load()}
+		switch command, argument, _ := strings.Cut(lines.Text(), " "); command {
+		case "use":
+		case "rest":
+			r.rest()
+			if *memory != "" {
+				if err := writeHeap(*memory); err != nil {
+					return err
+				}
+			}
+		case "revoke":
+			r.Revoked = a.revoke(argument)
+		case "quit":
+			return a.close()
+		default:
+			return fmt.Errorf("serve: %q is no command", lines.Text())
+		}
+		if err := answer.Encode(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rest measures what the process holds when it has nothing to do.
+func (r *report) rest() {
+	// Each collection halves the stacks that were once needed and no longer are.
+	for range 4 {
+		runtime.GC()
+	}
+	debug.FreeOSMemory()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	r.Heap, r.Stack = int64(m.HeapAlloc), int64(m.StackInuse)
+	if text, err := os.ReadFile("/proc/self/statm"); err == nil {
+		var size, resident int64
+		if _, err := fmt.Sscan(string(text), &size, &resident); err == nil {
+			r.RSS = resident * int64(os.Getpagesize())
+		}
+	}
+}
+
+func writeHeap(name string) error {
+	file, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	return pprof.Lookup("heap").WriteTo(file, 0)
+}
+
+// processorTime is the process's, in nanoseconds: a busy machine changes it
+// little.
+func processorTime() int64 {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return u.Utime.Nano() + u.Stime.Nano()
+}
+
+// closing bounds the end of a server.
+func closing() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), 20*time.Second)
+}
