@@ -154,7 +154,7 @@ func (p *process) hold(c client, n int, ping time.Duration, token func(i int) st
 		})
 	}
 	rest := func() (report, error) { time.Sleep(ping + ping/2); return p.ask("rest") } // a ping at least
-	if err := open(200); err != nil {                                                            // what is made once is made now
+	if err := open(200); err != nil {                                                  // what is made once is made now
 		return held{}, err
 	}
 	before, err := rest()
