@@ -76,6 +76,18 @@ func TestMaxFailures(t *testing.T) {
 			try(t, a, "203.0.113.1:1", "alice", nil)
 		})
 	})
+	t.Run("who sends what no honest client does is", func(t *testing.T) {
+		for _, reason := range []verifier.Reason{verifier.ErrSignature, verifier.ErrTokenMalformed, verifier.ErrTokenTooLong, verifier.ErrAlgorithm} {
+			a, err := socketio.New(socketio.AuthenticatorFunc(func(context.Context, *verifier.Handshake) (*verifier.Token, error) {
+				return nil, &verifier.UnauthorizedError{Code: verifier.CodeInvalidToken, Message: "x", Reason: reason}
+			}), socketio.ByHandshake(), socketio.MaxFailures(1, 0))
+			if err != nil {
+				t.Fatal(err)
+			}
+			try(t, a, "203.0.113.1:1", "x", reason)
+			try(t, a, "203.0.113.1:1", "x", socketio.ErrTooManyAttempts)
+		}
+	})
 	t.Run("a proxy is not limited", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			a := newLive(t, socketio.ByHandshake())

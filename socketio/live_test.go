@@ -146,6 +146,9 @@ func TestLifetime(t *testing.T) {
 			{140 * s, "", []string{expiring(60)}}, {150 * s, "alice exp=1000", []string{renewed}},
 			{300*s - 1, "", nil}, {300 * s, "", []string{aged, "close"}},
 		}, socketio.ErrSessionExpired},
+		{"no notice of an end that no renewal puts off", []socketio.Option{socketio.MaxSessionAge(300 * s)}, "alice exp=320", []at{
+			{300*s - 1, "", nil}, {300 * s, "", []string{aged, "close"}},
+		}, socketio.ErrSessionExpired},
 		{"exp before the age", []socketio.Option{socketio.MaxSessionAge(300 * s)}, "alice exp=120", []at{
 			{60 * s, "", []string{expiring(60)}}, {120 * s, "", []string{expired, "close"}},
 		}, verifier.ErrTokenExpired},

@@ -42,6 +42,11 @@ func logoutClaims(changes map[string]any) string {
 
 func newLogout(t *testing.T, r *socketio.Registry) http.Handler {
 	t.Helper()
+	return newLogoutBy(t, r, verifier.Issuer("issuer"), verifier.Audience("chat"), verifier.Type("logout+jwt", "JWT"))
+}
+
+func newLogoutBy(t *testing.T, r *socketio.Registry, options ...verifier.Option) http.Handler {
+	t.Helper()
 	k, err := verifier.NewKey([]byte(logoutSecret), verifier.KeyOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +56,7 @@ func newLogout(t *testing.T, r *socketio.Registry) http.Handler {
 			return nil, errors.New("10.0.0.1 is down")
 		}
 		return []*verifier.Key{k}, nil
-	}), verifier.Issuer("issuer"), verifier.Audience("chat"), verifier.Type("logout+jwt", "JWT"))
+	}), options...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,4 +238,20 @@ func TestBackChannelLogoutEverywhere(t *testing.T) {
 		alice.want(t, revoked, "close")
 		bob.want(t)
 	})
+}
+
+// TestBackChannelLogoutByALaxVerifier: what section 2.6 asks for is asked for
+// whatever the verifier was told.
+func TestBackChannelLogoutByALaxVerifier(t *testing.T) {
+	r := newLive(t).Registry()
+	h := newLogoutBy(t, r, verifier.Type("logout+jwt"))
+	for claim, want := range map[string]string{"iss": "iss is required", "aud": "aud is required"} {
+		w := post(h, url.Values{"logout_token": {mintTyped(logoutSecret, "logout+jwt", logoutClaims(map[string]any{claim: nil}))}})
+		if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), `"`+want+`"`) {
+			t.Errorf("without %s: %d %s", claim, w.Code, w.Body)
+		}
+	}
+	if n := r.Revocations(); n != 0 {
+		t.Errorf("%d revocations", n)
+	}
 }

@@ -88,7 +88,9 @@ func TestRegistry(t *testing.T) {
 			g.Closed()
 			g.Closed()
 		}
-		check(socketio.Filter{}, "")
+		for _, f := range []socketio.Filter{{}, {Issuer: "issuer"}, {Subject: "alice"}, {SessionID: "s1"}, {SessionID: "s3"}, {TokenID: "7"}} {
+			check(f, "")
+		}
 	})
 }
 
