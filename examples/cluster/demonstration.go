@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"time"
@@ -33,7 +32,7 @@ func demonstrate(ctx context.Context, out io.Writer, one, two *node, secret []by
 			return err
 		}
 		defer client.Close()
-		if _, err := next(client); err != nil { // welcome
+		if _, err := client.Line(); err != nil { // welcome
 			return err
 		}
 		clients = append(clients, client)
@@ -48,16 +47,16 @@ func demonstrate(ctx context.Context, out io.Writer, one, two *node, secret []by
 	}{{"what is said at one node, there", graceAtOne}, {"and at the other", graceAtTwo}} {
 		var got string
 		if err == nil {
-			got, err = next(listener.client)
+			got, err = listener.client.Line()
 		}
-		report.Expect(listener.who, `message ["ada","hello"]`, got, err)
+		report.Expect(listener.who, `message ["ada" "hello"]`, got, err)
 	}
 
 	got := ""
 	if err = ada.Emit("whisper", "grace", "psst"); err == nil {
-		got, err = next(graceAtTwo)
+		got, err = graceAtTwo.Line()
 	}
-	report.Expect("what is said to a user, at the other node", `whisper ["ada","psst"]`, got, err)
+	report.Expect("what is said to a user, at the other node", `whisper ["ada" "psst"]`, got, err)
 
 	// Grace's account is closed at the node where she says nothing.
 	if err := one.registry.Revoke(ctx, socketio.Revocation{Subject: "grace"}); err != nil {
@@ -74,14 +73,4 @@ func demonstrate(ctx context.Context, out io.Writer, one, two *node, secret []by
 	got, err = sio4.Outcome(sio4.Connect(ctx, two.url, token("ada")))
 	report.Expect("another user's", "connected", got, err)
 	return report.Err()
-}
-
-// next is the next event in a line.
-func next(c *sio4.Client) (string, error) {
-	event, args, err := c.Next()
-	if err != nil {
-		return "", err
-	}
-	list, err := json.Marshal(args)
-	return fmt.Sprintf("%s %s", event, list), err
 }

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"io"
 	"time"
 
@@ -27,7 +25,7 @@ func demonstrate(ctx context.Context, out io.Writer, url string, secret []byte) 
 		return err
 	}
 	defer user.Close()
-	got, err = next(user)
+	got, err = user.Line()
 	report.Expect("a client with a token", `welcome ["grace"]`, got, err)
 
 	guest, err := sio4.Connect(ctx, url, nil)
@@ -39,16 +37,16 @@ func demonstrate(ctx context.Context, out io.Writer, url string, secret []byte) 
 		if err := c.Emit("message", text); err != nil {
 			return "", err
 		}
-		return next(c)
+		return c.Line()
 	}
 	got, err = say(guest, "hello?")
 	report.Expect("what a guest says", `problem ["log in to speak"]`, got, err)
 
 	_, err = say(user, "good morning")
 	if err == nil {
-		got, err = next(guest)
+		got, err = guest.Line()
 	}
-	report.Expect("what a guest hears", `message ["grace","good morning"]`, got, err)
+	report.Expect("what a guest hears", `message ["grace" "good morning"]`, got, err)
 
 	got, err = guest.Authenticate(mint.HS256(mint.Secret(), map[string]any{"sub": "grace", "aud": "chat"}))
 	report.Expect("a guest with a forged token", "signature_invalid", got, err)
@@ -58,21 +56,11 @@ func demonstrate(ctx context.Context, out io.Writer, url string, secret []byte) 
 	got, err = guest.Authenticate(token("ada", time.Hour))
 	if err == nil {
 		var greeting string
-		greeting, err = next(guest)
+		greeting, err = guest.Line()
 		got += " " + greeting
 	}
 	report.Expect("a guest with a token", `authenticated welcome ["ada"]`, got, err)
 	got, err = say(guest, "hello!")
-	report.Expect("what it says then", `message ["ada","hello!"]`, got, err)
+	report.Expect("what it says then", `message ["ada" "hello!"]`, got, err)
 	return report.Err()
-}
-
-// next is the next event in a line.
-func next(c *sio4.Client) (string, error) {
-	event, args, err := c.Next()
-	if err != nil {
-		return "", err
-	}
-	list, err := json.Marshal(args)
-	return fmt.Sprintf("%s %s", event, list), err
 }

@@ -116,6 +116,15 @@ func (c *Client) Next() (event string, args []json.RawMessage, err error) {
 	}
 }
 
+// Line is Next, in a line: the event and its arguments, as JSON.
+func (c *Client) Line() (string, error) {
+	event, args, err := c.Next()
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s %s", event, args), nil
+}
+
 // Await waits for the next event of that name, past others, and reads its only
 // argument into v.
 func (c *Client) Await(event string, v any) error {
