@@ -86,6 +86,9 @@ func (s algorithmSet) index() int { return bits.TrailingZeros16(uint16(s)) & 15 
 // maxRSABits, in base64url.
 const maxSignatureLength = (maxRSABits/8*8 + 5) / 6
 
+// minSignatureLength is that of the shortest, of HS256.
+const minSignatureLength = (32*8 + 5) / 6
+
 // signatureSize returns how many bytes a signature by the one member of s has
 // (RFC 7518 §3.2 to §3.5, RFC 8037 §3.1), which of RSA is up to the key.
 func (s algorithmSet) signatureSize() (least, most int) {

@@ -144,3 +144,31 @@ func TestIssuerIsCheap(t *testing.T) {
 	}
 	refuses(t, newVerifier(t, keyFor(t, HS256)), mint(HS256, `{"iss":"i","a":1,"a":2}`), ErrTokenMalformed, "invalid token")
 }
+
+// TestGarbageIsNotHashed: what cannot have been accepted before is not looked for
+// among what was, which would cost a hash of all of it.
+func TestGarbageIsNotHashed(t *testing.T) {
+	v := newVerifier(t, keyFor(t, HS256), CacheVerified(8))
+	long := strings.Repeat("a", 8<<10)
+	for _, raw := range []string{
+		long + "." + long[:100] + "." + long[:43], "e30." + long + ".", "e30." + long + ".AA", "e30.e30." + long, long,
+	} {
+		if _, err := v.Verify(t.Context(), raw); err == nil {
+			t.Errorf("%.20s is accepted", raw)
+		}
+	}
+	if hits, misses := v.CacheStats(); hits+misses != 0 {
+		t.Errorf("%d lookups", hits+misses)
+	}
+	for _, a := range []Algorithm{HS256, RS256, ES512} {
+		v := newVerifier(t, keyFor(t, a), CacheVerified(8))
+		for range 2 {
+			if _, err := v.Verify(t.Context(), mint(a, `{}`)); err != nil {
+				t.Error(err)
+			}
+		}
+		if hits, misses := v.CacheStats(); a != ES512 && hits != 1 || hits+misses != 2 {
+			t.Errorf("%s: %d hits, %d misses", a, hits, misses)
+		}
+	}
+}

@@ -127,17 +127,17 @@ func (v *Verifier) verify(ctx context.Context, raw string, h *Handshake) (*Token
 	if !ok || !ok2 || strings.IndexByte(signature, '.') >= 0 {
 		return nil, refuse(ErrTokenMalformed, "jwt malformed", errParts)
 	}
+	if limit := max(v.maxLength, DefaultMaxTokenLength) / 16; len(header) > limit && (len(header) > 6*limit || !bringsKey(header)) {
+		return nil, refuse(ErrTokenMalformed, "invalid token", errHeaderLong)
+	}
 	var id cacheKey
-	if v.verified != nil {
+	if n := len(signature); v.verified != nil && n >= minSignatureLength && n <= maxSignatureLength { // any other is not worth a hash
 		var known *verifiedToken
 		if id, known = v.verified.get(raw); known != nil {
 			if t, err := v.verifyAgain(ctx, known, raw, h); t != nil || err != nil {
 				return t, err
 			}
 		}
-	}
-	if limit := max(v.maxLength, DefaultMaxTokenLength) / 16; len(header) > limit && (len(header) > 6*limit || !bringsKey(header)) {
-		return nil, refuse(ErrTokenMalformed, "invalid token", errHeaderLong)
 	}
 	head, seen, err := v.headers.parse(header)
 	if err != nil {
