@@ -151,3 +151,16 @@ func read(t *testing.T, path string) string {
 	}
 	return string(b)
 }
+
+// TestFirstServer: the README's first server is as short as it looks.
+func TestFirstServer(t *testing.T) {
+	first := goBlock.FindStringSubmatch(pages(t)["README.md"])
+	if first == nil {
+		t.Fatal("the README has no server")
+	}
+	_, body, _ := strings.Cut(first[len(first)-1], "\nfunc main() {\n")
+	body, _, found := strings.Cut(body, "\n}\n")
+	if lines := strings.Count(body, "\n") + 1; !found || lines > 15 {
+		t.Errorf("main has %d lines", lines)
+	}
+}
