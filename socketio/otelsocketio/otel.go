@@ -26,9 +26,10 @@
 //
 // # Spans
 //
-// Each verification is a span, "socketio_jwt.verify", a child of the span that the
-// handshake's request is in. What the application does in it, such as a query by
-// the function of [socketio.User], is below it. It has the attributes above, and
+// Each verification is a span, "socketio_jwt.verify": that of a handshake a child
+// of the span that the request is in, that of an event by itself. What the
+// application does in it, such as a query by the function of [socketio.User], is
+// below it. It has the attributes above, and
 // the namespace. Its status is an error where the server could not tell, and not
 // where a token was refused. It says nothing that a token claims.
 package otelsocketio

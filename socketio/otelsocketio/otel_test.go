@@ -240,3 +240,22 @@ func TestStats(t *testing.T) {
 		"token_cache_hits{name=a} 2", "token_cache_misses{name=a} 1",
 	})
 }
+
+// BenchmarkObserver is what one verification costs more, with the SDK and every
+// span recorded.
+func BenchmarkObserver(b *testing.B) {
+	reader := sdkmetric.NewManualReader()
+	telemetry, err := otelsocketio.New(&otelsocketio.Options{
+		MeterProvider: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)), TracerProvider: sdktrace.NewTracerProvider(),
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	o := telemetry.Observer()
+	h, token := &verifier.Handshake{}, &verifier.Token{}
+	b.ReportAllocs()
+	for b.Loop() {
+		_, decided := o.Verifying(b.Context(), h, nil)
+		decided(token, nil)
+	}
+}

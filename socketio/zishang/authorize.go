@@ -96,7 +96,9 @@ func (m *middleware) admit(s *socket.Socket, next func(*socket.ExtendedError)) {
 	}
 	var pass *socketio.Pass
 	if err == nil {
-		pass, err = m.authorizer.Admit(context.Background(), h)
+		// What the request's context carries, such as the span of a trace.
+		ctx := context.WithoutCancel(s.Request().Request().Context())
+		pass, err = m.authorizer.Admit(ctx, h)
 	}
 	if err != nil {
 		g.recovery.forgo()
