@@ -21,21 +21,13 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/jwks"
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/otelsocketio"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/sockettest"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 	"github.com/seed15b1dee8/socketio-jwt/verifier/introspection"
 	"github.com/seed15b1dee8/socketio-jwt/verifier/verifiertest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// silent is a socket that nobody listens to.
-type silent struct{}
-
-func (silent) ID() string                            { return "1" }
-func (silent) Emit(string, func(), ...any)           {}
-func (silent) Open(string)                           {}
-func (silent) Authenticated(*socketio.Session) error { return nil }
-func (silent) Close(error, string, ...any)           {}
 
 // words is an authenticator whose tokens are words, some of which are refusals.
 func words(ctx context.Context, h *verifier.Handshake) (*verifier.Token, error) {
@@ -123,21 +115,19 @@ func TestInstrumentation(t *testing.T) {
 		if err := telemetry.Registry("all", registry); err != nil {
 			t.Fatal(err)
 		}
-		newAuthorizer := func(options ...socketio.Option) *socketio.Authorizer {
-			options = append(options, socketio.WithLogger(slog.New(slog.DiscardHandler)), socketio.WithRegistry(registry), socketio.Observe(telemetry.Observer()))
-			a, err := socketio.New(socketio.AuthenticatorFunc(words), options...)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return a
+		with := func(options ...socketio.Option) []socketio.Option {
+			return append(options, socketio.WithLogger(slog.New(slog.DiscardHandler)), socketio.WithRegistry(registry), socketio.Observe(telemetry.Observer()))
+		}
+		guests, err := socketio.New(socketio.AuthenticatorFunc(words), with(socketio.ByHandshake(), socketio.Optional())...)
+		if err != nil {
+			t.Fatal(err)
 		}
 		h := &verifier.Handshake{Namespace: "/chat"}
-		byEvent, guests := newAuthorizer(), newAuthorizer(socketio.ByHandshake(), socketio.Optional())
-		for _, tokens := range [][]any{{"ada", "ada", "bob"}, {"forged", "outage", "ada"}, {}} {
-			g := byEvent.Attach(silent{}, h, nil)
+		byEvent := sockettest.NewServer(socketio.AuthenticatorFunc(words), with()...)
+		for _, tokens := range [][]string{{"ada", "ada", "bob"}, {"forged", "outage", "ada"}, {}} {
+			c := byEvent.Connect(h)
 			for _, word := range tokens {
-				g.Authenticate(map[string]any{"token": word})
-				synctest.Wait()
+				c.Authenticate(word)
 			}
 		}
 		ctx, root := tracers.Tracer("http").Start(context.Background(), "GET")

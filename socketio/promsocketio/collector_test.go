@@ -17,21 +17,13 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/jwks"
 	"github.com/seed15b1dee8/socketio-jwt/keys"
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/sockettest"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 	"github.com/seed15b1dee8/socketio-jwt/verifier/introspection"
 	"github.com/seed15b1dee8/socketio-jwt/verifier/verifiertest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// silent is a socket that nobody listens to.
-type silent struct{}
-
-func (silent) ID() string                            { return "1" }
-func (silent) Emit(string, func(), ...any)           {}
-func (silent) Open(string)                           {}
-func (silent) Authenticated(*socketio.Session) error { return nil }
-func (silent) Close(error, string, ...any)           {}
 
 // TestCollector: what /metrics shows after a busy day, which is a minute here.
 func TestCollector(t *testing.T) {
@@ -60,36 +52,27 @@ func TestCollector(t *testing.T) {
 		options := []socketio.Option{
 			socketio.WithLogger(slog.New(slog.NewTextHandler(io.Discard, nil))), socketio.WithRegistry(registry), socketio.Observe(metrics.Observer()),
 		}
-		byEvent, err := socketio.New(v, options...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		byHandshake, err := socketio.New(v, append(options, socketio.ByHandshake(), socketio.Optional())...)
-		if err != nil {
-			t.Fatal(err)
-		}
-
-		h := &verifier.Handshake{Namespace: "/"}
-		attach := func(tokens ...any) *socketio.Guard {
-			g := byEvent.Attach(silent{}, h, nil)
+		byEvent := sockettest.NewServer(v, options...)
+		byHandshake := sockettest.NewServer(v, append(options, socketio.ByHandshake(), socketio.Optional())...)
+		attach := func(tokens ...any) *sockettest.Client {
+			c := byEvent.Connect(nil)
 			for _, token := range tokens {
-				g.Authenticate(token)
-				synctest.Wait()
+				c.Emit(socketio.EventAuthenticate, token)
 			}
-			return g
+			return c
 		}
 		ada := verifiertest.Claims{"sub": "ada", "exp": in(time.Hour)}
 		stays := attach(mint(ada))
-		attach(mint(ada)).Closed()
+		attach(mint(ada)).Disconnect()
 		attach(mint(verifiertest.Claims{"sub": "eve"}), mint(verifiertest.Claims{"sub": "ada", "exp": in(-time.Minute)}), "nothing") // three failures, which end it
 		attach(mint(verifiertest.Claims{"sub": "bob", "exp": in(10 * time.Second)}))
 		attach(mint(verifiertest.Claims{"sub": "dan", "exp": in(10 * time.Second)}), mint(verifiertest.Claims{"sub": "dan", "exp": in(time.Hour)}), mint(ada))
 		attach() // says nothing
-		if p, err := byHandshake.Admit(t.Context(), h); p != nil || err != nil {
-			t.Errorf("a guest: %v, %v", p, err)
+		if c := byHandshake.Connect(nil); c.Err() != nil {
+			t.Errorf("a guest: %v", c.Err())
 		}
-		if _, err := byHandshake.Admit(t.Context(), &verifier.Handshake{Namespace: "/", Auth: map[string]any{"token": "forged"}}); !errors.Is(err, verifier.ErrTokenMalformed) {
-			t.Error(err)
+		if c := byHandshake.Connect(&verifier.Handshake{Auth: map[string]any{"token": "forged"}}); !errors.Is(c.Err(), verifier.ErrTokenMalformed) {
+			t.Error(c.Err())
 		}
 		time.Sleep(30 * time.Second)
 		if err := registry.Revoke(t.Context(), socketio.Revocation{Subject: "dan"}); err != nil {
@@ -164,7 +147,7 @@ socketio_jwt_verifications_total{by="renewal",outcome="refused",reason="identity
 		if problems, err := testutil.GatherAndLint(reg); err != nil || len(problems) > 0 {
 			t.Errorf("%v, %v", problems, err)
 		}
-		stays.Closed()
+		stays.Disconnect()
 		if n := testutil.ToFloat64(metrics.sessions); n != 0 {
 			t.Errorf("%v sessions are left", n)
 		}
