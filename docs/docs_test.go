@@ -18,7 +18,7 @@ const module = "github.com/seed15b1dee8/socketio-jwt"
 func pages(t *testing.T) map[string]string {
 	t.Helper()
 	pages := make(map[string]string)
-	for _, pattern := range []string{"*.md", "docs/*.md", "examples/*/README.md"} {
+	for _, pattern := range []string{"*.md", "docs/*.md", "examples/*.md", "examples/*/README.md"} {
 		paths, err := filepath.Glob(filepath.Join("..", filepath.FromSlash(pattern)))
 		if err != nil {
 			t.Fatal(err)
@@ -119,6 +119,21 @@ func TestLinks(t *testing.T) {
 			if _, err := os.Stat(filepath.Join("..", filepath.Dir(page), target)); err != nil {
 				t.Errorf("%s links to %s, which is not there", page, target)
 			}
+		}
+	}
+}
+
+// TestExamples checks that the list of the examples has them all.
+func TestExamples(t *testing.T) {
+	list := pages(t)[filepath.Join("examples", "README.md")]
+	programs, err := filepath.Glob("../examples/*/main.go")
+	if err != nil || len(programs) < 5 {
+		t.Fatalf("%d examples: %v", len(programs), err)
+	}
+	for _, p := range programs {
+		name := filepath.Base(filepath.Dir(p))
+		if !strings.Contains(list, "| ["+name+"]("+name+") |") {
+			t.Errorf("examples/README.md does not list %s", name)
 		}
 	}
 }
