@@ -14,17 +14,19 @@ import (
 // demonstrate mints tokens, good and bad, and has them explained.
 func (c *command) demonstrate(ctx context.Context) error {
 	secret := fmt.Sprintf("%x", mint.Secret())
+	now := c.now().Truncate(time.Second) // stands still, so that what is said of it stays true
 	run := func(in string, args ...string) (string, int) {
 		var out, trouble bytes.Buffer
 		inner := *c
 		inner.in, inner.out, inner.err, inner.color = strings.NewReader(in), &out, &trouble, false
+		inner.now = func() time.Time { return now }
 		inner.getenv = func(name string) string { return map[string]string{"SECRET": secret, "OTHER": secret + "!"}[name] }
 		status := inner.run(ctx, args)
 		return out.String() + trouble.String(), status
 	}
 	r := &trial.Report{Out: c.out}
 	fmt.Fprint(c.out, "What token explain says of\n\n")
-	past := fmt.Sprint(c.now().Add(-3 * time.Minute).Unix())
+	past := fmt.Sprint(now.Add(-3 * time.Minute).Unix())
 	for _, row := range []struct {
 		what, secret, claims string
 		failed               string // the check
