@@ -302,7 +302,9 @@ func TestRenewedDuringSweep(t *testing.T) {
 		g.Authenticate(token(mint("new which is long enough for HS256", `{"iss":"issuer","sub":"alice"}`)))
 		synctest.Wait()
 		set(nil, false)
+		s.mu.Lock()
 		s.log = nil
+		s.mu.Unlock()
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
 		s.want(t, "emit unauthorized invalid_token/signing key withdrawn/key_withdrawn", "close")
