@@ -12,6 +12,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/interop/jsclient"
@@ -116,6 +117,12 @@ func (a *app) ends() []string {
 	defer a.mu.Unlock()
 	var ends []string
 	for _, s := range a.sessions {
+		// A library that tells of a disconnect twice at once may tell the
+		// application while the session is being ended.
+		select {
+		case <-s.Context().Done():
+		case <-time.After(jsclient.Deadline):
+		}
 		cause := context.Cause(s.Context())
 		var u *verifier.UnauthorizedError
 		switch {
