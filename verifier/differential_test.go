@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -92,8 +93,13 @@ var stricter = []struct {
 		exp, err := strconv.ParseFloat(string(p.claims["exp"]), 64)
 		return err == nil && exp > -1 && exp < 1
 	}},
+	{"half a surrogate pair, which jwx replaces (RFC 8259 §8.2)", func(p *presented) bool {
+		return surrogate.Match(p.header) || surrogate.Match(p.payload)
+	}},
 	{"bound to a key that nobody proves to hold (RFC 7800 §3)", func(p *presented) bool { return p.claims["cnf"] != nil }},
 }
+
+var surrogate = regexp.MustCompile(`\\u[dD][89a-fA-F]`)
 
 // looser are the tokens that this package accepts and jwx refuses, though they
 // are signed.

@@ -169,6 +169,9 @@ func FuzzCompact(f *testing.F) {
 		}
 		h, ok1 := strictBase64(header)
 		p, ok2 := strictBase64(payload)
+		if surrogate.MatchString(h) {
+			return // TestHalfACharacter has these
+		}
 		alg, ok3 := strictHeader(h)
 		_, ok4 := strictObject(p)
 		good := ok1 && ok2 && ok3 && ok4

@@ -172,3 +172,25 @@ func TestGarbageIsNotHashed(t *testing.T) {
 		}
 	}
 }
+
+// TestHalfACharacter: two strings that differ in it must not become one, as in
+// encoding/json they do.
+func TestHalfACharacter(t *testing.T) {
+	v := newVerifier(t, keyFor(t, HS256))
+	for _, half := range []string{`\ud800`, `\udfff`, `\ud800\ud800`, `\udfff\ud800`, `\ud800x`, `\ud800\n`, `\uD83D\u0041`} {
+		for claim, value := range map[string]string{"sub": `"joe` + half + `"`, "iss": `"` + half + `"`, "jti": `"` + half + `"`, "aud": `["a","` + half + `"]`} {
+			refuses(t, v, mint(HS256, `{"`+claim+`":`+value+`}`), ErrClaimInvalid, "invalid "+claim+" value")
+		}
+		refuses(t, v, mintWith(HS256, secret, `{"alg":"HS256","kid":"`+half+`"}`, `{}`), ErrTokenMalformed, "invalid token")
+		// What the application reads is its own affair: names get cut in the middle.
+		if _, err := v.Verify(t.Context(), mint(HS256, `{"name":"`+half+`"}`)); err != nil {
+			t.Errorf("%s: %v", half, err)
+		}
+	}
+	for text, want := range map[string]string{`\ud83d\ude00`: "😀", `\\ud800`: `\ud800`, `\ufffd`: "\ufffd", `\uD83D\uDE00\u0041`: "😀A"} {
+		token, err := v.Verify(t.Context(), mint(HS256, `{"sub":"`+text+`"}`))
+		if err != nil || token.Subject != want {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"math/bits"
+	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -355,7 +357,8 @@ func jsonString(text string) (s string, ok bool) {
 	if strings.IndexByte(text, '\\') < 0 {
 		return text[1 : len(text)-1], true
 	}
-	return unescape(text)
+	s, ok = unescape(text)
+	return s, ok && !halves(text)
 }
 
 // unescape decodes the JSON text of a string with escapes in it. It stands
@@ -363,4 +366,31 @@ func jsonString(text string) (s string, ok bool) {
 func unescape(text string) (s string, ok bool) {
 	ok = json.Unmarshal([]byte(text), &s) == nil
 	return s, ok
+}
+
+// halves reports whether a JSON text has an escape for one half of a surrogate
+// pair alone, which encoding/json replaces: two strings would become one.
+func halves(text string) bool {
+	for i := 0; i+1 < len(text); i++ {
+		if text[i] != '\\' {
+			continue
+		}
+		if i++; text[i] != 'u' || i+4 >= len(text) {
+			continue
+		}
+		first, _ := strconv.ParseUint(text[i+1:i+5], 16, 16)
+		i += 4
+		if !utf16.IsSurrogate(rune(first)) {
+			continue
+		}
+		if i+6 >= len(text) || text[i+1:i+3] != `\u` {
+			return true
+		}
+		second, _ := strconv.ParseUint(text[i+3:i+7], 16, 16)
+		if utf16.DecodeRune(rune(first), rune(second)) == utf8.RuneError {
+			return true
+		}
+		i += 6
+	}
+	return false
 }

@@ -278,7 +278,7 @@ func audience(text string, one *[1]string) ([]string, bool) {
 		}
 	}
 	var list []*string // pointers, since a null would be taken for ""
-	if json.Unmarshal([]byte(text), &list) != nil {
+	if json.Unmarshal([]byte(text), &list) != nil || halves(text) {
 		return nil, false
 	}
 	out := make([]string, len(list))
