@@ -303,17 +303,17 @@ func TestMisusePanics(t *testing.T) {
 // TestStatic: what is verified by nobody still ends when it says so.
 func TestStatic(t *testing.T) {
 	past := time.Now().Add(-time.Hour).Unix()
-	token, err := verifiertest.Accept(verifiertest.Claims{"sub": "alice", "exp": past}).Verify(t.Context(), "")
+	token, err := verifiertest.Accept(verifiertest.Claims{"sub": "alice", "exp": past}).Authenticate(t.Context(), nil)
 	if err != nil || token.Subject != "alice" || token.ValidUntil().Unix() != past {
 		t.Errorf("the token is %v, good until %v; %v", token, token.ValidUntil(), err)
 	}
-	if token, err := verifiertest.Accept(nil).Verify(t.Context(), ""); err != nil || !token.ValidUntil().IsZero() {
+	if token, err := verifiertest.Accept(nil).Authenticate(t.Context(), nil); err != nil || !token.ValidUntil().IsZero() {
 		t.Errorf("the token without claims is good until %v; %v", token.ValidUntil(), err)
 	}
 	if token, err := verifiertest.Refuse(verifier.ErrScope).Authenticate(t.Context(), nil); token != nil || !errors.Is(err, verifier.ErrScope) {
 		t.Errorf("refused: %v, %v", token, err)
 	}
-	if token, err := verifiertest.Refuse(nil).Verify(t.Context(), ""); token != nil || err == nil {
+	if token, err := verifiertest.Refuse(nil).Authenticate(t.Context(), nil); token != nil || err == nil {
 		t.Errorf("refused without an error: %v, %v", token, err)
 	}
 }

@@ -36,6 +36,3 @@ func Refuse(err error) Static {
 func (s Static) Authenticate(context.Context, *verifier.Handshake) (*verifier.Token, error) {
 	return s.token, s.err
 }
-
-// Verify returns the answer, as that of [verifier.Verifier.Verify].
-func (s Static) Verify(context.Context, string) (*verifier.Token, error) { return s.token, s.err }
