@@ -218,6 +218,22 @@ func TestOutageOfAnHour(t *testing.T) {
 	}
 }
 
+// However long it lasts, the pause between attempts stays what it is.
+func TestOutageWithoutKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.issuer.Break(verifiertest.Status(503))
+		raw := w.issuer.Token(nil)
+		for range 2 * 3600 {
+			refusedFor(t, "during the outage", w.verify(raw, "192.0.2.1:1"), verifier.ErrKeysUnavailable)
+			time.Sleep(time.Second)
+		}
+		if n := w.issuer.Fetches(); n < 2*3600/23 || n > 2*3600/15+5 {
+			t.Errorf("%d attempts in two hours, of which each should be 15 to 22.5 s from the next", n)
+		}
+	})
+}
+
 // A fetch belongs to all who wait for it: none of them can end it for the others.
 func TestGivingUpEndsNoFetch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

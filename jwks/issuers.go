@@ -64,8 +64,10 @@ func (l allowList) stats() (sum Stats) {
 // to, with their keys found as by [OIDC], with the same options. It is for
 // tenants that come and go: allow is asked about every token, before anything is
 // verified, so that a no works at once. It should be quick, and strict: whoever
-// controls an issuer that is allowed can sign any token of it. An error of its
-// own is an outage, and retryable.
+// controls an issuer that is allowed can sign any token of it, and a pattern that
+// any name fits, such as each subdomain, lets a stranger have this server look up
+// and ask as many hosts as he can name. An error of its own is an outage, and
+// retryable.
 //
 // The key sets of [MaxIssuers] issuers are remembered.
 func IssuersFunc(allow func(ctx context.Context, issuer string) (bool, error), options ...Option) (*Provider, error) {

@@ -419,7 +419,9 @@ var behaviours = []behaviour{
 		w.verifier = w.verifierOf(w.another(jwks.WithStore(store)))
 		w.good("as if there were none")
 		synctest.Wait()
-		for _, garbage := range []string{"{", `{"set":{}}`, `{"asked":"2999-01-01T00:00:00Z","ttl":1000,"set":{"keys":[]}}`} {
+		// The last would never be too old.
+		ahead := `{"asked":"2999-01-01T00:00:00Z","ttl":600000000000,"set":` + encode(w.t, map[string]any{"keys": []any{w.key.JWK()}}) + `}`
+		for _, garbage := range []string{"{", `{"set":{}}`, ahead} {
 			store = newStore()
 			store.values[w.issuer.JWKSURL()] = []byte(garbage)
 			w.verifier = w.verifierOf(w.another(jwks.WithStore(store)))

@@ -17,8 +17,9 @@ const (
 	// base64 between colons. Apache, HAProxy and Envoy can be told to write it.
 	StructuredField Format = iota + 1
 
-	// EscapedPEM is PEM in percent-encoding, as nginx has it in the variable
-	// $ssl_client_escaped_cert, and AWS in X-Amzn-Mtls-Clientcert.
+	// EscapedPEM is one certificate as PEM in percent-encoding, as nginx has it in the
+	// variable $ssl_client_escaped_cert, and AWS in X-Amzn-Mtls-Clientcert-Leaf. (In
+	// X-Amzn-Mtls-Clientcert AWS has the client's whole chain, which is refused.)
 	EscapedPEM
 )
 
