@@ -125,28 +125,39 @@ type polling struct {
 
 	mu      sync.Mutex           // guards the rest
 	posts   map[*posted]struct{} // requests with data that are under way
-	closing func()               // to be called when they are done
+	closes  bool                 // the transport is to be closed
+	closing func()               // to be called for that when they are done
 }
 
-// posted is the body of a request with data.
+// posted is the body of a request with data. It can be cut by another goroutine.
 type posted struct {
 	io.ReadCloser
 	response http.ResponseWriter
-	read     atomic.Bool // to its end
+
+	mu        sync.Mutex // guards the rest
+	done, cut bool
 }
 
 func (b *posted) Read(data []byte) (int, error) {
 	n, err := b.ReadCloser.Read(data)
-	if err != nil {
-		b.read.Store(true)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.done = err != nil
+	if b.cut {
+		// For net/http the client is gone: what a proxy sends next by the same
+		// connection, of another client perhaps, would be cancelled.
+		b.response.Header().Set("Connection", "close")
 	}
 	return n, err
 }
 
-// cut ends a body that has yet to come.
-func (b *posted) cut() {
-	if !b.read.Load() {
-		_ = http.NewResponseController(b.response).SetReadDeadline(time.Now()) // where there are deadlines
+// end ends a body that has yet to come, after so long.
+func (b *posted) end(after time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.done && !b.cut {
+		b.cut = true
+		_ = http.NewResponseController(b.response).SetReadDeadline(time.Now().Add(after)) // where there are deadlines
 	}
 }
 
@@ -168,8 +179,8 @@ func (p *polling) OnRequest(ctx *types.HttpContext) {
 		p.posts = make(map[*posted]struct{})
 	}
 	p.posts[body] = struct{}{}
-	if p.closing != nil {
-		body.cut()
+	if p.closes {
+		body.end(lastAnswer) // its client says goodbye, or plays for time
 	}
 	p.mu.Unlock()
 	defer func() {
@@ -218,11 +229,12 @@ func (p *polling) release(poll *types.HttpContext) {
 // that takes its time with the data is not waited for.
 func (p *polling) DoClose(fn types.Callable) {
 	p.mu.Lock()
+	p.closes = true
 	wait := len(p.posts) > 0
 	if wait {
 		p.closing = func() { p.Polling.DoClose(fn) }
 		for body := range p.posts {
-			body.cut()
+			body.end(0)
 		}
 	}
 	p.mu.Unlock()

@@ -355,7 +355,9 @@ func TestDynamicNamespaces(t *testing.T) {
 
 // TestRefusalsAreCounted: a connection is refused so many times, and then closed.
 func TestRefusalsAreCounted(t *testing.T) {
-	web := serve(t, nil, func(io *socket.Server) { io.Use(authorize(t)) })
+	options := socket.DefaultServerOptions()
+	options.SetConnectTimeout(time.Hour) // which would close it too
+	web := serve(t, options, func(io *socket.Server) { io.Use(authorize(t)) })
 	c := dial(t, web)
 	for range maxRefusals {
 		c.send(`40{"token":"bad"}`)
