@@ -193,8 +193,16 @@ func payload(text []byte, eio int) ([]string, error) {
 		return all, nil
 	}
 	for len(text) > 0 {
-		length, rest, _ := bytes.Cut(text, []byte{':'})
-		n, err := strconv.Atoi(string(length))
+		var digits, rest []byte
+		if text[0] < '0' { // the binary form: its digits are bytes, and 255 ends them
+			digits, rest, _ = bytes.Cut(text[1:], []byte{255})
+			for i := range digits {
+				digits[i] += '0'
+			}
+		} else {
+			digits, rest, _ = bytes.Cut(text, []byte{':'})
+		}
+		n, err := strconv.Atoi(string(digits))
 		if err != nil || n < 0 || n > len(rest) {
 			return nil, fmt.Errorf("polling: a malformed payload: %.100q", text)
 		}

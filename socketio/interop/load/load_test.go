@@ -2,8 +2,8 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"os"
-	"strings"
 	"testing"
 )
 
@@ -27,16 +27,31 @@ func TestCompare(t *testing.T) {
 		"upgrade": {"-n", "60", "-rounds", "1", "-servers", "gosio,zishang", "-upgrade"},
 		"idle":    {"-idle", "20", "-ping", "50ms", "-servers", "gosio,zishang"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			var out bytes.Buffer
-			if err := compare(args, &out); err != nil {
-				t.Fatal(err)
-			}
-			t.Log("\n" + out.String())
-			if lines := strings.Count(out.String(), "\n"); lines < 6 {
-				t.Errorf("there are %d lines in the table", lines)
-			}
-		})
+		t.Run(name, func(t *testing.T) { command(t, compare, args...) })
+	}
+}
+
+// TestChurn, TestAttack and TestSoak are the runs of docs/benchmarks.md in small:
+// everybody is let in, refused, or cut off as it should be, and nothing is left.
+
+func TestChurn(t *testing.T) {
+	command(t, churn, "-n", "200")
+}
+
+func TestAttack(t *testing.T) {
+	command(t, attack, "-for", "500ms", "-timeout", "1s", "-rate", "20")
+}
+
+func TestSoak(t *testing.T) {
+	command(t, soak, "-for", "2s", "-rate", "50")
+}
+
+func command(t *testing.T, run func([]string, io.Writer) error, args ...string) {
+	t.Parallel()
+	var out bytes.Buffer
+	err := run(args, &out)
+	t.Log("\n" + out.String())
+	if err != nil {
+		t.Error(err)
 	}
 }

@@ -5,6 +5,9 @@
 //
 //	go run . compare            # processor time of each server, in one run
 //	go run . compare -idle 5000 # memory of idle sockets
+//	go run . churn -n 30000     # connects and refusals, and what is left of them
+//	go run . attack             # how honest clients fare while others misbehave
+//	go run . soak -for 30m      # everything a client may do, at a steady rate
 //
 // It is a module of its own, so that nobody inherits what it is measured beside.
 package main
@@ -22,9 +25,12 @@ import (
 // commands are what the program does, by name. Each parses its own flags.
 var commands = map[string]func(args []string, out io.Writer) error{
 	"compare": compare,
+	"churn":   churn,
+	"attack":  attack,
+	"soak":    soak,
 }
 
-const usage = "usage: load compare [flags], and -h for the flags of each"
+const usage = "usage: load compare|churn|attack|soak [flags], and -h for the flags of each"
 
 func main() {
 	if len(os.Args) < 2 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/zishang520/socket.io/servers/socket/v3"
 
@@ -39,7 +40,7 @@ func (s setup) options() ([]socketio.Option, *socketio.Registry) {
 func revokeIn(r *socketio.Registry) func(subject string) int {
 	return func(subject string) int {
 		n := r.Count(socketio.Filter{Subject: subject})
-		if err := r.Revoke(context.Background(), socketio.Revocation{Subject: subject}); err != nil {
+		if err := r.Revoke(context.Background(), socketio.Revocation{Subject: subject, Expires: time.Now().Add(time.Minute)}); err != nil {
 			fail(err)
 		}
 		return n

@@ -60,7 +60,7 @@ var kinds = map[string]func(setup) (*app, error){
 }
 
 // serve runs a server and answers what is asked of it, a line each: "use" tells
-// of processor time, "rest" of memory after a collection, "revoke" and a subject
+// of processor time, "size" of memory, "rest" of memory after a collection, "revoke" and a subject
 // ends that one's sessions.
 func serve(args []string, in io.Reader, out io.Writer) error {
 	f := flags("serve")
@@ -110,6 +110,8 @@ func serve(args []string, in io.Reader, out io.Writer) error {
 		r := report{CPU: processorTime(), Goroutines: runtime.NumGoroutine(), Sessions: a.sessions(), Authenticated: authenticated.Load()}
 		switch command, argument, _ := strings.Cut(lines.Text(), " "); command {
 		case "use":
+		case "size":
+			r.size()
 		case "rest":
 			r.rest()
 			if *memory != "" {
@@ -138,15 +140,20 @@ func (r *report) rest() {
 		runtime.GC()
 	}
 	debug.FreeOSMemory()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	r.Heap, r.Stack = int64(m.HeapAlloc), int64(m.StackInuse)
+	r.size()
 	if text, err := os.ReadFile("/proc/self/statm"); err == nil {
 		var size, resident int64
 		if _, err := fmt.Sscan(string(text), &size, &resident); err == nil {
 			r.RSS = resident * int64(os.Getpagesize())
 		}
 	}
+}
+
+// size measures what is in use, with what has not been collected yet.
+func (r *report) size() {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	r.Heap, r.Stack = int64(m.HeapAlloc), int64(m.StackInuse)
 }
 
 func writeHeap(name string) error {

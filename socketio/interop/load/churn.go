@@ -1,0 +1,89 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"text/tabwriter"
+	"time"
+)
+
+// maxLeft is how much memory may be in use after all have gone, above what was
+// before.
+const maxLeft = 5 << 20
+
+// churn opens sockets, or has them refused, and tells what is left when all have
+// gone. It fails where something is.
+func churn(args []string, out io.Writer) error {
+	f := flags("churn")
+	n := f.Int("n", 30000, "sockets of each scenario")
+	width := f.Int("width", 50, "sockets being opened at a time")
+	upgrade := f.Bool("upgrade", false, "begin with polling and upgrade, rather than with a websocket")
+	only := list(f, "servers", "gosio,zishang", "servers: gosio, gosio-hand, zishang, zishang-hand")
+	cases := list(f, "scenarios", "event,query,auth,refused-query,refused-auth", "scenarios")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	m, err := newMinter("HS256")
+	if err != nil {
+		return err
+	}
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	defer table.Flush()
+	fmt.Fprintln(table, "server\tscenario\tn\tCPU s/1,000\tgoroutines\tsessions\tin use KiB")
+	for _, server := range servers {
+		for _, s := range scenarios {
+			if !slices.Contains(server.eio, s.eio) || !slices.Contains(only(), server.kind) || !slices.Contains(cases(), s.name) {
+				continue
+			}
+			token := m.token("alice", 12*time.Hour)
+			if s.refused {
+				token = m.expired()
+			}
+			if err := churnOne(table, m, server.kind, s, *upgrade, *n, *width, token); err != nil {
+				return fmt.Errorf("%s, %s: %w", server.kind, s.name, err)
+			}
+		}
+	}
+	return nil
+}
+
+func churnOne(out io.Writer, m *minter, kind string, s scenario, upgrade bool, n, width int, token string) error {
+	p, err := start(m, kind, s.mode)
+	if err != nil {
+		return err
+	}
+	defer p.stop()
+	c := client{p.url, s.eio, upgrade, s.in}
+	same := func(int) string { return token }
+	rest := func() (report, error) {
+		polls.CloseIdleConnections()
+		if _, err := p.settled(0, 10*time.Second); err != nil {
+			return report{}, err
+		}
+		time.Sleep(200 * time.Millisecond) // the last goroutines end
+		return p.ask("rest")
+	}
+	if _, err := p.run(c, min(n, 1000), width, s.refused, same); err != nil { // what is made once is made now
+		return err
+	}
+	before, err := rest()
+	if err != nil {
+		return err
+	}
+	r, err := p.run(c, n, width, s.refused, same)
+	if err != nil {
+		return err
+	}
+	after, err := rest()
+	if err != nil {
+		return err
+	}
+	left := after.Heap + after.Stack - before.Heap - before.Stack
+	fmt.Fprintf(out, "%s\t%s\t%d\t%.4f\t%d, then %d\t%d\t%d, then %d\n", kind, s.name, n, r.cpu.Seconds(),
+		before.Goroutines, after.Goroutines, after.Sessions, (before.Heap+before.Stack)>>10, (after.Heap+after.Stack)>>10)
+	if left > maxLeft || after.Sessions > 0 || after.Goroutines > before.Goroutines+10 {
+		return fmt.Errorf("left behind: %d bytes, %d goroutines, %d sessions", left, after.Goroutines-before.Goroutines, after.Sessions)
+	}
+	return nil
+}

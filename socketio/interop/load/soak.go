@@ -1,0 +1,218 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// The lives that a socket may lead in a soak, after it has come, authenticated
+// and chatted. One life is of a client that is refused.
+var lives = []struct {
+	name string
+	lead func(s *connection, w *world, subject string) error
+}{
+	{"disconnected", func(*connection, *world, string) error { return nil }},
+	{"renewed", func(s *connection, w *world, subject string) error {
+		if err := s.write(`42["authenticate",` + object(w.m.token(subject, time.Hour)) + `]`); err != nil {
+			return err
+		}
+		if err := s.until(`42["authenticated"`); err != nil {
+			return err
+		}
+		return s.chat("after the renewal")
+	}},
+	{"expired", func(s *connection, _ *world, _ string) error { return s.ended() }},
+	{"revoked", func(s *connection, w *world, subject string) error {
+		r, err := w.p.ask("revoke " + subject)
+		if err == nil && r.Revoked != 1 {
+			err = fmt.Errorf("%d sessions of a user with one were revoked", r.Revoked)
+		}
+		if err != nil {
+			return err
+		}
+		return s.ended()
+	}},
+	{"refused", nil},
+}
+
+// shortLife is that of tokens which are to expire: exp is in whole seconds.
+const shortLife = 4 * time.Second
+
+// world is one server of a soak.
+type world struct {
+	m *minter
+	p *process
+	c client
+}
+
+// chat says something and waits to hear it.
+func (s *connection) chat(text string) error {
+	if err := s.write(`42["chat","` + text + `"]`); err != nil {
+		return err
+	}
+	return s.until(`42["chat","` + text + `"`)
+}
+
+// until reads up to a packet that begins so.
+func (s *connection) until(prefix string) error {
+	for {
+		p, err := s.read()
+		if err != nil {
+			return fmt.Errorf("waiting for %s: %w", prefix, err)
+		}
+		if strings.HasPrefix(p, prefix) {
+			return nil
+		}
+	}
+}
+
+// ended waits until the server has ended the session.
+func (s *connection) ended() error {
+	for {
+		p, err := s.read()
+		switch {
+		case isTimeout(err):
+			return errors.New("the session did not end")
+		case err != nil, p == "41", strings.HasPrefix(p, "44"):
+			return nil
+		}
+	}
+}
+
+// live is one socket's life.
+func (w *world) live(i int) (string, error) {
+	life := lives[i%len(lives)]
+	subject := fmt.Sprint("user ", i)
+	c := w.c
+	c.upgrade = i/len(lives)%2 == 1
+	if life.lead == nil {
+		_, err := c.open(w.m.expired(), true)
+		if !errors.Is(err, errRefused) {
+			return life.name, fmt.Errorf("an expired token: got %v, expected a refusal", err)
+		}
+		return life.name, nil
+	}
+	lasting := time.Hour
+	if life.name == "expired" {
+		lasting = shortLife
+	}
+	began := time.Now()
+	s, err := c.open(w.m.token(subject, lasting), false)
+	if err != nil {
+		return life.name, fmt.Errorf("opening: %w", err)
+	}
+	defer s.leave()
+	if err := s.chat("hello from " + subject); err != nil {
+		return life.name, err
+	}
+	if err := life.lead(s, w, subject); err != nil {
+		return life.name, err
+	}
+	if took := time.Since(began); life.name == "expired" && took < shortLife-1100*time.Millisecond {
+		return life.name, fmt.Errorf("a session ended after %v, its token lasted longer", took)
+	}
+	return life.name, nil
+}
+
+// soak leads lives at a steady rate through both bindings, and tells what is left.
+// It fails if anything is, if a life goes wrong, or a server logs a warning.
+func soak(args []string, out io.Writer) error {
+	f := flags("soak")
+	during := f.Duration("for", time.Minute, "how long sockets come")
+	rate := f.Int("rate", 200, "sockets a second, through both bindings together")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	m, err := newMinter("HS256")
+	if err != nil {
+		return err
+	}
+	var worlds []*world
+	var before []report
+	rest := func(w *world) (report, error) {
+		polls.CloseIdleConnections()
+		if _, err := w.p.settled(0, 15*time.Second); err != nil {
+			return report{}, err
+		}
+		time.Sleep(500 * time.Millisecond) // the last goroutines end
+		return w.p.ask("rest")
+	}
+	for _, kind := range []string{"gosio", "zishang"} {
+		p, err := start(m, kind, "event")
+		if err != nil {
+			return err
+		}
+		defer p.stop()
+		w := &world{m, p, client{url: p.url, eio: 3, in: "event"}}
+		warm := 20 * len(lives) // what is made once is made now
+		if err := lanes(warm, warm, func(i int) error { _, err := w.live(1e9 + i); return err }); err != nil {
+			return fmt.Errorf("%s: %w", kind, err)
+		}
+		r, err := rest(w)
+		if err != nil {
+			return err
+		}
+		worlds, before = append(worlds, w), append(before, r)
+	}
+	begin := time.Now()
+	counts := make(map[string]int)
+	var mu sync.Mutex // guards counts and failed
+	var failed error
+	var wg sync.WaitGroup
+	var abroad, late atomic.Int64
+	pace := time.NewTicker(time.Second / time.Duration(*rate))
+	defer pace.Stop()
+	i := 0
+	for ; time.Since(begin) < *during; i++ {
+		<-pace.C
+		if abroad.Load() > 5000 {
+			late.Add(1) // the machine does not keep up, and the figures say so
+			continue
+		}
+		abroad.Add(1)
+		wg.Go(func() {
+			defer abroad.Add(-1)
+			name, err := worlds[i%2].live(i / 2)
+			mu.Lock()
+			defer mu.Unlock()
+			counts[name]++
+			if err != nil && failed == nil {
+				failed = fmt.Errorf("after %v, a socket that was to be %s: %w", time.Since(begin).Round(time.Second), name, err)
+			}
+		})
+		mu.Lock()
+		stop := failed != nil
+		mu.Unlock()
+		if stop {
+			break
+		}
+	}
+	wg.Wait()
+	if failed != nil {
+		return fmt.Errorf("%w\n%s%s", failed, worlds[0].p.log, worlds[1].p.log)
+	}
+	fmt.Fprintf(out, "%d sockets in %v, %.0f a second, %d left out: %v\n", i, time.Since(begin).Round(time.Second), float64(i)/time.Since(begin).Seconds(), late.Load(), counts)
+	var left []error
+	for i, w := range worlds {
+		after, err := rest(w)
+		if err != nil {
+			return err
+		}
+		name := []string{"gosio", "zishang"}[i]
+		b := before[i]
+		fmt.Fprintf(out, "%s: goroutines %d, then %d; in use %d KiB, then %d; sessions %d; CPU %.1f s\n", name, b.Goroutines, after.Goroutines,
+			(b.Heap+b.Stack)>>10, (after.Heap+after.Stack)>>10, after.Sessions, time.Duration(after.CPU-b.CPU).Seconds())
+		if text := w.p.log.String(); text != "" {
+			left = append(left, fmt.Errorf("%s logged: %.2000s", name, text))
+		}
+		if grown := after.Heap + after.Stack - b.Heap - b.Stack; grown > maxLeft || after.Goroutines > b.Goroutines+10 || after.Sessions > 0 {
+			left = append(left, fmt.Errorf("%s left behind: %d bytes, %d goroutines, %d sessions", name, grown, after.Goroutines-b.Goroutines, after.Sessions))
+		}
+	}
+	return errors.Join(left...)
+}
