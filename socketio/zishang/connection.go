@@ -33,7 +33,9 @@ type connection struct {
 	skipIn   int                   // attachments to take out
 	skipOut  int
 	refusals int
+	idle     int  // packets that a client who is let in nowhere sent for nothing
 	barred   bool // whether the client, a 2.x, was refused in the root namespace
+	cut      *time.Timer
 }
 
 // maxRefusals is how many sockets a connection may be refused before it is
@@ -123,11 +125,30 @@ func (c *connection) onClose(...any) {
 	default:
 	}
 	close(c.closed)
+	if c.cut != nil {
+		c.cut.Stop() // it would keep the connection in memory
+	}
 	guards := slices.Clone(c.guards)
 	c.mu.Unlock()
 	for _, g := range guards {
 		g.gone()
 	}
+}
+
+// maxIdle is how many namespaces a client may ask for, and acknowledgements it may
+// send, before it is let in anywhere: the library answers each, in vain.
+const maxIdle = 256
+
+// tooIdle counts a packet that costs more than it can be good for, and reports
+// whether there were too many.
+func (c *connection) tooIdle() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if int(c.shut.Load()) < len(c.guards) {
+		return false // it is let in somewhere
+	}
+	c.idle++
+	return c.idle > maxIdle
 }
 
 // message returns the bytes of a message, and whether it is text.
@@ -167,6 +188,11 @@ func (c *connection) incoming(args ...any) {
 	}
 	h, ok := parseHeader(data)
 	if !ok {
+		return
+	}
+	if (h.kind == typeConnect || h.kind == typeAck) && c.tooIdle() {
+		take(p)
+		c.conn.Close(true)
 		return
 	}
 	g := c.guard(h.namespace)
@@ -260,9 +286,13 @@ func (c *connection) setOwn(own []*types.StringBuffer) {
 // that in each of the others it asks for, and is then cut off.
 func (c *connection) bar() {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.barred = true
-	c.mu.Unlock()
-	time.AfterFunc(barTime, func() { c.conn.Close(true) })
+	select {
+	case <-c.closed:
+	default:
+		c.cut = time.AfterFunc(barTime, func() { c.conn.Close(true) })
+	}
 }
 
 const barTime = 5 * time.Second

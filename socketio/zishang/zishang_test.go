@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -371,6 +372,38 @@ func TestRefusalsAreCounted(t *testing.T) {
 			}
 			return
 		}
+	}
+}
+
+// TestIdlePackets: who is let in nowhere may ask the library for so many things,
+// and who is let in for as many as it likes.
+func TestIdlePackets(t *testing.T) {
+	web := serve(t, nil, func(io *socket.Server) { io.Use(authorize(t, socketio.ByEvent())) })
+	for name, packet := range map[string]string{"namespaces": "40/nowhere,", "acknowledgements": "437[]"} {
+		t.Run(name, func(t *testing.T) {
+			c := dial(t, web)
+			c.send("40")
+			c.connected("/")
+			all := slices.Repeat([]string{packet}, maxIdle)
+			_ = c.post(append(all, all...)...)
+			for {
+				if _, err := c.poll(); err != nil {
+					if !errors.Is(err, errClosedByServer) {
+						t.Error(err)
+					}
+					break
+				}
+			}
+			c = dial(t, web)
+			c.send("40")
+			c.connected("/")
+			c.send(`42["authenticate",{"token":"alice"}]`)
+			c.expect(`42["authenticated"]`)
+			c.send(append(all, all...)...)
+			c.send(`42["authenticate",{"token":"alice"}]`)
+			for c.next() != `42["authenticated"]` { // the library's answers
+			}
+		})
 	}
 }
 

@@ -27,21 +27,21 @@ type attacker struct {
 }
 
 var attackers = []attacker{
-	{"silent connection", func(c client) error {
+	{"silent-connection", func(c client) error {
 		conn, err := net.Dial("tcp", strings.TrimPrefix(c.url, "http://"))
 		if err != nil {
 			return err
 		}
 		return cutOff(conn)
 	}, 500},
-	{"silent websocket", func(c client) error { return c.misbehave(func(io.Writer) error { return nil }) }, 500},
-	{"half a frame", func(c client) error {
+	{"silent-websocket", func(c client) error { return c.misbehave(func(io.Writer) error { return nil }) }, 500},
+	{"half-frame", func(c client) error {
 		return c.misbehave(func(w io.Writer) error {
 			_, err := w.Write(append(frameHeader(1000), `42["authenticate"`...))
 			return err
 		})
 	}, 500},
-	{"64 MB frames", func(c client) error {
+	{"huge-frames", func(c client) error {
 		return c.misbehave(func(w io.Writer) error {
 			const size = 64 << 20
 			if _, err := w.Write(frameHeader(size)); err != nil {
@@ -54,10 +54,10 @@ var attackers = []attacker{
 			}
 		})
 	}, 20},
-	{"10,000 namespaces", func(c client) error {
+	{"namespaces", func(c client) error {
 		return c.flood(func(i int) string { return fmt.Sprintf("40/namespace%d,", i) })
 	}, 20},
-	{"10,000 acknowledgements", func(c client) error {
+	{"acknowledgements", func(c client) error {
 		return c.flood(func(i int) string { return fmt.Sprintf("43%d[%d]", i, i) })
 	}, 20},
 }
@@ -122,6 +122,9 @@ func isTimeout(err error) bool {
 	return errors.As(err, &t) && t.Timeout()
 }
 
+// pause is how long an attacker takes before it comes again.
+const pause = time.Second
+
 // attack measures honest logins: alone, and while attackers keep coming.
 func attack(args []string, out io.Writer) error {
 	f := flags("attack")
@@ -129,6 +132,7 @@ func attack(args []string, out io.Writer) error {
 	rate := f.Int("rate", 50, "honest logins a second")
 	timeout := f.Duration("timeout", 2*time.Second, "within which a socket is to authenticate")
 	only := list(f, "servers", "gosio,zishang", "servers: gosio, zishang")
+	which := list(f, "attacks", "", "none, silent-connection, silent-websocket, half-frame, huge-frames (of 64 MB), namespaces and acknowledgements (10,000 of each)")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -141,6 +145,9 @@ func attack(args []string, out io.Writer) error {
 	fmt.Fprintln(table, "server\tattack\tattackers\tlongest\tlogins\tp50\tp99\tin use at most MiB\tleft KiB\tgoroutines left")
 	for _, kind := range only() {
 		for _, a := range append([]attacker{{name: "none"}}, attackers...) {
+			if !wanted(which(), a.name) {
+				continue
+			}
 			if err := attackOne(table, m, kind, a, *during, *timeout, *rate); err != nil {
 				return fmt.Errorf("%s, %s: %w", kind, a.name, err)
 			}
@@ -179,8 +186,11 @@ func attackOne(out io.Writer, m *minter, kind string, a attacker, during, timeou
 		}
 	}
 	var attacks atomic.Int64
-	for range a.width {
+	for i := range a.width {
 		wg.Go(func() {
+			// Evenly, that it is the server which is measured: the clients all
+			// have one processor.
+			time.Sleep(pause * time.Duration(i) / time.Duration(a.width))
 			bad := c
 			if kind == "zishang" {
 				bad.eio = 4
@@ -195,6 +205,7 @@ func attackOne(out io.Writer, m *minter, kind string, a attacker, during, timeou
 				mu.Lock()
 				longest = max(longest, time.Since(began))
 				mu.Unlock()
+				time.Sleep(pause)
 			}
 		})
 	}

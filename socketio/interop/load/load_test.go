@@ -39,7 +39,13 @@ func TestChurn(t *testing.T) {
 }
 
 func TestAttack(t *testing.T) {
-	command(t, attack, "-for", "500ms", "-timeout", "1s", "-rate", "20")
+	for _, server := range []string{"gosio", "zishang"} {
+		for _, a := range attackers {
+			t.Run(server+"/"+a.name, func(t *testing.T) {
+				command(t, attack, "-for", "500ms", "-timeout", "1s", "-rate", "20", "-servers", server, "-attacks", a.name)
+			})
+		}
+	}
 }
 
 func TestSoak(t *testing.T) {

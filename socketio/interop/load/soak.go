@@ -192,11 +192,12 @@ func soak(args []string, out io.Writer) error {
 			break
 		}
 	}
+	came := time.Since(begin)
 	wg.Wait()
 	if failed != nil {
 		return fmt.Errorf("%w\n%s%s", failed, worlds[0].p.log, worlds[1].p.log)
 	}
-	fmt.Fprintf(out, "%d sockets in %v, %.0f a second, %d left out: %v\n", i, time.Since(begin).Round(time.Second), float64(i)/time.Since(begin).Seconds(), late.Load(), counts)
+	fmt.Fprintf(out, "%d sockets in %v, %.0f a second, %d left out: %v\n", i, came.Round(time.Second), float64(i)/came.Seconds(), late.Load(), counts)
 	var left []error
 	for i, w := range worlds {
 		after, err := rest(w)
