@@ -176,7 +176,7 @@ func (c client) poll(query url.Values, connect string, expectRefusal bool) (ente
 				return false, errRefused
 			}
 		}
-		if entered && !expectRefusal {
+		if entered && (!expectRefusal || c.in == "event") {
 			return true, nil
 		}
 	}

@@ -161,7 +161,8 @@ func soak(args []string, out io.Writer) error {
 	}
 	begin := time.Now()
 	counts := make(map[string]int)
-	var mu sync.Mutex // guards counts and failed
+	longest := make(map[string]time.Duration)
+	var mu sync.Mutex // guards counts, longest and failed
 	var failed error
 	var wg sync.WaitGroup
 	var abroad, late atomic.Int64
@@ -177,9 +178,12 @@ func soak(args []string, out io.Writer) error {
 		abroad.Add(1)
 		wg.Go(func() {
 			defer abroad.Add(-1)
+			began := time.Now()
 			name, err := worlds[i%2].live(i / 2)
+			took := time.Since(began)
 			mu.Lock()
 			defer mu.Unlock()
+			longest[name] = max(longest[name], took.Round(10*time.Millisecond))
 			counts[name]++
 			if err != nil && failed == nil {
 				failed = fmt.Errorf("after %v, a socket that was to be %s: %w", time.Since(begin).Round(time.Second), name, err)
@@ -197,7 +201,7 @@ func soak(args []string, out io.Writer) error {
 	if failed != nil {
 		return fmt.Errorf("%w\n%s%s", failed, worlds[0].p.log, worlds[1].p.log)
 	}
-	fmt.Fprintf(out, "%d sockets in %v, %.0f a second, %d left out: %v\n", i, came.Round(time.Second), float64(i)/came.Seconds(), late.Load(), counts)
+	fmt.Fprintf(out, "%d sockets in %v, %.0f a second, %d left out: %v, the longest %v\n", i, came.Round(time.Second), float64(i)/came.Seconds(), late.Load(), counts, longest)
 	var left []error
 	for i, w := range worlds {
 		after, err := rest(w)
