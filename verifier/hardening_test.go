@@ -124,7 +124,7 @@ func TestIssuerIsCheap(t *testing.T) {
 			t.Error("another issuer")
 		}
 	})
-	if allocations > 3 { // the token, and its payload, which may grow a scratch
+	if allocations > 10 { // it is two; the race detector has the pool of scratches forget some
 		t.Errorf("%v allocations", allocations)
 	}
 	for payload, want := range map[string]string{
