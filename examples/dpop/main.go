@@ -9,31 +9,22 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/mint"
+	"github.com/seed15b1dee8/socketio-jwt/examples/internal/trial"
 )
 
-func main() {
-	addr := flag.String("addr", "localhost:0", "the address to listen on, a free port by default")
-	once := flag.Bool("once", false, "end after the demonstration, with the exit status 0 only if all of it held")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, *addr, *once); err != nil {
-		fmt.Fprintln(os.Stderr, "dpop:", err)
-		os.Exit(1)
-	}
-}
+func main() { trial.Main("dpop", run) }
 
-func run(ctx context.Context, addr string, once bool) error {
+func run(ctx context.Context, addr string, then bool) error {
+	if addr == "" {
+		addr = "localhost:0"
+	}
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err
@@ -60,7 +51,7 @@ func run(ctx context.Context, addr string, once bool) error {
 	if err := d.run(ctx, os.Stdout); err != nil {
 		return err
 	}
-	if once || ctx.Err() != nil {
+	if !then || ctx.Err() != nil {
 		return ctx.Err()
 	}
 

@@ -10,30 +10,17 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/chatpage"
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/mint"
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/trial"
 )
 
-func main() {
-	addr := flag.String("addr", "localhost:3000", "the address to listen on")
-	once := flag.Bool("once", false, "end after the demonstration, with the exit status 0 only if all of it held")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, *addr, *once); err != nil {
-		fmt.Fprintln(os.Stderr, "modern:", err)
-		os.Exit(1)
-	}
-}
+func main() { trial.Main("modern", run) }
 
-func run(ctx context.Context, addr string, once bool) error {
+func run(ctx context.Context, addr string, then bool) error {
 	secret := mint.Secret()
 	io, err := newServer(secret)
 	if err != nil {
@@ -41,7 +28,7 @@ func run(ctx context.Context, addr string, once bool) error {
 	}
 	defer io.Close(nil)
 	site := chatpage.New(secret, chatpage.Version4, io.ServeHandler(nil))
-	return trial.Serve(ctx, addr, site, !once, func(url string) error {
+	return trial.Serve(ctx, addr, site, then, func(url string) error {
 		fmt.Printf("A Socket.IO server for clients 4.x. What becomes of\n\n")
 		return demonstrate(ctx, os.Stdout, url, secret)
 	})

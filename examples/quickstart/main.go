@@ -9,82 +9,35 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/chatpage"
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/mint"
+	"github.com/seed15b1dee8/socketio-jwt/examples/internal/trial"
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 )
 
-func main() {
-	addr := flag.String("addr", "", "the address to listen on (default localhost:3000, or a free port if that is taken)")
-	once := flag.Bool("once", false, "end after the demonstration, with the exit status 0 only if all of it held")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, *addr, *once); err != nil {
-		fmt.Fprintln(os.Stderr, "quickstart:", err)
-		os.Exit(1)
-	}
-}
+func main() { trial.Main("quickstart", run) }
 
-func run(ctx context.Context, addr string, once bool) error {
+func run(ctx context.Context, addr string, then bool) error {
 	secret := mint.Secret()
 	server, err := newServer(secret, socketio.DefaultTimeout)
 	if err != nil {
 		return err
 	}
 	defer server.Close()
-
-	listener, err := listen(addr)
-	if err != nil {
-		return err
-	}
-	site := &http.Server{
-		Handler:           chatpage.New(secret, chatpage.Version2, server),
-		ReadHeaderTimeout: 10 * time.Second,
-	}
-	served := make(chan error, 1)
-	go func() { served <- site.Serve(listener) }()
-	defer site.Close()
-	url := "http://" + listener.Addr().String()
-
-	fmt.Printf("A Socket.IO server at %s that lets in only valid tokens. What becomes of\n\n", url)
-	d := demonstration{url: url, secret: secret, timeout: socketio.DefaultTimeout, patience: 10 * time.Second}
-	failed := d.run(ctx, os.Stdout)
-	if failed > 0 {
-		return fmt.Errorf("%d of these outcomes should have been otherwise", failed)
-	}
-	if once || ctx.Err() != nil {
+	site := chatpage.New(secret, chatpage.Version2, server)
+	return trial.Serve(ctx, addr, site, then, func(url string) error {
+		fmt.Printf("A Socket.IO server at %s that lets in only valid tokens. What becomes of\n\n", url)
+		d := demonstration{url: url, secret: secret, timeout: socketio.DefaultTimeout, patience: 10 * time.Second}
+		if failed := d.run(ctx, os.Stdout); failed > 0 {
+			return fmt.Errorf("%d of these outcomes should have been otherwise", failed)
+		}
+		if then {
+			fmt.Println("\nNow try it yourself, in two windows.")
+		}
 		return ctx.Err()
-	}
-
-	fmt.Printf("\nNow try it yourself, in two windows: %s (Ctrl-C ends it)\n", url)
-	select {
-	case err := <-served:
-		return err
-	case <-ctx.Done():
-		return nil
-	}
-}
-
-// listen takes the address asked for. Asked for none it takes a free port if the
-// usual one is taken.
-func listen(addr string) (net.Listener, error) {
-	if addr != "" {
-		return net.Listen("tcp", addr)
-	}
-	l, err := net.Listen("tcp", "localhost:3000")
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return net.Listen("tcp", "localhost:0")
-	}
-	return l, err
+	})
 }

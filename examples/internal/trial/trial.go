@@ -5,6 +5,7 @@ package trial
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -115,12 +116,13 @@ func (r *Report) Err() error {
 }
 
 // Serve runs the demonstration against the handler's server, at its URL, and then,
-// unless it was for that only, serves on until the context ends.
+// unless it was for that only, serves on until the context ends. The address "" is
+// localhost:3000, or a free port if that is taken.
 func Serve(ctx context.Context, address string, handler http.Handler, then bool, demonstrate func(url string) error) error {
 	if !then {
 		address = "localhost:0"
 	}
-	listener, err := net.Listen("tcp", address)
+	listener, err := listen(address)
 	if err != nil {
 		return err
 	}
@@ -141,11 +143,22 @@ func Serve(ctx context.Context, address string, handler http.Handler, then bool,
 	}
 }
 
+func listen(address string) (net.Listener, error) {
+	if address != "" {
+		return net.Listen("tcp", address)
+	}
+	l, err := net.Listen("tcp", "localhost:3000")
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return net.Listen("tcp", "localhost:0")
+	}
+	return l, err
+}
+
 // Main is the main function of an example: it reads the flags, calls run until an
 // interrupt, and ends the process with the status 0 only if that held. then is
 // whether the example serves on after its demonstration.
 func Main(name string, run func(ctx context.Context, addr string, then bool) error) {
-	addr := flag.String("addr", "localhost:3000", "the address to listen on")
+	addr := flag.String("addr", "", "the address to listen on (default localhost:3000, or a free port if that is taken)")
 	once := flag.Bool("once", false, "end after the demonstration, with the exit status 0 only if all of it held")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
