@@ -9,13 +9,10 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/trial"
 	"github.com/seed15b1dee8/socketio-jwt/jwks"
@@ -24,19 +21,9 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-func main() {
-	once := flag.Bool("once", false, "end after the demonstration, with the exit status 0 only if all of it held")
-	addr := flag.String("addr", "localhost:3000", "the address to listen on")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, *addr, *once); err != nil {
-		fmt.Fprintln(os.Stderr, "auth0:", err)
-		os.Exit(1)
-	}
-}
+func main() { trial.Main("auth0", run) }
 
-func run(ctx context.Context, addr string, once bool) error {
+func run(ctx context.Context, addr string, then bool) error {
 	domain, audience := os.Getenv("AUTH0_DOMAIN"), os.Getenv("AUTH0_AUDIENCE")
 	if (domain == "") != (audience == "") {
 		return errors.New("set both AUTH0_DOMAIN and AUTH0_AUDIENCE, or neither")
@@ -49,7 +36,7 @@ func run(ctx context.Context, addr string, once bool) error {
 			return err
 		}
 		defer server.Close()
-		return trial.Serve(ctx, addr, server, !once, func(url string) error {
+		return trial.Serve(ctx, addr, server, then, func(url string) error {
 			fmt.Printf("A server for the tenant %s, which is this process's own. What becomes of\n\n", t.domain())
 			if err := t.demonstrate(ctx, url, os.Stdout); err != nil {
 				return err
@@ -63,7 +50,7 @@ func run(ctx context.Context, addr string, once bool) error {
 		return err
 	}
 	defer server.Close()
-	return trial.Serve(ctx, addr, server, !once, func(url string) error {
+	return trial.Serve(ctx, addr, server, then, func(url string) error {
 		fmt.Printf("A server for the tenant %s. What becomes of\n\n", domain)
 		return demonstrateReal(ctx, url, domain, os.Getenv("AUTH0_TOKEN"), os.Stdout)
 	})

@@ -8,30 +8,17 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"log/slog"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/trial"
 	"github.com/seed15b1dee8/socketio-jwt/jwks"
 )
 
-func main() {
-	once := flag.Bool("once", false, "end after the demonstration, with the exit status 0 only if all of it held")
-	addr := flag.String("addr", "localhost:3000", "the address to listen on")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, *addr, *once); err != nil {
-		fmt.Fprintln(os.Stderr, "multitenant:", err)
-		os.Exit(1)
-	}
-}
+func main() { trial.Main("multitenant", run) }
 
-func run(ctx context.Context, addr string, once bool) error {
+func run(ctx context.Context, addr string, then bool) error {
 	s := newShow()
 	defer s.close()
 	app, err := newApplication(jwks.HTTPClient(s.acme.Client()), jwks.WithLogger(slog.New(slog.DiscardHandler)))
@@ -39,7 +26,7 @@ func run(ctx context.Context, addr string, once bool) error {
 		return err
 	}
 	defer app.server.Close()
-	return trial.Serve(ctx, addr, app.server, !once, func(url string) error {
+	return trial.Serve(ctx, addr, app.server, then, func(url string) error {
 		fmt.Print("A server for tenants that come and go. What becomes of\n\n")
 		if err := s.demonstrate(ctx, app, url, os.Stdout); err != nil {
 			return err
