@@ -110,8 +110,8 @@ func (s *connection) enter(c client, token, connect string, entered, expectRefus
 			err = authenticate()
 		case strings.HasPrefix(p, "40") && (!expectRefusal || c.eio == 4), strings.HasPrefix(p, `42["authenticated"`):
 			return nil
-		case strings.HasPrefix(p, "44"), strings.HasPrefix(p, `42["unauthorized"`):
-			return errRefused
+		case strings.HasPrefix(p, "44"), strings.HasPrefix(p, "42") && strings.Contains(p, `["unauthorized"`): // perhaps with an id
+			return fmt.Errorf("%w: %s", errRefused, p)
 		}
 		if err != nil {
 			return err
@@ -173,7 +173,7 @@ func (c client) poll(query url.Values, connect string, expectRefusal bool) (ente
 				entered = true
 			case strings.HasPrefix(p, "44"), p == "1":
 				_, _ = ask(http.MethodPost, encode("1", c.eio)) // goodbye; it may be too late
-				return false, errRefused
+				return false, fmt.Errorf("%w: %q", errRefused, packets)
 			}
 		}
 		if entered && (!expectRefusal || c.in == "event") {
