@@ -49,12 +49,12 @@ func TestDemonstrationNotices(t *testing.T) {
 }
 
 func TestRun(t *testing.T) {
-	if err := run(t.Context(), "", true); err != nil {
+	if err := run(t.Context(), "", false); err != nil {
 		t.Error(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := run(ctx, "localhost:0", false); err == nil {
+	if err := run(ctx, "localhost:0", true); err == nil {
 		t.Error("a demonstration that cannot be given goes unnoticed")
 	}
 }
