@@ -140,7 +140,7 @@ func attack(args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	table := tabwriter.NewWriter(out, 14, 0, 2, ' ', 0)
 	defer table.Flush()
 	fmt.Fprintln(table, "server\tattack\tattackers\tlongest\tlogins\tp50\tp99\tin use at most MiB\tleft KiB\tgoroutines left")
 	for _, kind := range only() {
@@ -148,7 +148,9 @@ func attack(args []string, out io.Writer) error {
 			if !wanted(which(), a.name) {
 				continue
 			}
-			if err := attackOne(table, m, kind, a, *during, *timeout, *rate); err != nil {
+			err := attackOne(table, m, kind, a, *during, *timeout, *rate)
+			_ = table.Flush() // what there is so far
+			if err != nil {
 				return fmt.Errorf("%s, %s: %w", kind, a.name, err)
 			}
 		}

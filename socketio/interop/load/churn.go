@@ -28,7 +28,7 @@ func churn(args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	table := tabwriter.NewWriter(out, 14, 0, 2, ' ', 0)
 	defer table.Flush()
 	fmt.Fprintln(table, "server\tscenario\tn\tCPU s/1,000\tgoroutines\tsessions\tin use KiB")
 	for _, server := range servers {
@@ -40,7 +40,9 @@ func churn(args []string, out io.Writer) error {
 			if s.refused {
 				token = m.expired()
 			}
-			if err := churnOne(table, m, server.kind, s, *upgrade, *n, *width, token); err != nil {
+			err := churnOne(table, m, server.kind, s, *upgrade, *n, *width, token)
+			_ = table.Flush() // what there is so far
+			if err != nil {
 				return fmt.Errorf("%s, %s: %w", server.kind, s.name, err)
 			}
 		}

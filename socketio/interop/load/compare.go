@@ -229,7 +229,7 @@ func compare(args []string, out io.Writer) error {
 		}
 		return nil
 	}
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	table := tabwriter.NewWriter(out, 14, 0, 2, ' ', 0)
 	defer table.Flush()
 	if *idle > 0 {
 		fmt.Fprintln(table, "server\tscenario\tidle\tin use KB\tresident KB\tgoroutines")
@@ -237,9 +237,10 @@ func compare(args []string, out io.Writer) error {
 			if s.refused {
 				return nil
 			}
-			h, err := p.hold(c, *idle, *ping, func(i int) string { return good[i%len(good)] })
+			h, err := p.hold(c, *idle, *ping, func(i int) string { return prefix(kind) + good[i%len(good)] })
 			if err == nil {
 				fmt.Fprintf(table, "%s\t%s\t%d\t%.1f\t%.1f\t%d\n", kind, s.name, h.n, float64(h.inUse)/1000, float64(h.rss)/1000, h.goroutines)
+				_ = table.Flush() // what there is so far
 			}
 			return err
 		})
@@ -257,11 +258,7 @@ func compare(args []string, out io.Writer) error {
 			if kind[:4] == "node" {
 				count /= 5
 			}
-			prefix := ""
-			if kind == "node4" {
-				prefix = "Bearer " // as @thream/socketio-jwt has it
-			}
-			token := func(i int) string { return prefix + tokens[i%len(tokens)] }
+			token := func(i int) string { return prefix(kind) + tokens[i%len(tokens)] }
 			if _, err := p.run(c, min(count, 200), *width, s.refused, token); err != nil { // what is made once is made now
 				return err
 			}
@@ -310,3 +307,11 @@ func compare(args []string, out io.Writer) error {
 }
 
 func wanted(names []string, name string) bool { return len(names) == 0 || slices.Contains(names, name) }
+
+// prefix is what stands before a token: @thream/socketio-jwt wants a scheme.
+func prefix(kind string) string {
+	if kind == "node4" {
+		return "Bearer "
+	}
+	return ""
+}
