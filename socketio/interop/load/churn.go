@@ -21,6 +21,7 @@ func churn(args []string, out io.Writer) error {
 	upgrade := f.Bool("upgrade", false, "begin with polling and upgrade, rather than with a websocket")
 	only := list(f, "servers", "gosio,zishang", "servers: gosio, gosio-hand, zishang, zishang-hand")
 	cases := list(f, "scenarios", "event,query,auth,refused-query,refused-auth", "scenarios")
+	memory := f.String("memprofile", "", "folder for profiles of what the servers hold in the end")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -40,7 +41,16 @@ func churn(args []string, out io.Writer) error {
 			if s.refused {
 				token = m.expired()
 			}
-			err := churnOne(table, m, server.kind, s, *upgrade, *n, *width, token)
+			var flags []string
+			if *memory != "" {
+				flags = []string{"-memprofile", fmt.Sprintf("%s/%s-%s.heap", *memory, server.kind, s.name)}
+			}
+			p, err := start(m, server.kind, s.mode, flags...)
+			if err != nil {
+				return err
+			}
+			err = p.churn(table, server.kind, s, *upgrade, *n, *width, token)
+			p.stop()
 			_ = table.Flush() // what there is so far
 			if err != nil {
 				return fmt.Errorf("%s, %s: %w", server.kind, s.name, err)
@@ -50,12 +60,8 @@ func churn(args []string, out io.Writer) error {
 	return nil
 }
 
-func churnOne(out io.Writer, m *minter, kind string, s scenario, upgrade bool, n, width int, token string) error {
-	p, err := start(m, kind, s.mode)
-	if err != nil {
-		return err
-	}
-	defer p.stop()
+// churn does it in one scenario.
+func (p *process) churn(out io.Writer, kind string, s scenario, upgrade bool, n, width int, token string) error {
 	c := client{p.url, s.eio, upgrade, s.in}
 	same := func(int) string { return token }
 	rest := func() (report, error) {
