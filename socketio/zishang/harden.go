@@ -3,6 +3,7 @@ package zishang
 import (
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -110,7 +111,7 @@ func (b *pollingBuilder) New(ctx *types.HttpContext) transports.Transport {
 	}
 	p := &polling{Polling: inner, hardened: b.hardened}
 	p.Prototype(p) // the library calls what is below
-	_ = p.Once("close", func(...any) { p.release(p.poll.Load()) })
+	_ = p.Once("close", func(...any) { p.releaseAll() })
 	return p
 }
 
@@ -120,10 +121,10 @@ type polling struct {
 	transports.Polling
 	hardened *hardened
 	listen   sync.Once
-	turn     atomic.Pointer[strings.Reader]    // what stands for a packet in the queue
-	poll     atomic.Pointer[types.HttpContext] // the last
+	turn     atomic.Pointer[strings.Reader] // what stands for a packet in the queue
 
 	mu      sync.Mutex           // guards the rest
+	polls   []*types.HttpContext // not known to be answered: one, unless the client sends more than it may
 	posts   map[*posted]struct{} // requests with data that are under way
 	closes  bool                 // the transport is to be closed
 	closing func()               // to be called for that when they are done
@@ -164,11 +165,12 @@ func (b *posted) end(after time.Duration) {
 // OnRequest handles a request.
 func (p *polling) OnRequest(ctx *types.HttpContext) {
 	if ctx.Method() != http.MethodPost {
-		last := p.poll.Swap(ctx)
+		p.mu.Lock()
+		p.polls = append(slices.DeleteFunc(p.polls, (*types.HttpContext).IsDone), ctx)
+		p.mu.Unlock()
 		p.Polling.OnRequest(ctx)
 		if p.ReadyState() == "closed" {
-			p.release(last)
-			p.release(ctx)
+			p.releaseAll()
 		}
 		return
 	}
@@ -202,6 +204,17 @@ func (p *polling) OnRequest(ctx *types.HttpContext) {
 // transport is closed.
 const lastAnswer = time.Second
 
+// releaseAll ends the polls, now that the transport is closed.
+func (p *polling) releaseAll() {
+	p.mu.Lock()
+	polls := p.polls
+	p.polls = nil
+	p.mu.Unlock()
+	for _, poll := range polls {
+		p.release(poll)
+	}
+}
+
 // release ends a poll that nobody will answer, now that the transport is closed.
 // The library forgets one that comes while the client says goodbye in another
 // request (transports/polling.go, OnClose and onPollRequest), and drops an answer
@@ -210,7 +223,7 @@ const lastAnswer = time.Second
 // queue cannot be told from outside.
 func (p *polling) release(poll *types.HttpContext) {
 	switch {
-	case poll == nil || poll.IsDone():
+	case poll.IsDone():
 	case p.Writable(): // nothing is in the queue
 		poll.Flush()
 	default:
