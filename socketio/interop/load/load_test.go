@@ -40,9 +40,9 @@ func TestChurn(t *testing.T) {
 
 func TestAttack(t *testing.T) {
 	for _, server := range []string{"gosio", "zishang"} {
-		for _, a := range attackers {
-			t.Run(server+"/"+a.name, func(t *testing.T) {
-				command(t, attack, "-for", "500ms", "-timeout", "1s", "-rate", "20", "-servers", server, "-attacks", a.name)
+		for _, name := range []string{"half-frame", "huge-frames", "namespaces"} {
+			t.Run(server+"/"+name, func(t *testing.T) {
+				command(t, attack, "-for", "500ms", "-timeout", "1s", "-rate", "20", "-servers", server, "-attacks", name)
 			})
 		}
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -173,9 +172,4 @@ func processorTime() int64 {
 		return 0
 	}
 	return u.Utime.Nano() + u.Stime.Nano()
-}
-
-// closing bounds the end of a server.
-func closing() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.Background(), 20*time.Second)
 }
