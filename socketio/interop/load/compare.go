@@ -93,7 +93,8 @@ func (p *process) run(c client, n, width int, refused bool, token func(i int) st
 	}
 	r.cpu = time.Duration(after.CPU-before.CPU) * 1000 / time.Duration(n)
 	let := after.Authenticated - before.Authenticated
-	if refused && let != 0 || !refused && let != int64(n) {
+	// Who leaves as soon as it is in may be gone before the handler runs.
+	if refused && let != 0 || let > int64(n) || !refused && let < int64(n-n/20-1) {
 		return r, fmt.Errorf("%d of %d sockets were let in", let, n)
 	}
 	return r, nil
