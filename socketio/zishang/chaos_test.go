@@ -1,0 +1,165 @@
+package zishang
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"github.com/zishang520/socket.io/servers/socket/v3"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio"
+)
+
+// TestChaos: clients without manners on websockets, while the server broadcasts
+// and ends sessions. Nothing of the application's reaches who has not
+// authenticated, nothing of theirs reaches it, and every socket that began ends
+// once.
+func TestChaos(t *testing.T) {
+	const connections = 400
+	var begun, uninvited atomic.Int64
+	var began sync.WaitGroup // and have not ended
+	registry := socketio.NewRegistry(nil)
+	var server *socket.Server
+	web := serve(t, nil, func(io *socket.Server) {
+		server = io
+		options := []socketio.Option{socketio.ByEvent(), socketio.WithRegistry(registry)}
+		for _, n := range []socket.Namespace{io.Sockets(), io.Of("/admin", nil)} {
+			n.Use(authorize(t, options...))
+			OnAuthenticated(n, func(s *socket.Socket, session *socketio.Session) error {
+				begun.Add(1)
+				began.Add(1)
+				_ = s.Once("disconnect", func(...any) { began.Done() })
+				s.Join("room")
+				_ = s.Emit("secret", "hello")
+				_ = s.On("message", func(...any) {
+					if SessionOf(s) != session {
+						uninvited.Add(1)
+					}
+				})
+				if rand.N(8) == 0 {
+					return errBadToken
+				}
+				return nil
+			})
+			_ = n.On("connection", func(args ...any) {
+				if SessionOf(args[0].(*socket.Socket)) == nil {
+					uninvited.Add(1)
+				}
+			})
+		}
+	})
+	stop := make(chan struct{})
+	var noise sync.WaitGroup
+	noise.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			case <-time.After(time.Millisecond):
+			}
+			_ = server.Emit("secret", i)
+			_ = server.Of("/admin", nil).To("room").Emit("secret", []byte("attachment"))
+			for s := range registry.Sessions(socketio.Filter{}) {
+				if rand.N(10) == 0 {
+					s.End(errBadToken)
+				}
+			}
+		}
+	})
+	url := "ws" + strings.TrimPrefix(web.URL, "http") + "/socket.io/?EIO=4&transport=websocket"
+	var clients sync.WaitGroup
+	slots := make(chan struct{}, 16)
+	for i := range connections {
+		slots <- struct{}{}
+		clients.Go(func() {
+			defer func() { <-slots }()
+			r := rand.New(rand.NewPCG(uint64(i), 7))
+			conn, _, err := websocket.DefaultDialer.Dial(url, nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer conn.Close()
+			let := map[string]bool{}
+			reading := make(chan struct{})
+			go func() {
+				defer close(reading)
+				attachments := 0
+				for {
+					kind, data, err := conn.ReadMessage()
+					if err != nil {
+						return
+					}
+					if kind == websocket.BinaryMessage {
+						if attachments--; attachments < 0 {
+							t.Errorf("connection %d was sent an attachment of nothing", i)
+						}
+						continue
+					}
+					if attachments > 0 {
+						t.Errorf("connection %d was sent %s before an attachment", i, data)
+					}
+					if strings.HasPrefix(string(data), "451-") {
+						attachments = 1
+					}
+					packet := string(data)
+					name := ""
+					if strings.Contains(packet, "/admin") {
+						name = "/admin"
+					}
+					switch {
+					case strings.Contains(packet, `["authenticated"]`):
+						let[name] = true
+					case strings.HasPrefix(packet, "41"):
+						let[name] = false
+					case strings.Contains(packet, `"secret"`) && !let[name]:
+						t.Errorf("connection %d was told %s", i, packet)
+					}
+				}
+			}()
+			for range 12 {
+				nsp := []string{"", "/admin,"}[r.IntN(2)]
+				packet := []string{
+					"40" + nsp, "40" + nsp, "41" + nsp,
+					"42" + nsp + `["message",1]`, "42" + nsp + `7["message"]`,
+					"42" + nsp + `["authenticate",{"token":"bad"}]`,
+					"42" + nsp + fmt.Sprintf(`["authenticate",{"token":"user%d"}]`, i), "42" + nsp + fmt.Sprintf(`["authenticate",{"token":"user%d"}]`, i),
+					"43" + nsp + "0[]", "451-" + nsp + `["message",{"_placeholder":true,"num":0}]`,
+					"3", "2probe",
+				}[r.IntN(12)]
+				if conn.WriteMessage(websocket.TextMessage, []byte(packet)) != nil {
+					break
+				}
+				if strings.HasPrefix(packet, "451-") && conn.WriteMessage(websocket.BinaryMessage, []byte{1}) != nil {
+					break
+				}
+				if r.IntN(3) == 0 {
+					<-time.After(time.Duration(r.IntN(3)) * time.Millisecond)
+				}
+			}
+			if r.IntN(2) == 0 { // otherwise at once
+				<-time.After(5 * time.Millisecond)
+			}
+			conn.Close()
+			<-reading
+		})
+	}
+	clients.Wait()
+	close(stop)
+	noise.Wait()
+	began.Wait()
+	if n := uninvited.Load(); n != 0 {
+		t.Errorf("%d times a handler ran for who has no session", n)
+	}
+	if n := registry.Count(socketio.Filter{}); n != 0 {
+		t.Errorf("%d sessions are left", n)
+	}
+	if begun.Load() == 0 {
+		t.Error("nobody got in")
+	}
+}
