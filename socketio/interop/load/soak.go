@@ -176,10 +176,11 @@ func soak(args []string, out io.Writer) error {
 			continue
 		}
 		abroad.Add(1)
+		turn := i // two of one turn would be one user, revoked by the other
 		wg.Go(func() {
 			defer abroad.Add(-1)
 			began := time.Now()
-			name, err := worlds[i%2].live(i / 2)
+			name, err := worlds[turn%2].live(turn / 2)
 			took := time.Since(began)
 			mu.Lock()
 			defer mu.Unlock()
