@@ -309,8 +309,10 @@ func TestRecovery(t *testing.T) {
 // it closes it itself when it is refused.
 func noSecret(t *testing.T, c *jsclient.Client) {
 	t.Helper()
-	if c.State(t).Engine == "open" {
-		c.Barrier(t)
+	for deadline := time.Now().Add(jsclient.Deadline); c.State(t).Engine == "open"; {
+		if time.Now().After(deadline) {
+			t.Fatalf("the refused client keeps its connection\n%s", c.Log())
+		}
 	}
 	if c.Saw("secret") {
 		t.Errorf("a secret came\n%s", c.Log())
