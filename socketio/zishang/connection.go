@@ -1,6 +1,7 @@
 package zishang
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"strings"
@@ -219,10 +220,17 @@ func (c *connection) incoming(args ...any) {
 // packet that belong together holds the client's lock.
 func (c *connection) outgoing(args ...any) {
 	p, ok := args[0].(*enginepacket.Packet)
-	if !ok || p.Type != enginepacket.MESSAGE || c.shut.Load() == 0 {
+	if !ok || p.Type != enginepacket.MESSAGE {
 		return
 	}
 	data, text := message(p)
+	if text && len(data) > 0 && data[0] == typeConnectError && bytes.Contains(data, []byte(`"`+closed+`"`)) {
+		take(p) // of a socket before: the client may be in the namespace again
+		return
+	}
+	if c.shut.Load() == 0 {
+		return
+	}
 	if !text {
 		c.mu.Lock()
 		defer c.mu.Unlock()

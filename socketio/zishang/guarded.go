@@ -283,7 +283,11 @@ func (g *guarded) Close(cause error, event string, args ...any) {
 	}()
 }
 
-var errClosed = socket.NewExtendedError("closed", nil)
+// errClosed has the library forget a socket. Its client has been told in our words
+// already, or is gone, and must not hear of it: see connection.outgoing.
+var errClosed = socket.NewExtendedError(closed, nil)
+
+const closed = "zishang: closed"
 
 // leave ends the whole connection of a client 2.x that is to be gone from the
 // root namespace, once what was written is on its way: it is in that namespace

@@ -30,7 +30,7 @@ var screenshots = flag.String("screenshots", "", "the folder that pictures of th
 
 // lifetime is that of tokens that are to be renewed, and to expire, meanwhile: the
 // page is told of it half that long before.
-const lifetime = 6 * time.Second
+const lifetime = 14 * time.Second
 
 //go:embed look.js
 var look string
