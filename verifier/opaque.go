@@ -63,5 +63,9 @@ func (v *Verifier) verifyOpaque(ctx context.Context, raw string, h *Handshake) (
 	if err != nil {
 		return nil, keyError(err)
 	}
-	return v.accept(ctx, &Token{raw: raw, payload: string(claims)}, h)
+	t := &Token{raw: raw, payload: string(claims)}
+	if _, err := v.accept(ctx, t, h); err != nil {
+		return nil, err
+	}
+	return t, nil
 }

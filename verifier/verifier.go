@@ -159,11 +159,8 @@ func (v *Verifier) verify(ctx context.Context, raw string, h *Handshake) (*Token
 		return nil, refuse(ErrTokenMalformed, "invalid token", err)
 	}
 	t := &Token{Header: unverified.Header, raw: raw, payload: text, key: key}
-	c, err := v.read(t)
+	c, err := v.accept(ctx, t, unverified.Handshake)
 	if err != nil {
-		return nil, err
-	}
-	if err := v.check(ctx, t, &c, unverified.Handshake); err != nil {
 		return nil, err
 	}
 	if v.verified != nil {
@@ -201,16 +198,13 @@ func (v *Verifier) verifyAgain(ctx context.Context, known *verifiedToken, raw st
 	return nil, nil
 }
 
-// accept reads the claims of an authentic token and checks them.
-func (v *Verifier) accept(ctx context.Context, t *Token, h *Handshake) (*Token, error) {
+// accept reads the claims of an authentic token into it, and checks them.
+func (v *Verifier) accept(ctx context.Context, t *Token, h *Handshake) (claims, error) {
 	c, err := v.read(t)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = v.check(ctx, t, &c, h)
 	}
-	if err := v.check(ctx, t, &c, h); err != nil {
-		return nil, err
-	}
-	return t, nil
+	return c, err
 }
 
 // read fills in t from its payload.
