@@ -53,7 +53,7 @@ var allowed = map[string][]string{
 	"jwks":                  {"verifier", "keys"},
 	"socketio":              {"verifier"},
 	"socketio/googollee":    {"verifier", "socketio"},
-	"socketio/redisstore":   {"socketio"},
+	"socketio/redisstore":   {"socketio", "socketio/internal/outage"},
 	"socketio/internal":     measured,
 	"socketio/promsocketio": measured,
 	"socketio/otelsocketio": measured,

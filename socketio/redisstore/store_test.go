@@ -24,6 +24,7 @@ import (
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/googollee"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/outage"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/redisstore"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
@@ -163,51 +164,17 @@ func eventually(t testing.TB, f func() error) {
 	}
 }
 
-// redisServer is a Redis of the test's own.
-type redisServer struct {
-	t       testing.TB
-	address string
-	cmd     *exec.Cmd
-}
-
-func startRedis(t testing.TB) *redisServer {
+func startRedis(t testing.TB) *outage.Redis {
 	t.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		const message = "redis-server is not installed (Debian: apt-get install redis-server)"
-		if os.Getenv("CI") == "true" {
-			t.Fatal(message)
-		}
-		t.Skip(message)
+	r, err := outage.NewRedis()
+	if errors.Is(err, outage.ErrNoRedis) && os.Getenv("CI") != "true" {
+		t.Skip(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &redisServer{t: t, address: l.Addr().String()}
-	_ = l.Close()
-	s.start()
-	t.Cleanup(s.stop)
-	return s
-}
-
-func (s *redisServer) start() {
-	s.t.Helper()
-	_, port, _ := net.SplitHostPort(s.address)
-	s.cmd = exec.Command("redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", s.t.TempDir())
-	if err := s.cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	c := redis.NewClient(&redis.Options{Addr: s.address})
-	defer c.Close()
-	eventually(s.t, func() error { return c.Ping(context.Background()).Err() })
-}
-
-func (s *redisServer) stop() {
-	if s.cmd != nil {
-		_ = s.cmd.Process.Kill()
-		_ = s.cmd.Wait()
-		s.cmd = nil
-	}
+	t.Cleanup(r.Stop)
+	return r
 }
 
 // socket is a client's connection, over websocket.
@@ -283,7 +250,7 @@ func mint(subject string) string {
 // was away meanwhile, and came back without its memory.
 func TestAcrossProcesses(t *testing.T) {
 	r := startRedis(t)
-	a, b := startNode(t, r.address), startNode(t, r.address)
+	a, b := startNode(t, r.Address()), startNode(t, r.Address())
 	alice, bob := dial(t, b, "alice"), dial(t, b, "bob")
 	if err := get("http://" + a + "/revoke?sub=alice"); err != nil {
 		t.Fatal(err)
@@ -291,7 +258,7 @@ func TestAcrossProcesses(t *testing.T) {
 	alice.expectRevoked(t)
 	bob.alive(t)
 
-	r.stop()
+	r.Stop()
 	for _, node := range []string{a, b} {
 		eventually(t, func() error {
 			if get("http://"+node+"/following") == nil {
@@ -304,11 +271,13 @@ func TestAcrossProcesses(t *testing.T) {
 		t.Errorf("Revoke without Redis: %v", err)
 	}
 	bob.alive(t)
-	r.start()
+	if err := r.Start(); err != nil {
+		t.Fatal(err)
+	}
 	bob.expectRevoked(t)
 
 	// A node that starts later knows both.
-	c := startNode(t, r.address)
+	c := startNode(t, r.Address())
 	for _, subject := range []string{"alice", "bob"} {
 		conn, _, err := websocket.DefaultDialer.Dial("ws://"+c+"/socket.io/?EIO=3&transport=websocket&token="+mint(subject), nil)
 		if err != nil {
@@ -333,10 +302,14 @@ func TestAcrossProcesses(t *testing.T) {
 // meanwhile in a Redis that works.
 func TestLinkCut(t *testing.T) {
 	r := startRedis(t)
-	p := newProxy(t, r.address)
-	a, b := startNode(t, r.address), startNode(t, p.address)
+	link, err := outage.NewLink(r.Address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(link.Close)
+	a, b := startNode(t, r.Address()), startNode(t, link.Address())
 	bob := dial(t, b, "bob")
-	p.cut()
+	link.Cut()
 	eventually(t, func() error {
 		if get("http://"+b+"/following") == nil {
 			return errors.New("the node does not notice that its link is cut")
@@ -347,81 +320,15 @@ func TestLinkCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	bob.alive(t)
-	p.mend()
+	link.Mend()
 	bob.expectRevoked(t)
 }
-
-// proxy is a link to Redis that can be cut.
-type proxy struct {
-	address string
-	on      chan bool
-}
-
-func newProxy(t testing.TB, target string) *proxy {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &proxy{address: l.Addr().String(), on: make(chan bool)}
-	accepted := make(chan net.Conn)
-	done := make(chan struct{})
-	go func() {
-		defer close(accepted)
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			accepted <- c
-		}
-	}()
-	go func() {
-		defer close(done)
-		up := true
-		var open []net.Conn
-		drop := func() {
-			for _, c := range open {
-				_ = c.Close()
-			}
-			open = nil
-		}
-		defer drop()
-		for {
-			select {
-			case c, ok := <-accepted:
-				if !ok {
-					return
-				}
-				d, err := net.Dial("tcp", target)
-				if !up || err != nil {
-					_ = c.Close()
-					continue
-				}
-				open = append(open, c, d)
-				go func() { _, _ = io.Copy(c, d) }()
-				go func() { _, _ = io.Copy(d, c) }()
-			case up = <-p.on:
-				if !up {
-					drop()
-				}
-			}
-		}
-	}()
-	t.Cleanup(func() {
-		_ = l.Close()
-		<-done
-	})
-	return p
-}
-
-func (p *proxy) cut()  { p.on <- false }
-func (p *proxy) mend() { p.on <- true }
 
 // BenchmarkRevokeAcrossProcesses is the time from the request to revoke, to one
 // process, until the client of another has been told and disconnected.
 func BenchmarkRevokeAcrossProcesses(b *testing.B) {
 	r := startRedis(b)
-	first, second := startNode(b, r.address), startNode(b, r.address)
+	first, second := startNode(b, r.Address()), startNode(b, r.Address())
 	i := 0
 	for b.Loop() {
 		b.StopTimer()
@@ -450,7 +357,7 @@ func TestNewRefusesNonsense(t *testing.T) {
 // TestStore looks at what is in Redis.
 func TestStore(t *testing.T) {
 	r := startRedis(t)
-	c := redis.NewClient(&redis.Options{Addr: r.address})
+	c := redis.NewClient(&redis.Options{Addr: r.Address()})
 	defer c.Close()
 	s, err := redisstore.New(c, key)
 	if err != nil {

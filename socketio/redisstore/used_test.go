@@ -19,7 +19,7 @@ var _ dpop.Cache = (*redisstore.Used)(nil)
 func TestUsed(t *testing.T) {
 	server := startRedis(t)
 	used := func() (*redisstore.Used, *redis.Client) {
-		client := redis.NewClient(&redis.Options{Addr: server.address, MaxRetries: -1})
+		client := redis.NewClient(&redis.Options{Addr: server.Address(), MaxRetries: -1})
 		t.Cleanup(func() { client.Close() })
 		u, err := redisstore.NewUsed(client, "test:proofs:")
 		if err != nil {
@@ -67,7 +67,7 @@ func TestUsed(t *testing.T) {
 	}
 
 	// Redis out of reach is an error, not a new id.
-	server.stop()
+	server.Stop()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if added, err := one.Add(ctx, "key.outage", in(time.Minute)); err == nil || added {
