@@ -2,8 +2,10 @@ package interop
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio/interop/jsclient"
 )
@@ -125,6 +127,19 @@ func asksNoAck() step {
 // emits emits an event.
 func emits(event string, args ...any) step {
 	return func(r *run) { r.Helper(); r.client.Emit(r, event, args...) }
+}
+
+// notes waits for a call to the application, which may be later than what the client
+// sees of it.
+func notes(call string) step {
+	return func(r *run) {
+		r.Helper()
+		for end := time.Now().Add(jsclient.Deadline); !slices.Contains(r.app.noted(), call); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				r.Fatalf("the application was not called %q\n%s", call, r.client.Log())
+			}
+		}
+	}
 }
 
 // authenticates emits "authenticate" with a token.

@@ -130,7 +130,7 @@ func liveRows() []behaviour {
 			name: "live/" + name + "/renewed, beside one who ignores the heads-up", guards: root(mode.policy),
 			script: concat(
 				script{opensWith(mode.present, token), called("renewing")}, mode.begins,
-				script{opensWith(mode.present, token), called("ignoring")}, mode.begins,
+				script{notes("success alice"), opensWith(mode.present, token), called("ignoring")}, mode.begins,
 				script{
 					as("renewing"), isWarned(), keepsID(authenticates(alice), sees("authenticated", "[]"), asks("whoami", 0, `["alice"]`)),
 					as("ignoring"), isWarned(), unauthorized(expired), disconnected(),

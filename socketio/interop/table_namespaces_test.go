@@ -63,7 +63,7 @@ func namespaceRows() []behaviour {
 			name:   "namespaces/a token for one of them",
 			guards: map[string]policy{"/": byEvent(), "/admin": forAdmin},
 			script: script{
-				opens(shared("")), connects(), authenticates(alice), sees("authenticated", "[]"),
+				opens(shared("")), connects(), authenticates(alice), sees("authenticated", "[]"), notes("success alice"),
 				opens(shared("/admin")), connects(), authenticates(alice),
 				unauthorized(refusal{"invalid_token", "jwt audience invalid. expected: admin", "audience_mismatch", false}),
 				authenticates(mint(claims{"sub": "root", "aud": "admin"})), sees("authenticated", "[]"), asks("whoami", 0, `["root"]`),
@@ -79,7 +79,7 @@ func namespaceRows() []behaviour {
 			guards: map[string]policy{"/": byHandshake(), "/admin": byHandshake()},
 			only:   legacy,
 			script: script{
-				opens(sharedWithQuery(bob)), connects(), asks("whoami", 0, `["bob"]`),
+				opens(sharedWithQuery(bob)), connects(), asks("whoami", 0, `["bob"]`), notes("success bob"),
 				opens(inNamespace(alice)), connects(), asks("whoami", 0, `["alice"]`), closes(),
 				as(""), asks("whoami", 0, `["bob"]`),
 			},
@@ -125,7 +125,7 @@ func namespaceRows() []behaviour {
 			name:   "namespaces/each its own policy",
 			guards: map[string]policy{"/": byEvent(), "/admin": byEvent(socketio.DisconnectNow())},
 			script: script{
-				opens(shared("")), connects(), authenticates(alice), sees("authenticated", "[]"),
+				opens(shared("")), connects(), authenticates(alice), sees("authenticated", "[]"), notes("success alice"),
 				opens(shared("/admin")), connects(), asksInVain("whoami", 0), broadcasts("/admin", "news", 1),
 				authenticates("a.b"), unauthorized(malformed), disconnectedInNamespace(),
 				as(""), silence(), asks("whoami", 0, `["alice"]`),

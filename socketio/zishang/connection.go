@@ -3,6 +3,7 @@ package zishang
 import (
 	"bytes"
 	"errors"
+	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -33,6 +34,9 @@ type connection struct {
 	own      []*types.StringBuffer // packets of ours that are being written
 	skipIn   int                   // attachments to take out
 	skipOut  int
+	reading  io.Reader // the packet of a guarded socket that the library has in its hands
+	missing  int       // of its attachments
+	later    []func()  // to be done when it is read
 	refusals int
 	idle     int  // packets that a client who is let in nowhere sent for nothing
 	barred   bool // whether the client, a 2.x, was refused in the root namespace
@@ -55,6 +59,7 @@ func connectionOf(s *socket.Socket) *connection {
 		return first // of a client that sends two requests at once
 	}
 	_ = c.conn.On("packet", c.incoming)
+	_ = c.conn.On("message", c.read) // which comes when the library is done with it
 	_ = c.conn.On("packetCreate", c.outgoing)
 	_ = c.conn.Once("close", c.onClose)
 	if c.conn.ReadyState() == "closed" { // before there was a listener
@@ -208,13 +213,73 @@ func (c *connection) incoming(args ...any) {
 			c.sending.Unlock()
 		}
 	case g == nil || g.passes(h):
-		return
+		if g == nil || h.kind == typeConnect || c.begin(g, p.Data, h.attachments) {
+			return
+		}
 	}
 	c.mu.Lock()
 	c.skipIn = h.attachments
 	c.mu.Unlock()
 	take(p)
 }
+
+// begin takes note that the library gets a packet of a socket, and reports whether
+// it may: the socket may have been ended meanwhile.
+func (c *connection) begin(g *guarded, data io.Reader, attachments int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if g.is(over) {
+		return false
+	}
+	c.reading, c.missing = data, attachments
+	return true
+}
+
+// read takes note that the library is done with a packet.
+func (c *connection) read(args ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.reading == nil:
+	case c.missing > 0 && args[0] != c.reading: // an attachment
+		if c.missing--; c.missing == 0 {
+			c.doneLocked()
+		}
+	case c.missing == 0:
+		c.doneLocked()
+	}
+}
+
+func (c *connection) doneLocked() {
+	for _, f := range c.later {
+		go f()
+	}
+	c.reading, c.later = nil, nil
+}
+
+// whenRead calls f, which has the library forget a socket, on a goroutine of its
+// own, when the library has no packet in its hands. It closes the connection if it
+// finds no socket to one (servers/socket/v3@v3.0.6, client.go, ondecoded), and that
+// at once: not even what was written before would arrive. A client that keeps the
+// attachments of its event to itself is not waited for.
+func (c *connection) whenRead(f func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.reading == nil {
+		go f()
+		return
+	}
+	c.later = append(c.later, f)
+	if c.missing > 0 {
+		time.AfterFunc(lastAttachment, func() {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.doneLocked()
+		})
+	}
+}
+
+const lastAttachment = time.Second
 
 // outgoing sees each packet before it is queued. Whoever writes more than one
 // packet that belong together holds the client's lock.

@@ -278,9 +278,7 @@ func (g *guarded) Close(cause error, event string, args ...any) {
 		g.gone()
 		return
 	}
-	go func() { // handlers of "disconnect" may block
-		g.socket.Disconnect(false) // if the library is connecting it just now, arrive does it
-	}()
+	g.conn.whenRead(func() { g.socket.Disconnect(false) }) // if the library is connecting it just now, arrive does it
 }
 
 // errClosed has the library forget a socket. Its client has been told in our words

@@ -159,7 +159,7 @@ func attack(args []string, out io.Writer) error {
 }
 
 func attackOne(out io.Writer, m *minter, kind string, a attacker, during, timeout time.Duration, rate int) error {
-	p, err := start(m, kind, "event", "-timeout", timeout.String())
+	p, err := start(m.verify, kind, "event", "-timeout", timeout.String())
 	if err != nil {
 		return err
 	}

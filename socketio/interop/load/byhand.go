@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/url"
+	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 	gosio "github.com/googollee/go-socket.io"
@@ -30,7 +31,7 @@ func (s setup) checker() (func(token string) error, error) {
 	}, nil
 }
 
-func nobody(string) int { return 0 }
+func nobody(string, time.Duration) (int, error) { return 0, nil }
 
 // serveGoogolleeByHand is go-socket.io with a check of one's own.
 func serveGoogolleeByHand(set setup) (*app, error) {

@@ -45,7 +45,7 @@ func churn(args []string, out io.Writer) error {
 			if *memory != "" {
 				flags = []string{"-memprofile", fmt.Sprintf("%s/%s-%s.heap", *memory, server.kind, s.name)}
 			}
-			p, err := start(m, server.kind, s.mode, flags...)
+			p, err := start(m.verify, server.kind, s.mode, flags...)
 			if err != nil {
 				return err
 			}

@@ -8,6 +8,7 @@
 //	go run . churn -n 30000     # connects and refusals, and what is left of them
 //	go run . attack             # how honest clients fare while others misbehave
 //	go run . soak -for 30m      # everything a client may do, at a steady rate
+//	go run . faults             # issuer, Redis and network fail in turn
 //
 // It is a module of its own, so that nobody inherits what it is measured beside.
 package main
@@ -28,9 +29,10 @@ var commands = map[string]func(args []string, out io.Writer) error{
 	"churn":   churn,
 	"attack":  attack,
 	"soak":    soak,
+	"faults":  faults,
 }
 
-const usage = "usage: load compare|churn|attack|soak [flags], and -h for the flags of each"
+const usage = "usage: load compare|churn|attack|soak|faults [flags], and -h for the flags of each"
 
 func main() {
 	if len(os.Args) < 2 {

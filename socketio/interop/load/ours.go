@@ -6,44 +6,70 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/zishang520/socket.io/servers/socket/v3"
 
+	"github.com/seed15b1dee8/socketio-jwt/jwks"
 	"github.com/seed15b1dee8/socketio-jwt/keys"
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/googollee"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/redisstore"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/zishang"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-func (s setup) verifier() (*verifier.Verifier, error) {
-	provider, err := keys.PEM([]byte(s.Secret))
-	if s.Algorithm == "HS256" {
+// verifier makes a verifier and the provider of its keys.
+func (s setup) verifier() (*verifier.Verifier, verifier.KeyProvider, error) {
+	var provider verifier.KeyProvider
+	var err error
+	switch {
+	case s.KeySet != "":
+		provider, err = jwks.URL(s.KeySet, jwks.TTL(s.TTL), jwks.MaxStale(s.MaxStale), jwks.InsecureAllowHTTP())
+	case s.Algorithm == "HS256":
 		provider, err = keys.Secret([]byte(s.Secret))
+	default:
+		provider, err = keys.PEM([]byte(s.Secret))
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return verifier.New(provider, verifier.Issuer(issuer), verifier.Audience(audience))
+	v, err := verifier.New(provider, verifier.Issuer(s.Issuer), verifier.Audience(audience))
+	return v, provider, err
 }
 
-// options are those of both bindings, and the registry among them.
-func (s setup) options() ([]socketio.Option, *socketio.Registry) {
-	r := socketio.NewRegistry(nil)
+// authorization is what both bindings are given: a verifier, options, and the
+// registry among them.
+func (s setup) authorization() (*verifier.Verifier, []socketio.Option, *socketio.Registry, error) {
+	v, provider, err := s.verifier()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	var o socketio.RegistryOptions
+	if s.Redis != "" {
+		if o.Store, err = redisstore.New(redis.NewClient(&redis.Options{Addr: s.Redis}), "load:revocations"); err != nil {
+			return nil, nil, nil, err
+		}
+	}
+	r := socketio.NewRegistry(&o)
 	mode := socketio.ByEvent()
 	if s.mode != "event" {
 		mode = socketio.ByHandshake()
 	}
-	return []socketio.Option{mode, socketio.Timeout(s.timeout), socketio.WithRegistry(r)}, r
+	options := []socketio.Option{mode, socketio.Timeout(s.timeout), socketio.WithRegistry(r)}
+	if s.KeySet != "" {
+		options = append(options, socketio.EndOnWithdrawnKey(provider, sweep))
+	}
+	return v, options, r, nil
 }
 
+// sweep is how often it is asked whether the keys of live sessions are still good.
+const sweep = time.Second
+
 // revokeIn ends a user's sessions and tells how many there were.
-func revokeIn(r *socketio.Registry) func(subject string) int {
-	return func(subject string) int {
+func revokeIn(r *socketio.Registry) func(subject string, life time.Duration) (int, error) {
+	return func(subject string, life time.Duration) (int, error) {
 		n := r.Count(socketio.Filter{Subject: subject})
-		if err := r.Revoke(context.Background(), socketio.Revocation{Subject: subject, Expires: time.Now().Add(time.Minute)}); err != nil {
-			fail(err)
-		}
-		return n
+		return n, r.Revoke(context.Background(), socketio.Revocation{Subject: subject, Expires: time.Now().Add(life)})
 	}
 }
 
@@ -52,15 +78,14 @@ const rooms = 50
 
 // serveGoogollee is the binding to go-socket.io.
 func serveGoogollee(set setup) (*app, error) {
-	v, err := set.verifier()
+	v, options, registry, err := set.authorization()
 	if err != nil {
 		return nil, err
 	}
-	s, err := googollee.NewServer(nil)
+	s, err := googollee.NewServer(&googollee.Options{PingInterval: set.ping, PingTimeout: 2 * set.ping})
 	if err != nil {
 		return nil, err
 	}
-	options, registry := set.options()
 	n, err := s.Authorize("/", v, options...)
 	if err != nil {
 		return nil, err
@@ -81,17 +106,20 @@ func serveGoogollee(set setup) (*app, error) {
 
 // serveZishang is the binding to socket.io for Go.
 func serveZishang(set setup) (*app, error) {
-	v, err := set.verifier()
+	v, options, registry, err := set.authorization()
 	if err != nil {
 		return nil, err
 	}
-	options, registry := set.options()
 	authorize, err := zishang.Authorize(v, options...)
 	if err != nil {
 		return nil, err
 	}
 	library := zishang.Harden(nil)
 	library.SetConnectTimeout(set.timeout)
+	if set.ping > 0 {
+		library.SetPingInterval(set.ping)
+		library.SetPingTimeout(2 * set.ping)
+	}
 	return newZishang(library, revokeIn(registry), func(io *socket.Server) {
 		io.Use(authorize)
 		var next atomic.Int64
@@ -107,7 +135,7 @@ func serveZishang(set setup) (*app, error) {
 }
 
 // newZishang makes a server of socket.io for Go.
-func newZishang(options *socket.ServerOptions, revoke func(string) int, setUp func(*socket.Server)) *app {
+func newZishang(options *socket.ServerOptions, revoke func(string, time.Duration) (int, error), setUp func(*socket.Server)) *app {
 	options.SetAllowEIO3(true)
 	io := socket.NewServer(nil, options)
 	setUp(io)

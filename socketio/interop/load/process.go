@@ -45,7 +45,7 @@ func (l *log) String() string {
 }
 
 // start starts a server of a kind; flags are those of serve.
-func start(m *minter, kind, mode string, flags ...string) (*process, error) {
+func start(v verification, kind, mode string, flags ...string) (*process, error) {
 	var line []string
 	if strings.HasPrefix(kind, "node") {
 		program, err := peers()
@@ -64,7 +64,7 @@ func start(m *minter, kind, mode string, flags ...string) (*process, error) {
 		line = append([]string{"taskset", "-c", "1"}, line...)
 	}
 	p := &process{cmd: exec.Command(line[0], line[1:]...), log: new(log)}
-	p.cmd.Env = append(os.Environ(), m.environment())
+	p.cmd.Env = append(os.Environ(), v.environment())
 	p.cmd.Stderr = p.log
 	in, err := p.cmd.StdinPipe()
 	if err != nil {

@@ -30,13 +30,16 @@ type report struct {
 	Sessions      int   `json:"sessions"`
 	Authenticated int64 `json:"authenticated"`
 	Revoked       int   `json:"revoked"`
+
+	// What went wrong with a revocation: it may hold in the process alone.
+	Trouble string `json:"trouble,omitempty"`
 }
 
 // app is a server under load.
 type app struct {
 	http.Handler
 	sessions func() int // connections that the library counts
-	revoke   func(subject string) int
+	revoke   func(subject string, life time.Duration) (int, error)
 	close    func() error
 }
 
@@ -47,6 +50,7 @@ var authenticated atomic.Int64
 type setup struct {
 	kind, mode string
 	timeout    time.Duration // to authenticate within
+	ping       time.Duration // between two; 0 is the library's
 	verification
 }
 
@@ -59,11 +63,12 @@ var kinds = map[string]func(setup) (*app, error){
 }
 
 // serve runs a server and answers what is asked of it, a line each: "use" tells
-// of processor time, "size" of memory, "rest" of memory after a collection, "revoke" and a subject
-// ends that one's sessions.
+// of processor time, "size" of memory, "rest" of memory after a collection, "revoke", a subject and a duration
+// end that one's sessions, and refuse new ones for so long.
 func serve(args []string, in io.Reader, out io.Writer) error {
 	f := flags("serve")
 	timeout := f.Duration("timeout", 15*time.Second, "within which a socket is to authenticate")
+	ping := f.Duration("ping", 0, "between two pings; a connection ends two such after a missed one")
 	profile := f.String("cpuprofile", "", "file for a profile")
 	memory := f.String("memprofile", "", "file for a profile of what is in use at each rest")
 	if err := f.Parse(args); err != nil {
@@ -72,7 +77,7 @@ func serve(args []string, in io.Reader, out io.Writer) error {
 	if f.NArg() != 2 {
 		return errors.New("serve: expected a kind of server and a mode")
 	}
-	s := setup{kind: f.Arg(0), mode: f.Arg(1), timeout: *timeout}
+	s := setup{kind: f.Arg(0), mode: f.Arg(1), timeout: *timeout, ping: *ping}
 	make := kinds[s.kind]
 	if make == nil {
 		return fmt.Errorf("serve: no server is called %q", s.kind)
@@ -119,7 +124,9 @@ func serve(args []string, in io.Reader, out io.Writer) error {
 				}
 			}
 		case "revoke":
-			r.Revoked = a.revoke(argument)
+			if err := r.revoke(a, argument); err != nil {
+				return err
+			}
 		case "quit":
 			return a.close()
 		default:
@@ -128,6 +135,18 @@ func serve(args []string, in io.Reader, out io.Writer) error {
 		if err := answer.Encode(r); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+func (r *report) revoke(a *app, argument string) error {
+	subject, life, _ := strings.Cut(argument, " ")
+	d, err := time.ParseDuration(life)
+	if err != nil {
+		return fmt.Errorf("serve: revoke: %w", err)
+	}
+	if r.Revoked, err = a.revoke(subject, d); err != nil {
+		r.Trouble = err.Error()
 	}
 	return nil
 }

@@ -28,7 +28,7 @@ var lives = []struct {
 	}},
 	{"expired", func(s *connection, _ *world, _ string) error { return s.ended() }},
 	{"revoked", func(s *connection, w *world, subject string) error {
-		r, err := w.p.ask("revoke " + subject)
+		r, err := w.p.ask("revoke " + subject + " 1m")
 		if err == nil && r.Revoked != 1 {
 			err = fmt.Errorf("%d sessions of a user with one were revoked", r.Revoked)
 		}
@@ -68,8 +68,15 @@ func (s *connection) until(prefix string) error {
 		if strings.HasPrefix(p, prefix) {
 			return nil
 		}
+		if isEnd(p) {
+			return fmt.Errorf("waiting for %s: the socket was disconnected", prefix)
+		}
 	}
 }
+
+// isEnd reports whether a packet disconnects the socket, though not perhaps the
+// connection.
+func isEnd(packet string) bool { return packet == "41" || strings.HasPrefix(packet, "44") }
 
 // ended waits until the server has ended the session.
 func (s *connection) ended() error {
@@ -78,7 +85,7 @@ func (s *connection) ended() error {
 		switch {
 		case isTimeout(err):
 			return errors.New("the session did not end")
-		case err != nil, p == "41", strings.HasPrefix(p, "44"):
+		case err != nil, isEnd(p):
 			return nil
 		}
 	}
@@ -87,7 +94,7 @@ func (s *connection) ended() error {
 // live is one socket's life.
 func (w *world) live(i int) (string, error) {
 	life := lives[i%len(lives)]
-	subject := fmt.Sprint("user ", i)
+	subject := fmt.Sprint("user-", i)
 	c := w.c
 	c.upgrade = i/len(lives)%2 == 1
 	if life.lead == nil {
@@ -143,7 +150,7 @@ func soak(args []string, out io.Writer) error {
 		return w.p.ask("rest")
 	}
 	for _, kind := range []string{"gosio", "zishang"} {
-		p, err := start(m, kind, "event")
+		p, err := start(m.verify, kind, "event")
 		if err != nil {
 			return err
 		}

@@ -21,10 +21,17 @@ const (
 // keyVariable hands a server what it verifies with.
 const keyVariable = "SOCKETIO_JWT_LOAD_KEY"
 
-// verification is what a server verifies with: a secret, or a public key in PEM.
+// verification is what a server verifies with: a secret or a public key in PEM, or
+// a key set on the network.
 type verification struct {
-	Secret    string `json:"secret"`
-	Algorithm string `json:"algorithm"`
+	Secret    string `json:"secret,omitempty"`
+	Algorithm string `json:"algorithm,omitempty"`
+
+	Issuer   string        `json:"issuer"`
+	KeySet   string        `json:"keySet,omitempty"`
+	TTL      time.Duration `json:"ttl,omitempty"`
+	MaxStale time.Duration `json:"maxStale,omitempty"`
+	Redis    string        `json:"redis,omitempty"` // where revocations are shared
 }
 
 // minter signs tokens.
@@ -38,7 +45,7 @@ func newMinter(algorithm string) (*minter, error) {
 	switch algorithm {
 	case "HS256":
 		secret := rand.Text() + rand.Text()
-		return &minter{jwt.SigningMethodHS256, []byte(secret), verification{secret, algorithm}}, nil
+		return &minter{jwt.SigningMethodHS256, []byte(secret), verification{Secret: secret, Algorithm: algorithm, Issuer: issuer}}, nil
 	case "RS256":
 		key, err := rsa.GenerateKey(rand.Reader, 2048)
 		if err != nil {
@@ -49,15 +56,15 @@ func newMinter(algorithm string) (*minter, error) {
 			return nil, err
 		}
 		public := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
-		return &minter{jwt.SigningMethodRS256, key, verification{string(public), algorithm}}, nil
+		return &minter{jwt.SigningMethodRS256, key, verification{Secret: string(public), Algorithm: algorithm, Issuer: issuer}}, nil
 	}
 	return nil, fmt.Errorf("the algorithm %q: expected HS256 or RS256", algorithm)
 }
 
-func (m *minter) environment() string {
-	text, err := json.Marshal(m.verify)
+func (v verification) environment() string {
+	text, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // of two strings
+		panic(err) // of strings and numbers
 	}
 	return keyVariable + "=" + string(text)
 }

@@ -1,0 +1,309 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
+	"github.com/seed15b1dee8/socketio-jwt/verifier/verifiertest"
+)
+
+// people come with tokens of one kind, again and again.
+type people struct {
+	name  string
+	token func() string
+	node  *node     // where they go; nil is everywhere
+	enter bool      // they must be let in; the others must not
+	from  time.Time // when that holds: before, either is right
+}
+
+// crowd is who comes, and how they fared.
+type crowd struct {
+	issuer *verifiertest.Issuer
+	tasks  *sync.WaitGroup
+	mu     *sync.Mutex // guards the rest
+
+	key     *verifiertest.Key // that honest tokens are signed with
+	keys    int
+	people  []*people
+	excuses map[string]window
+	tally   tally
+	failed  error
+}
+
+// window is when somebody honest may be kept out.
+type window struct{ from, until time.Time } // zero is open
+
+// tally is what came of those who came during one fault.
+type tally struct {
+	entered, kept     int // the honest
+	others, strangers int // the others, and those of them who got in
+	last              time.Time
+}
+
+func newCrowd(issuer *verifiertest.Issuer, key *verifiertest.Key) crowd {
+	c := crowd{issuer: issuer, tasks: new(sync.WaitGroup), mu: new(sync.Mutex), key: key, keys: 1, excuses: make(map[string]window)}
+	forger := verifiertest.NewKey(verifier.ES256, key.ID())
+	with := func(claims verifiertest.Claims) func() string {
+		all := verifiertest.Claims{"sub": "mallory", "aud": audience}
+		for name, value := range claims {
+			all[name] = value
+		}
+		return func() string { return issuer.TokenBy(key, nil, all) }
+	}
+	by := func(header verifiertest.Claims) string {
+		return issuer.TokenBy(forger, header, verifiertest.Claims{"sub": "mallory", "aud": audience})
+	}
+	c.people = []*people{
+		{name: "those with a token of key 1", token: c.tokens(key), enter: true},
+		{name: "those with an expired token", token: with(verifiertest.Claims{"exp": time.Now().Add(-time.Hour).Unix()})},
+		{name: "those with a token for others", token: with(verifiertest.Claims{"aud": "mail"})},
+		{name: "those with a forged token", token: func() string { return by(nil) }},
+		{name: "those with a token of an unknown key", token: func() string { return by(verifiertest.Claims{"kid": rand.Text()}) }},
+		{name: "those without a token", token: func() string { return "" }},
+	}
+	return c
+}
+
+func (c *crowd) tokens(key *verifiertest.Key) func() string {
+	return func() string {
+		return c.issuer.TokenBy(key, nil, verifiertest.Claims{"sub": "alice", "aud": audience, "exp": time.Now().Add(time.Hour).Unix()})
+	}
+}
+
+// honest mints a token that must be accepted.
+func (c *crowd) honest(subject string) string { return c.lasting(subject, time.Now().Add(time.Hour)) }
+
+func (c *crowd) lasting(subject string, exp time.Time) string {
+	c.mu.Lock()
+	key := c.key
+	c.mu.Unlock()
+	return c.issuer.TokenBy(key, nil, verifiertest.Claims{"sub": subject, "aud": audience, "exp": exp.Unix()})
+}
+
+// rotate has the issuer sign with another key from now on, and withdraw the one
+// before.
+func (c *crowd) rotate() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	old := c.key
+	c.keys++
+	c.key = verifiertest.NewKey(verifier.ES256, fmt.Sprint("key ", c.keys))
+	c.issuer.Rotate(c.key)
+	c.issuer.Withdraw(old.ID())
+	for i, p := range c.people {
+		if p.enter {
+			// In an outage it is used on; how long is told by the live sockets.
+			c.people[i] = &people{name: p.name, token: p.token, from: time.Now().Add(24 * time.Hour)}
+		}
+	}
+	c.people = append(c.people, &people{name: "those with a token of " + c.key.ID(), token: c.tokens(c.key), enter: true})
+}
+
+// next is who comes to a server now: every second one is honest.
+func (c *crowd) next(n *node, i int) *people {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	here := slices.DeleteFunc(slices.Clone(c.people), func(p *people) bool { return p.enter != (i%2 == 0) || p.node != nil && p.node != n })
+	if len(here) == 0 {
+		return nil
+	}
+	return here[i/2%len(here)]
+}
+
+// reason finds why somebody was refused.
+var reason = regexp.MustCompile(`"reason":"(\w+)"`)
+
+// come tries to get in, and judges what came of it.
+func (c *crowd) come(n *node, who *people) {
+	began := time.Now()
+	s, err := n.c.open(who.token(), false)
+	ended := time.Now()
+	if s != nil {
+		s.leave()
+	}
+	told := noNetwork
+	if errors.Is(err, errRefused) {
+		told = "no reason"
+		if m := reason.FindStringSubmatch(err.Error()); m != nil {
+			told = m[1]
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	w, excused := c.excuses[told]
+	excused = excused && ended.After(w.from) && (w.until.IsZero() || began.Before(w.until))
+	free := began.Before(who.from)
+	switch {
+	case err == nil && who.enter:
+		c.tally.entered++
+	case err != nil && who.enter && excused:
+		c.tally.kept++
+		c.tally.last = began
+	case who.enter:
+		c.failLocked(fmt.Errorf("%s: %s were kept out (%s) between %s and %s: %w", n.kind, who.name, told, began.Format(clock), ended.Format(clock), err))
+	case err == nil && !free:
+		c.tally.others++
+		c.tally.strangers++
+		c.failLocked(fmt.Errorf("%s: %s were let in between %s and %s", n.kind, who.name, began.Format(clock), ended.Format(clock)))
+	default:
+		c.tally.others++
+	}
+}
+
+// excuse has the honest put up with being told the reasons: from now on, or until
+// a moment.
+func (c *crowd) excuse(reasons []string, until time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, r := range reasons {
+		w := c.excuses[r]
+		if w.from.IsZero() || until.IsZero() {
+			w.from = time.Now()
+		}
+		w.until = until
+		c.excuses[r] = w
+	}
+}
+
+func (c *crowd) failLocked(err error) {
+	if c.failed == nil {
+		c.failed = err
+	}
+}
+
+// pass lets time pass, up to the first failure.
+func (c *crowd) pass(d time.Duration) error {
+	for end := time.Now().Add(d); ; time.Sleep(min(100*time.Millisecond, max(0, time.Until(end)))) {
+		c.mu.Lock()
+		err := c.failed
+		c.mu.Unlock()
+		if err != nil || !time.Now().Before(end) {
+			return err
+		}
+	}
+}
+
+// fate is what becomes of a live socket.
+type fate string
+
+const (
+	staying  fate = "staying"
+	expiring fate = "expired"
+	revoked  fate = "revoked"
+)
+
+// witnesses are the sockets that live through a fault.
+type witnesses struct {
+	scene     *scene
+	fault     string
+	name      string // of the user who is revoked
+	revokedAt time.Time
+	all       []*witness
+	tasks     sync.WaitGroup
+	stop      []context.CancelFunc
+}
+
+type witness struct {
+	node *node
+	fate fate
+	exp  time.Time // of those who expire
+
+	at  atomic.Int64 // when it ended
+	err error        // why, set before at
+}
+
+func (x *witness) endedAt() time.Time {
+	if at := x.at.Load(); at != 0 {
+		return time.Unix(0, at)
+	}
+	return time.Time{}
+}
+
+// open opens a socket that chats until it ends.
+func (l *witnesses) open(n *node, as fate, subject string, lasting time.Duration) error {
+	exp := time.Now().Add(lasting).Truncate(time.Second)
+	s, err := n.c.open(l.scene.lasting(subject, exp), false)
+	if err != nil {
+		return fmt.Errorf("%s: opening a socket that is to be %s: %w", n.kind, as, err)
+	}
+	x := &witness{node: n, fate: as}
+	if as == expiring {
+		x.exp = exp
+	}
+	l.all = append(l.all, x)
+	ctx, cancel := context.WithCancel(context.Background())
+	l.stop = append(l.stop, cancel)
+	l.tasks.Go(func() {
+		defer s.leave()
+		x.err = s.keepChatting(ctx)
+		if x.err != nil {
+			x.at.Store(time.Now().UnixNano())
+		}
+	})
+	return nil
+}
+
+// keepChatting chats until ctx ends, or with an error until the socket does.
+func (s *connection) keepChatting(ctx context.Context) error {
+	for i := 0; ; i++ {
+		if s.eio == 3 {
+			if err := s.write("2"); err != nil {
+				return err
+			}
+		}
+		_ = s.SetReadDeadline(time.Now().Add(2 * patience))
+		if err := s.chat(fmt.Sprint("word ", i)); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// revoke revokes a user at the first server. From now on he is a stranger there,
+// and at the others as soon as they may be expected to know, or to know that they
+// do not.
+func (l *witnesses) revoke(unnoticed time.Time) error {
+	s := l.scene
+	token := s.honest(l.name)
+	r, err := s.nodes[0].p.ask("revoke " + l.name + " 1h")
+	if err != nil {
+		return err
+	}
+	if r.Trouble != "" && l.fault != "redis-killed" && l.fault != "everything" {
+		return fmt.Errorf("revoking: %s", r.Trouble)
+	}
+	l.revokedAt = time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, n := range s.nodes {
+		p := &people{name: "those " + l.name, token: func() string { return token }, node: n, from: l.revokedAt}
+		if i > 0 {
+			p.from = p.from.Add(time.Second)
+			if p.from.Before(unnoticed) {
+				p.from = unnoticed.Add(time.Second)
+			}
+		}
+		s.people = append(s.people, p)
+	}
+	return nil
+}
+
+// leave ends the sockets that are left.
+func (l *witnesses) leave() {
+	for _, stop := range l.stop {
+		stop()
+	}
+	l.tasks.Wait()
+}

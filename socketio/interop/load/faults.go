@@ -1,0 +1,467 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/outage"
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
+	"github.com/seed15b1dee8/socketio-jwt/verifier/verifiertest"
+)
+
+// A fault is something that goes wrong around the servers for a while.
+type fault struct {
+	name       string
+	lasting    time.Duration // -each if zero, or if that is longer
+	begin, end func(s *scene) error
+
+	// What the honest may be told instead of being let in, and for how long after
+	// its end: reasons, or "network" where they are told nothing.
+	excuses []string
+	bound   time.Duration
+
+	unnoticed time.Duration // how long a server may not know that it no longer hears of revocations
+	late      bool          // servers hear of revocations only when it is over
+	loses     bool          // it ends the sockets there are
+	unwatched bool          // a client does not see when its socket ends
+}
+
+// The bounds are those of docs/jwks.md and docs/sessions.md, with a second for a
+// busy machine.
+const (
+	keysBound        = 22500*time.Millisecond + 5*time.Second + time.Second // back-off when keys are needed, and a fetch
+	cutBound         = 5*time.Second + time.Second                          // the longest pause between attempts to reach the store
+	silentBound      = 10*time.Second + time.Second                         // and an attempt that hangs
+	silenceUnnoticed = 10 * time.Second
+	networkBound     = 2 * time.Second
+
+	pings = time.Second
+)
+
+const (
+	noKeys        = "keys_unavailable"
+	noRevocations = "revocations_unavailable"
+	noNetwork     = "network"
+)
+
+// allFaults returns the faults there are. Without their issuer keys are good for so
+// long.
+func allFaults(withoutIssuer time.Duration) []fault {
+	issuers := func(s *scene) (all []*outage.Link) {
+		for _, n := range s.nodes {
+			all = append(all, n.issuer)
+		}
+		return all
+	}
+	clients := func(s *scene) (all []*outage.Link) {
+		for _, n := range s.nodes {
+			all = append(all, n.clients)
+		}
+		return all
+	}
+	onLinks := func(of func(*scene) []*outage.Link, do func(*outage.Link)) func(*scene) error {
+		return func(s *scene) error {
+			for _, l := range of(s) {
+				do(l)
+			}
+			return nil
+		}
+	}
+	broken := func(f verifiertest.Fault) func(*scene) error {
+		return func(s *scene) error { s.issuer.Break(f); return nil }
+	}
+	cut, silence, mend := (*outage.Link).Cut, (*outage.Link).Silence, (*outage.Link).Mend
+	second := func(do func(*outage.Link)) func(*scene) error {
+		return func(s *scene) error { do(s.nodes[1].redis); return nil }
+	}
+	return []fault{
+		{name: "issuer-cut", begin: onLinks(issuers, cut), end: onLinks(issuers, mend)},
+		{name: "issuer-silent", begin: onLinks(issuers, silence), end: onLinks(issuers, mend)},
+		{name: "issuer-500", begin: broken(verifiertest.Status(500)), end: broken(nil)},
+		{name: "issuer-nonsense", begin: broken(verifiertest.Body("text/html", "<html>Please log in</html>")), end: broken(nil)},
+		{name: "issuer-cut-withdrawal", loses: true, excuses: []string{noKeys}, bound: keysBound,
+			begin: func(s *scene) error { s.rotate(); return onLinks(issuers, cut)(s) },
+			end:   onLinks(issuers, mend)},
+		{name: "issuer-cut-too-long", lasting: withoutIssuer + 5*time.Second, excuses: []string{noKeys}, bound: keysBound,
+			begin: onLinks(issuers, cut), end: onLinks(issuers, mend)},
+		{name: "redis-killed", excuses: []string{noRevocations}, bound: cutBound, late: true,
+			begin: func(s *scene) error { s.redis.Stop(); return nil },
+			end:   func(s *scene) error { return s.redis.Start() }},
+		{name: "redis-cut", excuses: []string{noRevocations}, bound: cutBound, late: true, begin: second(cut), end: second(mend)},
+		{name: "redis-silent", lasting: silenceUnnoticed + 5*time.Second, excuses: []string{noRevocations}, bound: silentBound, late: true,
+			unnoticed: silenceUnnoticed, begin: second(silence), end: second(mend)},
+		{name: "clients-cut", excuses: []string{noNetwork}, bound: networkBound, loses: true, unwatched: true,
+			begin: onLinks(clients, cut), end: onLinks(clients, mend)},
+		{name: "clients-silent", lasting: 8 * pings, excuses: []string{noNetwork}, bound: networkBound, loses: true, unwatched: true,
+			begin: onLinks(clients, silence), end: onLinks(clients, mend)},
+		{name: "everything", excuses: []string{noNetwork, noRevocations}, bound: cutBound, loses: true, unwatched: true, late: true,
+			begin: func(s *scene) error {
+				s.redis.Stop()
+				return errors.Join(onLinks(issuers, cut)(s), onLinks(clients, cut)(s))
+			},
+			end: func(s *scene) error {
+				return errors.Join(onLinks(issuers, mend)(s), onLinks(clients, mend)(s), s.redis.Start())
+			}},
+	}
+}
+
+// faults has the issuer, Redis and the network to the clients fail in turn, while
+// honest people and others keep coming to a server of each binding. It fails if
+// somebody is let in who should not be, or kept out for another reason or for
+// longer than is documented, if a live socket ends that should not or goes on
+// after its time, or if anything is left in the end.
+func faults(args []string, out io.Writer) error {
+	f := flags("faults")
+	each := f.Duration("each", 20*time.Second, "how long a fault lasts, at least")
+	ttl := f.Duration("ttl", 24*time.Second, "how long a key set is used; a quarter of it should be longer than a fetch may take, 5 s")
+	rate := f.Int("rate", 60, "people a second that come to each server")
+	only := list(f, "faults", "", "names of the faults, all by default")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	maxStale := 2**each + 20*time.Second // longer than the pause after the last attempt in an outage
+	s, err := newScene(*ttl, maxStale)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	before, err := s.rest()
+	if err != nil {
+		return err
+	}
+	table := tabwriter.NewWriter(out, 10, 0, 2, ' ', 0)
+	defer table.Flush()
+	fmt.Fprintln(table, "fault\tlasted\thonest\tkept out\tthe last after its end\tbound\tothers\tlet in\tsockets that stayed\tended as they should")
+	stop := s.arrivals(*rate)
+	defer stop()
+	for _, f := range allFaults(*ttl + maxStale) {
+		if !wanted(only(), f.name) {
+			continue
+		}
+		f.lasting = max(f.lasting, *each)
+		if err := s.suffer(table, f); err != nil {
+			return fmt.Errorf("%s: %w\n%s%s", f.name, err, s.nodes[0].p.log, s.nodes[1].p.log)
+		}
+		_ = table.Flush() // what there is so far
+	}
+	stop()
+	after, err := s.rest()
+	if err != nil {
+		return err
+	}
+	for i, n := range s.nodes {
+		b, a := before[i], after[i]
+		fmt.Fprintf(out, "%s: goroutines %d, then %d; in use %d KiB, then %d; sessions %d\n", n.kind, b.Goroutines, a.Goroutines,
+			(b.Heap+b.Stack)>>10, (a.Heap+a.Stack)>>10, a.Sessions)
+		if left := a.Heap + a.Stack - b.Heap - b.Stack; left > maxLeft || a.Goroutines > b.Goroutines+10 || a.Sessions > 0 {
+			return fmt.Errorf("%s left behind: %d bytes, %d goroutines, %d sessions", n.kind, left, a.Goroutines-b.Goroutines, a.Sessions)
+		}
+		if text := n.p.log.String(); strings.Contains(text, "panic") {
+			return fmt.Errorf("%s logged: %s", n.kind, text)
+		}
+	}
+	return nil
+}
+
+// suffer lives through a fault.
+func (s *scene) suffer(out io.Writer, f fault) error {
+	live, err := s.begin(f)
+	if err != nil {
+		return err
+	}
+	defer live.leave()
+	met := s.met()
+	began := time.Now()
+	s.excuse(f.excuses, time.Time{})
+	if err := f.begin(s); err != nil {
+		return err
+	}
+	if err := s.pass(f.lasting / 2); err != nil {
+		return err
+	}
+	if err := live.revoke(began.Add(f.unnoticed)); err != nil {
+		return err
+	}
+	if err := s.pass(f.lasting - time.Since(began)); err != nil {
+		return err
+	}
+	if f.unwatched { // but the server has
+		for _, n := range s.nodes {
+			if r, err := n.p.settled(0, time.Second); err != nil || r.Sessions > 0 {
+				return errors.Join(err, fmt.Errorf("%s has %d sessions whose clients are out of reach", n.kind, r.Sessions))
+			}
+		}
+	}
+	ended := time.Now()
+	s.excuse(f.excuses, ended.Add(f.bound))
+	if err := f.end(s); err != nil {
+		return err
+	}
+	for done := false; !done; {
+		if err := s.pass(200 * time.Millisecond); err != nil {
+			return err
+		}
+		s.mu.Lock()
+		quiet := time.Since(s.tally.last) > 2*time.Second && time.Since(ended) > 2*time.Second
+		s.mu.Unlock()
+		done = quiet && live.asTheyShould(f) == nil || time.Since(ended) > f.bound+5*time.Second
+	}
+	s.excuse(f.excuses, time.Now())
+	if err := live.asTheyShould(f); err != nil {
+		return err
+	}
+	if err := live.inTime(f, ended); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := &s.tally
+	if met == s.metLocked() || len(f.excuses) > 0 && t.kept == 0 {
+		return errors.New("the fault met nobody")
+	}
+	last := "-"
+	if t.last.After(ended) {
+		last = t.last.Sub(ended).Round(100 * time.Millisecond).String()
+	}
+	fmt.Fprintf(out, "%s\t%v\t%d\t%d\t%s\t%v\t%d\t%d\t%d\t%d\n", f.name, ended.Sub(began).Round(100*time.Millisecond), t.entered+t.kept, t.kept, last, f.bound,
+		t.others, t.strangers, live.stayed(), live.ended())
+	*t = tally{}
+	return nil
+}
+
+// scene is two servers, one of each binding, that share an issuer and a Redis.
+type scene struct {
+	issuer *verifiertest.Issuer
+	redis  *outage.Redis
+	nodes  []*node
+	crowd
+}
+
+// node is a server, and the network between it and everything else.
+type node struct {
+	kind                   string
+	p                      *process
+	c                      client
+	clients, issuer, redis *outage.Link
+}
+
+func newScene(ttl, maxStale time.Duration) (_ *scene, err error) {
+	s := &scene{}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	if s.redis, err = outage.NewRedis(); err != nil {
+		return nil, err
+	}
+	key := verifiertest.NewKey(verifier.ES256, "key 1")
+	s.issuer = verifiertest.Serve(key)
+	s.crowd = newCrowd(s.issuer, key)
+	for _, kind := range []string{"gosio", "zishang"} {
+		n := &node{kind: kind}
+		s.nodes = append(s.nodes, n)
+		if n.issuer, err = outage.NewLink(strings.Trim(strings.TrimPrefix(s.issuer.URL(), "http:"), "/")); err != nil {
+			return nil, err
+		}
+		if n.redis, err = outage.NewLink(s.redis.Address()); err != nil {
+			return nil, err
+		}
+		v := verification{
+			Issuer: s.issuer.URL(), KeySet: "http://" + n.issuer.Address() + "/" + strings.TrimPrefix(s.issuer.JWKSURL(), s.issuer.URL()),
+			TTL: ttl, MaxStale: maxStale, Redis: n.redis.Address(),
+		}
+		if n.p, err = start(v, kind, "handshake", "-timeout", "8s", "-ping", pings.String()); err != nil {
+			return nil, err
+		}
+		if n.clients, err = outage.NewLink(strings.TrimPrefix(n.p.url, "http://")); err != nil {
+			return nil, err
+		}
+		n.c = client{url: "http://" + n.clients.Address(), eio: 3, in: "query"}
+		if kind == "zishang" {
+			n.c.eio, n.c.in = 4, "auth"
+		}
+		if err := s.greet(n); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// greet waits until a server lets somebody in: it has to hear from Redis first.
+func (s *scene) greet(n *node) error {
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		c, err := n.c.open(s.crowd.honest("first"), false)
+		if err == nil {
+			c.leave()
+			return nil
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("%s lets nobody in: %w", n.kind, err)
+		}
+	}
+}
+
+// rest measures the servers when nobody is there.
+func (s *scene) rest() ([]report, error) {
+	var all []report
+	for _, n := range s.nodes {
+		if _, err := n.p.settled(0, 15*time.Second); err != nil {
+			return nil, err
+		}
+		time.Sleep(500 * time.Millisecond) // the last goroutines end
+		r, err := n.p.ask("rest")
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, r)
+	}
+	return all, nil
+}
+
+// met is how often a fault was met so far: by a connection, or a request to the
+// issuer.
+func (s *scene) met() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.metLocked()
+}
+
+func (s *scene) metLocked() int {
+	n := s.issuer.Fetches() + s.tally.kept
+	for _, k := range s.nodes {
+		n += k.clients.Hindered() + k.issuer.Hindered() + k.redis.Hindered()
+	}
+	return n
+}
+
+func (s *scene) close() {
+	for _, n := range s.nodes {
+		for _, l := range []*outage.Link{n.clients, n.issuer, n.redis} {
+			if l != nil {
+				l.Mend()
+			}
+		}
+		if n.p != nil {
+			n.p.stop()
+		}
+		for _, l := range []*outage.Link{n.clients, n.issuer, n.redis} {
+			if l != nil {
+				l.Close()
+			}
+		}
+	}
+	if s.issuer != nil {
+		s.issuer.Close()
+	}
+	if s.redis != nil {
+		s.redis.Stop()
+	}
+}
+
+// arrivals has people come to every server, one after another, until it is
+// stopped.
+func (s *scene) arrivals(rate int) (stop func()) {
+	done := make(chan struct{})
+	for _, n := range s.nodes {
+		s.tasks.Go(func() {
+			tick := time.NewTicker(time.Second / time.Duration(rate))
+			defer tick.Stop()
+			for i := 0; ; i++ {
+				select {
+				case <-done:
+					return
+				case <-tick.C:
+				}
+				if who := s.next(n, i); who != nil {
+					s.tasks.Go(func() { s.come(n, who) })
+				}
+			}
+		})
+	}
+	var stopped bool
+	return func() {
+		if !stopped {
+			stopped = true
+			close(done)
+			s.tasks.Wait()
+		}
+	}
+}
+
+// begin opens the sockets that are to live through a fault: some stay, some
+// expire, and some are revoked.
+func (s *scene) begin(f fault) (*witnesses, error) {
+	l := &witnesses{scene: s, fault: f.name, name: fmt.Sprintf("revoked during %s", f.name)}
+	l.name = strings.ReplaceAll(l.name, " ", "-")
+	for _, n := range s.nodes {
+		for range 5 {
+			if err := l.open(n, staying, "stays", time.Hour); err != nil {
+				return l, err
+			}
+		}
+		for range 2 {
+			if err := l.open(n, expiring, "expires", max(2*time.Second, f.lasting/2)); err != nil {
+				return l, err
+			}
+		}
+		if err := l.open(n, revoked, l.name, time.Hour); err != nil {
+			return l, err
+		}
+	}
+	return l, nil
+}
+
+// inTime says whether those who had to go went when they had to.
+func (l *witnesses) inTime(f fault, over time.Time) error {
+	if f.unwatched {
+		return nil
+	}
+	const slack = 2 * time.Second
+	for _, x := range l.all {
+		due := x.exp
+		if x.fate == revoked {
+			due = l.revokedAt
+			if f.late && x.node != l.scene.nodes[0] && over.After(due) {
+				due = over.Add(f.bound)
+			}
+		}
+		if x.fate == staying || due.IsZero() {
+			continue
+		}
+		if at := x.endedAt(); at.After(due.Add(slack)) || x.fate == expiring && at.Before(due.Add(-slack)) {
+			return fmt.Errorf("%s: a socket that was to be %s at %v ended at %v", x.node.kind, x.fate, due.Format(clock), at.Format(clock))
+		}
+	}
+	return nil
+}
+
+const clock = "15:04:05.000"
+
+// asTheyShould says whether those who had to go are gone and the others are here.
+func (l *witnesses) asTheyShould(f fault) error {
+	for _, x := range l.all {
+		gone := !x.endedAt().IsZero()
+		if want := x.fate != staying || f.loses; gone != want {
+			why := errors.New("it goes on")
+			if gone {
+				why = x.err
+			}
+			return fmt.Errorf("%s: a socket that is %s: %w", x.node.kind, x.fate, why)
+		}
+	}
+	return nil
+}
+
+func (l *witnesses) stayed() int {
+	return len(l.all) - l.ended()
+}
+
+func (l *witnesses) ended() int {
+	return len(slices.DeleteFunc(slices.Clone(l.all), func(x *witness) bool { return x.endedAt().IsZero() }))
+}
