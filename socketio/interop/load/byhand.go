@@ -1,7 +1,11 @@
 package main
 
 import (
+	"crypto/sha1"
+	"encoding/base64"
 	"fmt"
+	"io"
+	"net/http"
 	"net/url"
 	"time"
 
@@ -71,6 +75,27 @@ func serveGoogolleeByHand(set setup) (*app, error) {
 	s.OnDisconnect("/", func(gosio.Conn, string) {})
 	go func() { _ = s.Serve() }() // until it is closed
 	return &app{Handler: s, sessions: s.Count, revoke: nobody, close: s.Close}, nil
+}
+
+// serveBare is the least that can be done with net/http: it verifies nothing, and
+// answers every websocket with the same words and a close frame. It is what of a
+// refusal no server of Go's is spared.
+func serveBare(setup) (*app, error) {
+	const guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+	frame := func(text string) string { return string([]byte{0x81, byte(len(text))}) + text }
+	words := frame(`0{"sid":"denied","upgrades":[],"pingInterval":25000,"pingTimeout":20000}`) + frame(`44{"message":"jwt expired"}`) + frame("41") + "\x88\x02\x03\xe8"
+	return &app{sessions: func() int { return 0 }, revoke: nobody, close: func() error { return nil }, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		key := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + guid))
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		_, _ = fmt.Fprintf(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n%s",
+			base64.StdEncoding.EncodeToString(key[:]), words)
+		_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+		_, _ = io.Copy(io.Discard, conn) // what was written last would be lost otherwise
+	})}, nil
 }
 
 // serveZishangByHand is socket.io for Go with a check of one's own.

@@ -26,6 +26,7 @@ type fault struct {
 	bound   time.Duration
 
 	unnoticed time.Duration // how long a server may not know that it no longer hears of revocations
+	forgetful bool          // keys are good for a short while only, without their issuer
 	late      bool          // servers hear of revocations only when it is over
 	loses     bool          // it ends the sockets there are
 	unwatched bool          // a client does not see when its socket ends
@@ -49,9 +50,8 @@ const (
 	noNetwork     = "network"
 )
 
-// allFaults returns the faults there are. Without their issuer keys are good for so
-// long.
-func allFaults(withoutIssuer time.Duration) []fault {
+// allFaults returns the faults there are.
+func allFaults() []fault {
 	issuers := func(s *scene) (all []*outage.Link) {
 		for _, n := range s.nodes {
 			all = append(all, n.issuer)
@@ -87,7 +87,7 @@ func allFaults(withoutIssuer time.Duration) []fault {
 		{name: "issuer-cut-withdrawal", loses: true, excuses: []string{noKeys}, bound: keysBound,
 			begin: func(s *scene) error { s.rotate(); return onLinks(issuers, cut)(s) },
 			end:   onLinks(issuers, mend)},
-		{name: "issuer-cut-too-long", lasting: withoutIssuer + 5*time.Second, excuses: []string{noKeys}, bound: keysBound,
+		{name: "issuer-cut-too-long", forgetful: true, lasting: 10 * time.Second, excuses: []string{noKeys}, bound: keysBound,
 			begin: onLinks(issuers, cut), end: onLinks(issuers, mend)},
 		{name: "redis-killed", excuses: []string{noRevocations}, bound: cutBound, late: true,
 			begin: func(s *scene) error { s.redis.Stop(); return nil },
@@ -124,8 +124,34 @@ func faults(args []string, out io.Writer) error {
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	maxStale := 2**each + 20*time.Second // longer than the pause after the last attempt in an outage
-	s, err := newScene(*ttl, maxStale)
+	table := tabwriter.NewWriter(out, 10, 0, 2, ' ', 0)
+	defer table.Flush()
+	fmt.Fprintln(table, "fault\tlasted\thonest\tkept out\tthe last after its end\tbound\tothers\tlet in\tsockets that stayed\tended as they should")
+	for _, forgetful := range []bool{false, true} {
+		var these []fault
+		for _, f := range allFaults() {
+			if wanted(only(), f.name) && f.forgetful == forgetful {
+				f.lasting = max(f.lasting, *each)
+				these = append(these, f)
+			}
+		}
+		ttl, maxStale := *ttl, 10*time.Minute
+		if forgetful {
+			ttl, maxStale = 2*time.Second, 3*time.Second
+		}
+		if err := sufferAll(table, these, ttl, maxStale, *rate); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sufferAll lives through faults with the same servers.
+func sufferAll(table *tabwriter.Writer, these []fault, ttl, maxStale time.Duration, rate int) error {
+	if len(these) == 0 {
+		return nil
+	}
+	s, err := newScene(ttl, maxStale)
 	if err != nil {
 		return err
 	}
@@ -134,16 +160,9 @@ func faults(args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	table := tabwriter.NewWriter(out, 10, 0, 2, ' ', 0)
-	defer table.Flush()
-	fmt.Fprintln(table, "fault\tlasted\thonest\tkept out\tthe last after its end\tbound\tothers\tlet in\tsockets that stayed\tended as they should")
-	stop := s.arrivals(*rate)
+	stop := s.arrivals(rate)
 	defer stop()
-	for _, f := range allFaults(*ttl + maxStale) {
-		if !wanted(only(), f.name) {
-			continue
-		}
-		f.lasting = max(f.lasting, *each)
+	for _, f := range these {
 		if err := s.suffer(table, f); err != nil {
 			return fmt.Errorf("%s: %w\n%s%s", f.name, err, s.nodes[0].p.log, s.nodes[1].p.log)
 		}
@@ -156,7 +175,7 @@ func faults(args []string, out io.Writer) error {
 	}
 	for i, n := range s.nodes {
 		b, a := before[i], after[i]
-		fmt.Fprintf(out, "%s: goroutines %d, then %d; in use %d KiB, then %d; sessions %d\n", n.kind, b.Goroutines, a.Goroutines,
+		fmt.Fprintf(table, "%s: goroutines %d, then %d; in use %d KiB, then %d; sessions %d\n", n.kind, b.Goroutines, a.Goroutines,
 			(b.Heap+b.Stack)>>10, (a.Heap+a.Stack)>>10, a.Sessions)
 		if left := a.Heap + a.Stack - b.Heap - b.Stack; left > maxLeft || a.Goroutines > b.Goroutines+10 || a.Sessions > 0 {
 			return fmt.Errorf("%s left behind: %d bytes, %d goroutines, %d sessions", n.kind, left, a.Goroutines-b.Goroutines, a.Sessions)

@@ -58,6 +58,7 @@ type setup struct {
 var kinds = map[string]func(setup) (*app, error){
 	"gosio":        serveGoogollee,
 	"gosio-hand":   serveGoogolleeByHand,
+	"bare":         serveBare,
 	"zishang":      serveZishang,
 	"zishang-hand": serveZishangByHand,
 }
