@@ -88,7 +88,7 @@ func (n *node) start(secret []byte) error {
 		return err
 	}
 	n.url = "http://" + listener.Addr().String()
-	n.site = &http.Server{Handler: n.io.ServeHandler(nil), ReadHeaderTimeout: 10 * time.Second}
+	n.site = &http.Server{Handler: zishang.Handler(n.io), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = n.site.Serve(listener) }()
 	return n.follows()
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/chatpage"
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/mint"
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/pagetrial"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/zishang"
 )
 
 // TestBrowser has a real browser use the page.
@@ -20,7 +21,7 @@ func TestBrowser(t *testing.T) {
 		Name:    "modern",
 		Dark:    true,
 		Secret:  secret,
-		Handler: chatpage.New(secret, chatpage.Version4, io.ServeHandler(nil)),
+		Handler: chatpage.New(secret, chatpage.Version4, zishang.Handler(io)),
 		Silent:  "The server says: credentials_required: no token provided",
 	})
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/chatpage"
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/mint"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/zishang"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
@@ -22,7 +23,7 @@ func show(t *testing.T, options ...verifier.Option) (string, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	web := httptest.NewServer(chatpage.New(secret, chatpage.Version4, io.ServeHandler(nil)))
+	web := httptest.NewServer(chatpage.New(secret, chatpage.Version4, zishang.Handler(io)))
 	t.Cleanup(func() {
 		io.Close(nil)
 		web.Close()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/mint"
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/trial"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/zishang"
 )
 
 func main() { trial.Main("namespaces", run) }
@@ -24,7 +25,7 @@ func run(ctx context.Context, addr string, then bool) error {
 		return err
 	}
 	defer io.Close(nil)
-	return trial.Serve(ctx, addr, io.ServeHandler(nil), then, func(url string) error {
+	return trial.Serve(ctx, addr, zishang.Handler(io), then, func(url string) error {
 		fmt.Print("A server whose namespaces each have a rule. Who enters\n\n")
 		return demonstrate(ctx, os.Stdout, url, secret, registry)
 	})

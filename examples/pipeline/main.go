@@ -12,6 +12,7 @@ import (
 	"os"
 
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/trial"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/zishang"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 	"github.com/seed15b1dee8/socketio-jwt/verifier/verifiertest"
 )
@@ -25,7 +26,7 @@ func run(ctx context.Context, addr string, then bool) error {
 		return err
 	}
 	defer io.Close(nil)
-	return trial.Serve(ctx, addr, io.ServeHandler(nil), then, func(url string) error {
+	return trial.Serve(ctx, addr, zishang.Handler(io), then, func(url string) error {
 		fmt.Print("A server for a fleet of devices, each with a key of its own. What becomes of\n\n")
 		return demonstrate(ctx, os.Stdout, url, f)
 	})

@@ -61,7 +61,7 @@ func startRecovery(t *testing.T, harden func(*socket.ServerOptions) *socket.Serv
 		}
 		r.connected <- fmt.Sprintf("%s, recovered: %v", who(s), s.Recovered())
 	})
-	web := httptest.NewServer(r.io.ServeHandler(nil))
+	web := httptest.NewServer(zishang.Handler(r.io))
 	r.url = web.URL
 	t.Cleanup(func() {
 		r.io.Close(nil)

@@ -3,6 +3,7 @@ package interop
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"runtime"
 	"strings"
@@ -30,7 +31,7 @@ func zishangStormServer(t testing.TB, options ...socketio.Option) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return serveZishang(t, zishang.Harden(nil), func(io *socket.Server) {
+	return serveZishang(t, func(io *socket.Server) {
 		io.Use(authorize)
 		stormHandlers(io)
 	})
@@ -51,12 +52,21 @@ func stormHandlers(io *socket.Server) {
 }
 
 // serveZishang runs a server for clients 2.x to 4.x that the function sets up.
-func serveZishang(t testing.TB, options *socket.ServerOptions, setUp func(*socket.Server)) string {
+func serveZishang(t testing.TB, setUp func(*socket.Server)) string {
+	return serveSocketIO(t, zishang.Harden(nil), zishang.Handler, setUp)
+}
+
+// serveStock is that of the library alone.
+func serveStock(t testing.TB, setUp func(*socket.Server)) string {
+	return serveSocketIO(t, socket.DefaultServerOptions(), func(io *socket.Server) http.Handler { return io.ServeHandler(nil) }, setUp)
+}
+
+func serveSocketIO(t testing.TB, options *socket.ServerOptions, handler func(*socket.Server) http.Handler, setUp func(*socket.Server)) string {
 	t.Helper()
 	options.SetAllowEIO3(true)
 	io := socket.NewServer(nil, options)
 	setUp(io)
-	web := httptest.NewServer(io.ServeHandler(nil))
+	web := httptest.NewServer(handler(io))
 	t.Cleanup(func() {
 		io.Close(nil)
 		web.Close()
@@ -114,7 +124,7 @@ func TestZishangStormStock(t *testing.T) {
 	d := jsclient.Start(t)
 	for _, version := range []jsclient.Version{jsclient.V2, jsclient.V4} {
 		t.Run(string(version), func(t *testing.T) {
-			o := jsclient.Options{Version: version, URL: serveZishang(t, socket.DefaultServerOptions(), stormHandlers)}
+			o := jsclient.Options{Version: version, URL: serveStock(t, stormHandlers)}
 			t.Log(d.Storm(t, jsclient.Storm{
 				Options: o, N: *storms, Concurrency: 20,
 				Traffic: &jsclient.Traffic{Start: "start", Down: "down", Up: "up", Downs: 100, Ups: 20},
@@ -210,7 +220,7 @@ func TestZishangMemory(t *testing.T) {
 		return (inUse() - before) / int64(n)
 	}
 	connection := func(args ...any) { _ = args[0].(*socket.Socket).On("message", func(...any) {}) }
-	byHand := size(serveZishang(t, socket.DefaultServerOptions(), func(io *socket.Server) {
+	byHand := size(serveStock(t, func(io *socket.Server) {
 		v := policy{}.authenticator(t)
 		io.Use(func(s *socket.Socket, next func(*socket.ExtendedError)) {
 			h := verifier.HandshakeFromRequest(s.Request().Request())
@@ -225,7 +235,7 @@ func TestZishangMemory(t *testing.T) {
 		})
 		_ = io.On("connection", connection)
 	}))
-	ours := size(serveZishang(t, zishang.Harden(nil), func(io *socket.Server) {
+	ours := size(serveZishang(t, func(io *socket.Server) {
 		authorize, err := zishang.Authorize(policy{}.authenticator(t))
 		if err != nil {
 			t.Fatal(err)

@@ -52,7 +52,7 @@ func startZishang(t testing.TB, c config) server {
 		n.Use(everybody)
 		z.serve(n, c.app, false)
 	}
-	z.http = c.listen(z.server.ServeHandler(nil))
+	z.http = c.listen(zishang.Handler(z.server))
 	return z
 }
 

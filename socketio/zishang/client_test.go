@@ -31,7 +31,7 @@ func serve(t testing.TB, options *socket.ServerOptions, setUp func(*socket.Serve
 	t.Helper()
 	server := socket.NewServer(nil, Harden(options))
 	setUp(server)
-	web := httptest.NewServer(server.ServeHandler(nil))
+	web := httptest.NewServer(Handler(server))
 	t.Cleanup(func() {
 		server.Close(nil)
 		web.Close()

@@ -29,7 +29,7 @@ func TestContext(t *testing.T) {
 	}
 	io := socket.NewServer(nil, Harden(nil))
 	io.Use(m)
-	handler := io.ServeHandler(nil)
+	handler := Handler(io)
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		handler.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), key{}, "a trace")))
 	}))

@@ -12,6 +12,7 @@
 //		s := args[0].(*socket.Socket)
 //		log.Print("hello! ", zishang.SessionOf(s).Token().Subject)
 //	})
+//	http.Handle("/socket.io/", zishang.Handler(io))
 //
 // The token comes in the handshake: auth: {token} of the client's options, or
 // the places that the verifier's extractor looks at. With [socketio.ByEvent] it

@@ -40,7 +40,7 @@ func Example() {
 		s := args[0].(*socket.Socket)
 		fmt.Println("hello!", zishang.SessionOf(s).Token().Subject)
 	})
-	web := httptest.NewServer(server.ServeHandler(nil))
+	web := httptest.NewServer(zishang.Handler(server))
 	defer web.Close()
 	defer server.Close(nil)
 

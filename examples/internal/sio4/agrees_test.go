@@ -155,7 +155,7 @@ func realClient(t *testing.T, auth socketio.Authenticator, options []socketio.Op
 		_ = s.On(say, func(...any) { said(zishang.SessionOf(s), emitter(s)) })
 	})
 	zishang.OnAuthenticated(io, func(s *socket.Socket, session *socketio.Session) error { return entered(session, emitter(s)) })
-	web := httptest.NewServer(io.ServeHandler(nil))
+	web := httptest.NewServer(zishang.Handler(io))
 	defer web.Close()
 	defer io.Close(nil)
 

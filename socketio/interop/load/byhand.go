@@ -104,7 +104,8 @@ func serveZishangByHand(set setup) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newZishang(socket.DefaultServerOptions(), nobody, func(io *socket.Server) {
+	handler := func(io *socket.Server) http.Handler { return io.ServeHandler(nil) }
+	return newZishang(socket.DefaultServerOptions(), handler, nobody, func(io *socket.Server) {
 		if set.mode == "event" {
 			_ = io.On("connection", func(args ...any) {
 				s := args[0].(*socket.Socket)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -120,7 +121,7 @@ func serveZishang(set setup) (*app, error) {
 		library.SetPingInterval(set.ping)
 		library.SetPingTimeout(2 * set.ping)
 	}
-	return newZishang(library, revokeIn(registry), func(io *socket.Server) {
+	return newZishang(library, zishang.Handler, revokeIn(registry), func(io *socket.Server) {
 		io.Use(authorize)
 		var next atomic.Int64
 		zishang.OnAuthenticated(io, func(s *socket.Socket, _ *socketio.Session) error {
@@ -135,12 +136,12 @@ func serveZishang(set setup) (*app, error) {
 }
 
 // newZishang makes a server of socket.io for Go.
-func newZishang(options *socket.ServerOptions, revoke func(string, time.Duration) (int, error), setUp func(*socket.Server)) *app {
+func newZishang(options *socket.ServerOptions, handler func(*socket.Server) http.Handler, revoke func(string, time.Duration) (int, error), setUp func(*socket.Server)) *app {
 	options.SetAllowEIO3(true)
 	io := socket.NewServer(nil, options)
 	setUp(io)
 	return &app{
-		Handler:  io.ServeHandler(nil),
+		Handler:  handler(io),
 		sessions: func() int { return int(io.Engine().ClientsCount()) },
 		revoke:   revoke,
 		close:    func() error { io.Close(nil); return nil },
