@@ -118,6 +118,9 @@ func (c *crowd) next(n *node, i int) *people {
 	return here[i/2%len(here)]
 }
 
+// longWait is one that is as bad as to be kept out.
+const longWait = 2 * time.Second
+
 // reason finds why somebody was refused.
 var reason = regexp.MustCompile(`"reason":"(\w+)"`)
 
@@ -141,7 +144,11 @@ func (c *crowd) come(n *node, who *people) {
 	w, excused := c.excuses[told]
 	excused = excused && ended.After(w.from) && (w.until.IsZero() || began.Before(w.until))
 	free := began.Before(who.from)
-	switch {
+	switch took := ended.Sub(began); {
+	case err == nil && who.enter && took > longWait && excused: // told stands for the network
+		c.tally.kept++
+	case err == nil && who.enter && took > longWait:
+		c.failLocked(fmt.Errorf("%s: %s had to wait for %v from %s on", n.kind, who.name, took, began.Format(clock)))
 	case err == nil && who.enter:
 		c.tally.entered++
 	case err != nil && who.enter && excused:
@@ -206,6 +213,7 @@ type witnesses struct {
 	fault     string
 	name      string // of the user who is revoked
 	revokedAt time.Time
+	alone     bool // the first server could not tell the others of it
 	all       []*witness
 	tasks     sync.WaitGroup
 	stop      []context.CancelFunc
@@ -273,31 +281,45 @@ func (s *connection) keepChatting(ctx context.Context) error {
 
 // revoke revokes a user at the first server. From now on he is a stranger there,
 // and at the others as soon as they may be expected to know, or to know that they
-// do not.
+// do not. If the first cannot tell them, it says so, and forbid will.
 func (l *witnesses) revoke(unnoticed time.Time) error {
 	s := l.scene
-	token := s.honest(l.name)
 	r, err := s.nodes[0].p.ask("revoke " + l.name + " 1h")
 	if err != nil {
 		return err
 	}
-	if r.Trouble != "" && l.fault != "redis-killed" && l.fault != "everything" {
+	l.alone = r.Trouble != ""
+	if l.alone && l.fault != "redis-killed" && l.fault != "everything" {
 		return fmt.Errorf("revoking: %s", r.Trouble)
 	}
 	l.revokedAt = time.Now()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i, n := range s.nodes {
-		p := &people{name: "those " + l.name, token: func() string { return token }, node: n, from: l.revokedAt}
-		if i > 0 {
-			p.from = p.from.Add(time.Second)
-			if p.from.Before(unnoticed) {
-				p.from = unnoticed.Add(time.Second)
-			}
-		}
-		s.people = append(s.people, p)
+	elsewhere := l.revokedAt.Add(time.Second)
+	if elsewhere.Before(unnoticed) {
+		elsewhere = unnoticed.Add(time.Second)
+	}
+	l.strangers(s.nodes[:1], l.revokedAt)
+	if !l.alone {
+		l.strangers(s.nodes[1:], elsewhere)
 	}
 	return nil
+}
+
+// forbid makes a stranger of him at the other servers too, if they could not be
+// told before.
+func (l *witnesses) forbid(from time.Time) {
+	if l.alone {
+		l.strangers(l.scene.nodes[1:], from)
+	}
+}
+
+func (l *witnesses) strangers(at []*node, from time.Time) {
+	s := l.scene
+	token := s.honest(l.name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range at {
+		s.people = append(s.people, &people{name: "those " + l.name, token: func() string { return token }, node: n, from: from})
+	}
 }
 
 // leave ends the sockets that are left.
