@@ -39,7 +39,7 @@ type connection struct {
 	later    []func()  // to be done when it is read
 	refusals int
 	idle     int  // packets that a client who is let in nowhere sent for nothing
-	barred   bool // whether the client, a 2.x, was refused in the root namespace
+	barred   bool // whether the client, a 2.x, is out of the root namespace
 	cut      *time.Timer
 }
 
@@ -355,8 +355,11 @@ func (c *connection) setOwn(own []*types.StringBuffer) {
 }
 
 // bar lets nothing more in from a client 2.x that was refused in the root
-// namespace, in which it must be to be anywhere. It has a while to take note of
-// that in each of the others it asks for, and is then cut off.
+// namespace, in which it must be to be anywhere, or has been disconnected there. It
+// has a while to take note of that, in each of the others it asks for too, and
+// closes the connection itself, as clients do; then it is cut off. Cut off at once
+// it might never read what was written: a connection that is closed while it has
+// something to say is reset.
 func (c *connection) bar() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -364,6 +367,9 @@ func (c *connection) bar() {
 	select {
 	case <-c.closed:
 	default:
+		if c.cut != nil {
+			return
+		}
 		c.cut = time.AfterFunc(barTime, func() { c.conn.Close(true) })
 	}
 }

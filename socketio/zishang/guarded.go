@@ -273,7 +273,9 @@ func (g *guarded) Close(cause error, event string, args ...any) {
 	}
 	g.conn.write(packets...)
 	g.conn.sending.Unlock()
-	g.leave()
+	if g.legacy() && g.namespace == "/" {
+		g.conn.bar()
+	}
 	if unknown {
 		g.gone()
 		return
@@ -287,9 +289,9 @@ var errClosed = socket.NewExtendedError(closed, nil)
 
 const closed = "zishang: closed"
 
-// leave ends the whole connection of a client 2.x that is to be gone from the
-// root namespace, once what was written is on its way: it is in that namespace
-// or nowhere.
+// leave ends the whole connection of a client 2.x that may come back to the root
+// namespace, once what was written is on its way: it is in that namespace or
+// nowhere.
 func (g *guarded) leave() {
 	if !g.legacy() || g.namespace != "/" {
 		return
