@@ -71,3 +71,40 @@ func TestZishangEndIsHeard(t *testing.T) {
 		talking.Wait()
 	}
 }
+
+// TestZishangForgets: of connections that are gone nothing is kept. The library by
+// itself keeps their ids, while one that came before them stays.
+func TestZishangForgets(t *testing.T) {
+	url := zishangStormServer(t)
+	stays, err := rawConnect(url, authPayload(alice))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stays.Close()
+	refused := func(n int) int64 {
+		for range n {
+			c, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(url, "http")+"/socket.io/?EIO=4&transport=websocket", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = c.SetReadDeadline(time.Now().Add(jsclient.Deadline))
+			_ = c.WriteMessage(websocket.TextMessage, []byte(`40{"token":"a.b"}`))
+			for {
+				_, text, err := c.ReadMessage()
+				if err != nil || strings.HasPrefix(string(text), "40") {
+					t.Fatalf("got %s, %v, want a refusal", text, err)
+				}
+				if strings.HasPrefix(string(text), "44") {
+					break
+				}
+			}
+			_ = c.Close()
+		}
+		return inUse()
+	}
+	before := refused(500)
+	const n = 4000
+	if grown := refused(n) - before; grown > 40*n {
+		t.Errorf("%d bytes are kept of each", grown/n)
+	}
+}

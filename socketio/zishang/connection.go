@@ -34,9 +34,9 @@ type connection struct {
 	own      []*types.StringBuffer // packets of ours that are being written
 	skipIn   int                   // attachments to take out
 	skipOut  int
-	reading  io.Reader // the packet of a guarded socket that the library has in its hands
-	missing  int       // of its attachments
-	later    []func()  // to be done when it is read
+	reading  []io.Reader // packets of guarded sockets that the library has in its hands: one, or two in an upgrade
+	missing  int         // attachments of the last such packet that are yet to come
+	later    []func()    // to be done when all is read
 	refusals int
 	idle     int  // packets that a client who is let in nowhere sent for nothing
 	barred   bool // whether the client, a 2.x, is out of the root namespace
@@ -203,6 +203,8 @@ func (c *connection) incoming(args ...any) {
 	}
 	g := c.guard(h.namespace)
 	switch {
+	case g == nil && h.kind == typeDisconnect:
+		return
 	case c.isBarred():
 		// It enters the root namespace or none.
 		if h.kind == typeConnect {
@@ -231,55 +233,57 @@ func (c *connection) begin(g *guarded, data io.Reader, attachments int) bool {
 	if g.is(over) {
 		return false
 	}
-	c.reading, c.missing = data, attachments
+	c.reading = append(c.reading, data)
+	c.missing = attachments
 	return true
 }
 
 // read takes note that the library is done with a packet.
 func (c *connection) read(args ...any) {
+	data, _ := args[0].(io.Reader)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case c.reading == nil:
-	case c.missing > 0 && args[0] != c.reading: // an attachment
-		if c.missing--; c.missing == 0 {
-			c.doneLocked()
-		}
-	case c.missing == 0:
-		c.doneLocked()
+	if i := slices.Index(c.reading, data); i >= 0 {
+		c.reading = slices.Delete(c.reading, i, i+1)
+	} else if c.missing > 0 { // an attachment
+		c.missing--
+	}
+	if len(c.reading) == 0 && c.missing == 0 {
+		c.readLocked()
 	}
 }
 
-func (c *connection) doneLocked() {
+func (c *connection) readLocked() {
 	for _, f := range c.later {
 		go f()
 	}
-	c.reading, c.later = nil, nil
+	c.later = nil
 }
 
 // whenRead calls f, which has the library forget a socket, on a goroutine of its
-// own, when the library has no packet in its hands. It closes the connection if it
-// finds no socket to one (servers/socket/v3@v3.0.6, client.go, ondecoded), and that
-// at once: not even what was written before would arrive. A client that keeps the
-// attachments of its event to itself is not waited for.
+// own, when the library has no packet in its hands, or readTime later. The library
+// closes the connection if it finds no socket to a packet
+// (servers/socket/v3@v3.0.6, client.go, ondecoded), and that at once: not even what
+// was written before would arrive.
 func (c *connection) whenRead(f func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.reading == nil {
-		go f()
-		return
-	}
 	c.later = append(c.later, f)
-	if c.missing > 0 {
-		time.AfterFunc(lastAttachment, func() {
+	switch {
+	case len(c.reading) == 0 && c.missing == 0:
+		c.readLocked()
+	case len(c.later) == 1:
+		time.AfterFunc(readTime, func() {
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			c.doneLocked()
+			c.readLocked()
 		})
 	}
 }
 
-const lastAttachment = time.Second
+// readTime is for an attachment that is on its way. A client that keeps it to
+// itself has its connection closed by the library when it sends it.
+const readTime = 100 * time.Millisecond
 
 // outgoing sees each packet before it is queued. Whoever writes more than one
 // packet that belong together holds the client's lock.
@@ -356,10 +360,10 @@ func (c *connection) setOwn(own []*types.StringBuffer) {
 
 // bar lets nothing more in from a client 2.x that was refused in the root
 // namespace, in which it must be to be anywhere, or has been disconnected there. It
-// has a while to take note of that, in each of the others it asks for too, and
-// closes the connection itself, as clients do; then it is cut off. Cut off at once
-// it might never read what was written: a connection that is closed while it has
-// something to say is reset.
+// has a while to take note of that, in each of the others it asks for too, and to
+// close the connection, as clients do; then it is cut off. A TCP connection that is
+// closed with something unread is reset, and the client may lose what it has yet to
+// read.
 func (c *connection) bar() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -375,6 +379,13 @@ func (c *connection) bar() {
 }
 
 const barTime = 5 * time.Second
+
+// others returns the guards of the other namespaces.
+func (c *connection) others(than *guarded) []*guarded {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(c.guards), func(g *guarded) bool { return g == than })
+}
 
 func (c *connection) isBarred() bool {
 	c.mu.Lock()

@@ -1,10 +1,14 @@
 package zishang
 
 import (
+	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/zishang520/socket.io/servers/socket/v3"
 
@@ -55,5 +59,68 @@ func TestEndAmidEvents(t *testing.T) {
 				c.send("1")
 			}
 		})
+	}
+}
+
+// TestEndWithheld: a client that keeps the attachment of an event to itself when
+// its session ends gains nothing by it: what it sent before is not handled any
+// more, and its socket is neither kept nor recovered.
+func TestEndWithheld(t *testing.T) {
+	type seen struct {
+		session *socketio.Session
+		socket  *socket.Socket
+	}
+	came := make(chan seen, 1)
+	heard := make(chan struct{}, 1000)
+	reasons := make(chan any, 1)
+	var late atomic.Int32
+	options := socket.DefaultServerOptions()
+	options.SetConnectionStateRecovery(socket.DefaultConnectionStateRecovery())
+	web := serve(t, options, func(io *socket.Server) {
+		io.Use(authorize(t))
+		OnAuthenticated(io, func(s *socket.Socket, session *socketio.Session) error {
+			s.Join("secret")
+			_ = s.Emit("welcome")
+			_ = s.On("disconnect", func(args ...any) { reasons <- args[0] })
+			came <- seen{session, s}
+			return s.On("say", func(...any) {
+				if session.Context().Err() != nil {
+					late.Add(1)
+				}
+				heard <- struct{}{}
+				time.Sleep(time.Millisecond)
+			})
+		})
+	})
+	c := dial(t, web)
+	c.send(`40{"token":"alice"}`)
+	var names struct{ Sid, Pid string }
+	if err := json.Unmarshal([]byte(strings.TrimPrefix(c.next(), "40")), &names); err != nil {
+		t.Fatal(err)
+	}
+	var welcome []string
+	if err := json.Unmarshal([]byte(strings.TrimPrefix(c.next(), "42")), &welcome); err != nil {
+		t.Fatal(err)
+	}
+	first := <-came
+	c.send(append(slices.Repeat([]string{`42["say"]`}, 300), `451-["say",{"_placeholder":true,"num":0}]`)...)
+	<-heard
+	first.session.End(errBadToken)
+	if got := c.next(); !strings.HasPrefix(got, `42["unauthorized"`) {
+		t.Fatalf("got %s", got)
+	}
+	c.expect("41")
+	_ = c.post("1")
+	if reason := <-reasons; reason != "server namespace disconnect" && reason != "transport close" {
+		t.Errorf("it is disconnected: %v", reason)
+	}
+	if n := late.Load(); n > 1 { // one may be on its way
+		t.Errorf("%d events were handled after the end", n)
+	}
+	again := dial(t, web)
+	again.send(fmt.Sprintf(`40{"token":"alice","pid":%q,"offset":%q}`, names.Pid, welcome[1]))
+	again.connected("/")
+	if second := <-came; second.socket.Recovered() || second.socket.Id() == first.socket.Id() {
+		t.Error("the session was recovered")
 	}
 }

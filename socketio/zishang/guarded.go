@@ -275,10 +275,24 @@ func (g *guarded) Close(cause error, event string, args ...any) {
 	g.conn.sending.Unlock()
 	if g.legacy() && g.namespace == "/" {
 		g.conn.bar()
+		for _, other := range g.conn.others(g) {
+			if other.is(held, entering, open) {
+				other.Close(socketio.ErrDisconnected, "")
+			}
+		}
 	}
 	if unknown {
 		g.gone()
 		return
+	}
+	// What the library has queued is not handled any more, even if it takes a while
+	// to forget the socket.
+	for _, event := range g.socket.EventNames() {
+		switch event {
+		case "disconnect", "disconnecting", "error", key:
+		default:
+			g.socket.RemoveAllListeners(event)
+		}
 	}
 	g.conn.whenRead(func() { g.socket.Disconnect(false) }) // if the library is connecting it just now, arrive does it
 }

@@ -34,6 +34,7 @@ const DefaultConnectTimeout = 10 * time.Second
 //   - A client that changes from polling to a websocket while events are under
 //     way is not lost, as one in some hundreds is otherwise.
 //   - A client cannot end the process by closing its connection while it sends.
+//   - What the library keeps of every connection that ever came is forgotten.
 //   - A connection that enters no namespace is closed after
 //     [DefaultConnectTimeout] rather than 45 s, unless the options say
 //     otherwise.
@@ -66,10 +67,7 @@ func Harden(options *socket.ServerOptions) *socket.ServerOptions {
 	}
 	guarded := types.NewSet[socket.TransportCtor]()
 	for _, t := range all.Keys() {
-		if t.Name() == transports.POLLING {
-			t = &pollingBuilder{t, h}
-		}
-		guarded.Add(t)
+		guarded.Add(&builder{t, h})
 	}
 	options.SetTransports(guarded)
 	return options
@@ -78,8 +76,9 @@ func Harden(options *socket.ServerOptions) *socket.ServerOptions {
 // hardened is what the parts of one server have in common. It makes the
 // adapters.
 type hardened struct {
-	adapters socket.AdapterConstructor
-	server   atomic.Pointer[socket.Server]
+	adapters  socket.AdapterConstructor
+	server    atomic.Pointer[socket.Server]
+	listening sync.Once
 }
 
 // New makes the adapter of a namespace.
@@ -98,14 +97,38 @@ func (h *hardened) conn(id string) engine.Socket {
 	return conn
 }
 
-type pollingBuilder struct {
+// listen has the library forget connections that are closed. It empties their
+// place in its map and leaves their id there (servers/engine base-server.go, by
+// CompareAndDelete of pkg/types/map.go), up to 90 bytes for each that ever came.
+func (h *hardened) listen() {
+	server := h.server.Load()
+	if server == nil || server.Engine() == nil {
+		return
+	}
+	h.listening.Do(func() {
+		clients := server.Engine().Clients()
+		_ = server.Engine().On("connection", func(args ...any) {
+			if conn, ok := args[0].(engine.Socket); ok {
+				_ = conn.Once("close", func(...any) { clients.Delete(conn.Id()) }) // after the library's own
+			}
+		})
+	})
+}
+
+// builder makes the library's transports.
+type builder struct {
 	socket.TransportCtor
 	hardened *hardened
 }
 
 // New makes a transport.
-func (b *pollingBuilder) New(ctx *types.HttpContext) transports.Transport {
-	inner, ok := b.TransportCtor.New(ctx).(transports.Polling)
+func (b *builder) New(ctx *types.HttpContext) transports.Transport {
+	b.hardened.listen() // now there is an engine
+	made := b.TransportCtor.New(ctx)
+	if b.Name() != transports.POLLING {
+		return made
+	}
+	inner, ok := made.(transports.Polling)
 	if !ok {
 		panic("zishang: a transport of the name polling is not one") // of the options
 	}

@@ -50,7 +50,7 @@ func (a *recoverable) PersistSession(session *socket.SessionToPersist) {
 	}
 	if g := attached[guarded](s.StrictEventEmitter.EventEmitter); g != nil {
 		owner := g.session.Load()
-		if owner == nil {
+		if owner == nil || g.is(over) {
 			return
 		}
 		if pid := g.recovery.pid; pid != "" {
