@@ -43,9 +43,17 @@ type window struct{ from, until time.Time } // zero is open
 
 // tally is what came of those who came during one fault.
 type tally struct {
-	entered, kept     int // the honest
-	others, strangers int // the others, and those of them who got in
-	last              time.Time
+	entered int            // of the honest
+	told    map[string]int // those of them who were kept out, by what they were told
+	last    time.Time      // when the last of these came
+	others  int
+}
+
+func (t *tally) keptOut(told string) {
+	if t.told == nil {
+		t.told = make(map[string]int)
+	}
+	t.told[told]++
 }
 
 func newCrowd(issuer *verifiertest.Issuer, key *verifiertest.Key) crowd {
@@ -146,37 +154,39 @@ func (c *crowd) come(n *node, who *people) {
 	free := began.Before(who.from)
 	switch took := ended.Sub(began); {
 	case err == nil && who.enter && took > longWait && excused: // told stands for the network
-		c.tally.kept++
+		c.tally.keptOut(told)
 	case err == nil && who.enter && took > longWait:
 		c.failLocked(fmt.Errorf("%s: %s had to wait for %v from %s on", n.kind, who.name, took, began.Format(clock)))
 	case err == nil && who.enter:
 		c.tally.entered++
 	case err != nil && who.enter && excused:
-		c.tally.kept++
+		c.tally.keptOut(told)
 		c.tally.last = began
 	case who.enter:
 		c.failLocked(fmt.Errorf("%s: %s were kept out (%s) between %s and %s: %w", n.kind, who.name, told, began.Format(clock), ended.Format(clock), err))
 	case err == nil && !free:
-		c.tally.others++
-		c.tally.strangers++
 		c.failLocked(fmt.Errorf("%s: %s were let in between %s and %s", n.kind, who.name, began.Format(clock), ended.Format(clock)))
 	default:
 		c.tally.others++
 	}
 }
 
-// excuse has the honest put up with being told the reasons: from now on, or until
-// a moment.
-func (c *crowd) excuse(reasons []string, until time.Time) {
+// excuse has the honest put up with being told the reasons from now on.
+func (c *crowd) excuse(reasons map[string]time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, r := range reasons {
-		w := c.excuses[r]
-		if w.from.IsZero() || until.IsZero() {
-			w.from = time.Now()
-		}
-		w.until = until
-		c.excuses[r] = w
+	for r := range reasons {
+		c.excuses[r] = window{from: time.Now()}
+	}
+}
+
+// excuseUntil bounds that: they may be told so after the moment for as long as the
+// reason allows.
+func (c *crowd) excuseUntil(reasons map[string]time.Duration, ended time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for r, bound := range reasons {
+		c.excuses[r] = window{c.excuses[r].from, ended.Add(bound)}
 	}
 }
 
@@ -210,10 +220,9 @@ const (
 // witnesses are the sockets that live through a fault.
 type witnesses struct {
 	scene     *scene
-	fault     string
+	fault     fault
 	name      string // of the user who is revoked
 	revokedAt time.Time
-	alone     bool // the first server could not tell the others of it
 	all       []*witness
 	tasks     sync.WaitGroup
 	stop      []context.CancelFunc
@@ -279,47 +288,43 @@ func (s *connection) keepChatting(ctx context.Context) error {
 	}
 }
 
-// revoke revokes a user at the first server. From now on he is a stranger there,
-// and at the others as soon as they may be expected to know, or to know that they
-// do not. If the first cannot tell them, it says so, and forbid will.
+// revoke revokes a user at one server. From now on he is a stranger there, and at
+// the other as soon as it may be expected to know, or to know that it does not. If
+// the first cannot tell the other, it says so, and forbid will.
 func (l *witnesses) revoke(unnoticed time.Time) error {
-	s := l.scene
-	r, err := s.nodes[0].p.ask("revoke " + l.name + " 1h")
+	nodes := l.scene.nodes
+	here, elsewhere := nodes[l.fault.revokesAt], nodes[1-l.fault.revokesAt]
+	r, err := here.p.ask("revoke " + l.name + " 1h")
 	if err != nil {
 		return err
 	}
-	l.alone = r.Trouble != ""
-	if l.alone && l.fault != "redis-killed" && l.fault != "everything" {
-		return fmt.Errorf("revoking: %s", r.Trouble)
+	if l.fault.alone != (r.Trouble != "") {
+		return fmt.Errorf("revoking is answered: %q", r.Trouble)
 	}
 	l.revokedAt = time.Now()
-	elsewhere := l.revokedAt.Add(time.Second)
-	if elsewhere.Before(unnoticed) {
-		elsewhere = unnoticed.Add(time.Second)
-	}
-	l.strangers(s.nodes[:1], l.revokedAt)
-	if !l.alone {
-		l.strangers(s.nodes[1:], elsewhere)
+	l.strangers(here, l.revokedAt)
+	if from := l.revokedAt; !l.fault.alone {
+		if from.Before(unnoticed) {
+			from = unnoticed
+		}
+		l.strangers(elsewhere, from.Add(time.Second))
 	}
 	return nil
 }
 
-// forbid makes a stranger of him at the other servers too, if they could not be
-// told before.
+// forbid makes a stranger of him at the other server too, if it could not be told
+// before.
 func (l *witnesses) forbid(from time.Time) {
-	if l.alone {
-		l.strangers(l.scene.nodes[1:], from)
+	if l.fault.alone {
+		l.strangers(l.scene.nodes[1-l.fault.revokesAt], from)
 	}
 }
 
-func (l *witnesses) strangers(at []*node, from time.Time) {
-	s := l.scene
-	token := s.honest(l.name)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, n := range at {
-		s.people = append(s.people, &people{name: "those " + l.name, token: func() string { return token }, node: n, from: from})
-	}
+func (l *witnesses) strangers(at *node, from time.Time) {
+	token := l.scene.honest(l.name)
+	l.scene.mu.Lock()
+	defer l.scene.mu.Unlock()
+	l.scene.people = append(l.scene.people, &people{name: "those " + l.name, token: func() string { return token }, node: at, from: from})
 }
 
 // leave ends the sockets that are left.

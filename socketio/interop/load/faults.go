@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"text/tabwriter"
 	"time"
 
@@ -22,14 +24,15 @@ type fault struct {
 
 	// What the honest may be told instead of being let in, and for how long after
 	// its end: reasons, or "network" where they are told nothing.
-	excuses []string
-	bound   time.Duration
+	excuses map[string]time.Duration
 
 	unnoticed time.Duration // how long a server may not know that it no longer hears of revocations
 	forgetful bool          // keys are good for a short while only, without their issuer
 	late      bool          // servers hear of revocations only when it is over
 	loses     bool          // it ends the sockets there are
 	unwatched bool          // a client does not see when its socket ends
+	revokesAt int           // the node that revokes somebody in the middle of it
+	alone     bool          // which cannot tell the other, and says so
 }
 
 // The bounds are those of docs/jwks.md and docs/sessions.md, with a second for a
@@ -75,33 +78,47 @@ func allFaults() []fault {
 		}
 	}
 	broken := func(f verifiertest.Fault) func(*scene) error {
-		return func(s *scene) error { s.issuer.Break(f); return nil }
+		return func(s *scene) error {
+			s.issuer.Break(func(w http.ResponseWriter, r *http.Request, serve http.HandlerFunc) {
+				s.broken.Add(1)
+				f(w, r, serve)
+			})
+			return nil
+		}
 	}
+	whole := func(s *scene) error { s.issuer.Break(nil); return nil }
 	cut, silence, mend := (*outage.Link).Cut, (*outage.Link).Silence, (*outage.Link).Mend
-	second := func(do func(*outage.Link)) func(*scene) error {
-		return func(s *scene) error { do(s.nodes[1].redis); return nil }
+	redis := func(node int, do func(*outage.Link)) func(*scene) error {
+		return func(s *scene) error { do(s.nodes[node].redis); return nil }
+	}
+	without := func(what string, bound time.Duration) map[string]time.Duration {
+		return map[string]time.Duration{what: bound}
 	}
 	return []fault{
 		{name: "issuer-cut", begin: onLinks(issuers, cut), end: onLinks(issuers, mend)},
 		{name: "issuer-silent", begin: onLinks(issuers, silence), end: onLinks(issuers, mend)},
-		{name: "issuer-500", begin: broken(verifiertest.Status(500)), end: broken(nil)},
-		{name: "issuer-nonsense", begin: broken(verifiertest.Body("text/html", "<html>Please log in</html>")), end: broken(nil)},
-		{name: "issuer-cut-withdrawal", loses: true, excuses: []string{noKeys}, bound: keysBound,
+		{name: "issuer-500", begin: broken(verifiertest.Status(500)), end: whole},
+		{name: "issuer-nonsense", begin: broken(verifiertest.Body("text/html", "<html>Please log in</html>")), end: whole},
+		{name: "issuer-cut-withdrawal", loses: true, excuses: without(noKeys, keysBound),
 			begin: func(s *scene) error { s.rotate(); return onLinks(issuers, cut)(s) },
 			end:   onLinks(issuers, mend)},
-		{name: "issuer-cut-too-long", forgetful: true, lasting: 10 * time.Second, excuses: []string{noKeys}, bound: keysBound,
+		{name: "issuer-cut-too-long", forgetful: true, lasting: 10 * time.Second, excuses: without(noKeys, keysBound),
 			begin: onLinks(issuers, cut), end: onLinks(issuers, mend)},
-		{name: "redis-killed", excuses: []string{noRevocations}, bound: cutBound, late: true,
+		{name: "redis-killed", excuses: without(noRevocations, cutBound), late: true, alone: true,
 			begin: func(s *scene) error { s.redis.Stop(); return nil },
 			end:   func(s *scene) error { return s.redis.Start() }},
-		{name: "redis-cut", excuses: []string{noRevocations}, bound: cutBound, late: true, begin: second(cut), end: second(mend)},
-		{name: "redis-silent", lasting: silenceUnnoticed + 5*time.Second, excuses: []string{noRevocations}, bound: silentBound, late: true,
-			unnoticed: silenceUnnoticed, begin: second(silence), end: second(mend)},
-		{name: "clients-cut", excuses: []string{noNetwork}, bound: networkBound, loses: true, unwatched: true,
+		{name: "redis-cut-gosio", excuses: without(noRevocations, cutBound), late: true, revokesAt: 1, begin: redis(0, cut), end: redis(0, mend)},
+		{name: "redis-cut-zishang", excuses: without(noRevocations, cutBound), late: true, begin: redis(1, cut), end: redis(1, mend)},
+		{name: "redis-silent-gosio", lasting: silenceUnnoticed + 5*time.Second, excuses: without(noRevocations, silentBound), late: true,
+			unnoticed: silenceUnnoticed, revokesAt: 1, begin: redis(0, silence), end: redis(0, mend)},
+		{name: "redis-silent-zishang", lasting: silenceUnnoticed + 5*time.Second, excuses: without(noRevocations, silentBound), late: true,
+			unnoticed: silenceUnnoticed, begin: redis(1, silence), end: redis(1, mend)},
+		{name: "clients-cut", excuses: without(noNetwork, networkBound), loses: true, unwatched: true,
 			begin: onLinks(clients, cut), end: onLinks(clients, mend)},
-		{name: "clients-silent", lasting: 8 * pings, excuses: []string{noNetwork}, bound: networkBound, loses: true, unwatched: true,
+		{name: "clients-silent", lasting: 8 * pings, excuses: without(noNetwork, networkBound), loses: true, unwatched: true,
 			begin: onLinks(clients, silence), end: onLinks(clients, mend)},
-		{name: "everything", excuses: []string{noNetwork, noRevocations}, bound: cutBound, loses: true, unwatched: true, late: true,
+		{name: "everything", excuses: map[string]time.Duration{noNetwork: networkBound, noRevocations: cutBound},
+			loses: true, unwatched: true, late: true, revokesAt: 1, alone: true,
 			begin: func(s *scene) error {
 				s.redis.Stop()
 				return errors.Join(onLinks(issuers, cut)(s), onLinks(clients, cut)(s))
@@ -126,9 +143,14 @@ func faults(args []string, out io.Writer) error {
 	if err := f.Parse(args); err != nil {
 		return err
 	}
+	for _, name := range only() {
+		if !slices.ContainsFunc(allFaults(), func(f fault) bool { return f.name == name }) {
+			return fmt.Errorf("no fault is called %q", name)
+		}
+	}
 	table := tabwriter.NewWriter(out, 10, 0, 2, ' ', 0)
 	defer table.Flush()
-	fmt.Fprintln(table, "fault\tlasted\thonest\tkept out\tthe last after its end\tbound\tothers\tlet in\tsockets that stayed\tended as they should")
+	fmt.Fprintln(table, "fault\tlasted\thonest\tkept out\tthe last after its end\tbound\tothers, kept out\tsockets that stayed\tended as they should")
 	for _, forgetful := range []bool{false, true} {
 		var these []fault
 		for _, f := range allFaults() {
@@ -171,6 +193,9 @@ func sufferAll(table *tabwriter.Writer, these []fault, ttl, maxStale time.Durati
 		_ = table.Flush() // what there is so far
 	}
 	stop()
+	if err := s.pass(0); err != nil { // of those who were still under way
+		return err
+	}
 	after, err := s.rest()
 	if err != nil {
 		return err
@@ -192,13 +217,13 @@ func sufferAll(table *tabwriter.Writer, these []fault, ttl, maxStale time.Durati
 // suffer lives through a fault.
 func (s *scene) suffer(out io.Writer, f fault) error {
 	live, err := s.begin(f)
+	defer live.leave()
 	if err != nil {
 		return err
 	}
-	defer live.leave()
 	met := s.met()
 	began := time.Now()
-	s.excuse(f.excuses, time.Time{})
+	s.excuse(f.excuses)
 	if err := f.begin(s); err != nil {
 		return err
 	}
@@ -218,9 +243,9 @@ func (s *scene) suffer(out io.Writer, f fault) error {
 			}
 		}
 	}
+	met = s.met() - met
 	ended := time.Now()
-	s.excuse(f.excuses, ended.Add(f.bound))
-	live.forbid(ended.Add(f.bound))
+	s.excuseUntil(f.excuses, ended)
 	if err := f.end(s); err != nil {
 		return err
 	}
@@ -231,29 +256,51 @@ func (s *scene) suffer(out io.Writer, f fault) error {
 		s.mu.Lock()
 		quiet := time.Since(s.tally.last) > 2*time.Second && time.Since(ended) > 2*time.Second
 		s.mu.Unlock()
-		done = quiet && live.asTheyShould(f) == nil || time.Since(ended) > f.bound+5*time.Second
+		done = quiet && live.asTheyShould() == nil || time.Since(ended) > f.bound()+5*time.Second
 	}
-	s.excuse(f.excuses, time.Now())
-	if err := live.asTheyShould(f); err != nil {
+	s.excuseUntil(f.excuses, time.Now().Add(-time.Hour)) // that is over
+	if err := live.asTheyShould(); err != nil {
 		return err
 	}
-	if err := live.inTime(f, ended); err != nil {
+	if err := live.inTime(ended); err != nil {
+		return err
+	}
+	live.forbid(time.Now())
+	if err := s.pass(time.Second); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := &s.tally
-	if met == s.metLocked() || len(f.excuses) > 0 && t.kept == 0 {
+	for reason := range f.excuses {
+		if t.told[reason] == 0 {
+			return fmt.Errorf("nobody was kept out by: %s", reason)
+		}
+	}
+	if len(f.excuses) == 0 && met == 0 {
 		return errors.New("the fault met nobody")
 	}
 	last := "-"
 	if t.last.After(ended) {
 		last = t.last.Sub(ended).Round(100 * time.Millisecond).String()
 	}
-	fmt.Fprintf(out, "%s\t%v\t%d\t%d\t%s\t%v\t%d\t%d\t%d\t%d\n", f.name, ended.Sub(began).Round(100*time.Millisecond), t.entered+t.kept, t.kept, last, f.bound,
-		t.others, t.strangers, live.stayed(), live.ended())
+	kept := 0
+	for _, n := range t.told {
+		kept += n
+	}
+	fmt.Fprintf(out, "%s\t%v\t%d\t%d\t%s\t%v\t%d\t%d\t%d\n", f.name, ended.Sub(began).Round(100*time.Millisecond), t.entered+kept, kept, last, f.bound(),
+		t.others, live.stayed(), live.ended())
 	*t = tally{}
 	return nil
+}
+
+// bound is the longest of those of the reasons.
+func (f fault) bound() time.Duration {
+	var longest time.Duration
+	for _, d := range f.excuses {
+		longest = max(longest, d)
+	}
+	return longest
 }
 
 // scene is two servers, one of each binding, that share an issuer and a Redis.
@@ -261,6 +308,7 @@ type scene struct {
 	issuer *verifiertest.Issuer
 	redis  *outage.Redis
 	nodes  []*node
+	broken atomic.Int64 // answers of an issuer that is
 	crowd
 }
 
@@ -346,16 +394,10 @@ func (s *scene) rest() ([]report, error) {
 	return all, nil
 }
 
-// met is how often a fault was met so far: by a connection, or a request to the
-// issuer.
+// met is how often a fault was met so far that nobody is told of: by a connection,
+// or a request to the issuer.
 func (s *scene) met() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.metLocked()
-}
-
-func (s *scene) metLocked() int {
-	n := s.issuer.Fetches() + s.tally.kept
+	n := int(s.broken.Load())
 	for _, k := range s.nodes {
 		n += k.clients.Hindered() + k.issuer.Hindered() + k.redis.Hindered()
 	}
@@ -419,8 +461,7 @@ func (s *scene) arrivals(rate int) (stop func()) {
 // begin opens the sockets that are to live through a fault: some stay, some
 // expire, and some are revoked.
 func (s *scene) begin(f fault) (*witnesses, error) {
-	l := &witnesses{scene: s, fault: f.name, name: fmt.Sprintf("revoked during %s", f.name)}
-	l.name = strings.ReplaceAll(l.name, " ", "-")
+	l := &witnesses{scene: s, fault: f, name: "revoked-during-" + f.name}
 	for _, n := range s.nodes {
 		for range 5 {
 			if err := l.open(n, staying, "stays", time.Hour); err != nil {
@@ -440,7 +481,8 @@ func (s *scene) begin(f fault) (*witnesses, error) {
 }
 
 // inTime says whether those who had to go went when they had to.
-func (l *witnesses) inTime(f fault, over time.Time) error {
+func (l *witnesses) inTime(over time.Time) error {
+	f := l.fault
 	if f.unwatched {
 		return nil
 	}
@@ -449,8 +491,11 @@ func (l *witnesses) inTime(f fault, over time.Time) error {
 		due := x.exp
 		if x.fate == revoked {
 			due = l.revokedAt
-			if f.late && x.node != l.scene.nodes[0] && over.After(due) {
-				due = over.Add(f.bound)
+			if f.late && x.node != l.scene.nodes[f.revokesAt] && over.After(due) {
+				due = over.Add(f.bound())
+			}
+			if x.endedAt().Before(l.revokedAt.Add(-slack)) {
+				return fmt.Errorf("%s: a socket ended before it was revoked: %w", x.node.kind, x.err)
 			}
 		}
 		if x.fate == staying || due.IsZero() {
@@ -466,10 +511,10 @@ func (l *witnesses) inTime(f fault, over time.Time) error {
 const clock = "15:04:05.000"
 
 // asTheyShould says whether those who had to go are gone and the others are here.
-func (l *witnesses) asTheyShould(f fault) error {
+func (l *witnesses) asTheyShould() error {
 	for _, x := range l.all {
 		gone := !x.endedAt().IsZero()
-		if want := x.fate != staying || f.loses; gone != want {
+		if want := x.fate != staying || l.fault.loses; gone != want {
 			why := errors.New("it goes on")
 			if gone {
 				why = x.err
