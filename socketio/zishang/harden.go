@@ -34,7 +34,7 @@ const DefaultConnectTimeout = 10 * time.Second
 //   - A client that changes from polling to a websocket while events are under
 //     way is not lost, as one in some hundreds is otherwise.
 //   - A client cannot end the process by closing its connection while it sends.
-//   - What the library keeps of every connection that ever came is forgotten.
+//   - The ids of connections that are gone, which the library keeps, are forgotten.
 //   - A connection that enters no namespace is closed after
 //     [DefaultConnectTimeout] rather than 45 s, unless the options say
 //     otherwise.
@@ -99,7 +99,8 @@ func (h *hardened) conn(id string) engine.Socket {
 
 // listen has the library forget connections that are closed. It empties their
 // place in its map and leaves their id there (servers/engine base-server.go, by
-// CompareAndDelete of pkg/types/map.go), up to 90 bytes for each that ever came.
+// CompareAndDelete of pkg/types/map.go): the map gives it up when it has been asked
+// for more ids in vain than it holds, which one connection that stays prevents.
 func (h *hardened) listen() {
 	server := h.server.Load()
 	if server == nil || server.Engine() == nil {
