@@ -124,3 +124,22 @@ func TestEndWithheld(t *testing.T) {
 		t.Error("the session was recovered")
 	}
 }
+
+// TestTwiceAtOnce: a client that authenticates twice without waiting does not meet
+// the moment in which the library has yet to learn of its socket.
+func TestTwiceAtOnce(t *testing.T) {
+	web := serve(t, nil, func(io *socket.Server) {
+		io.Use(authorize(t, socketio.ByEvent()))
+	})
+	const authenticate = `42["authenticate",{"token":"alice"}]`
+	for range 200 {
+		c := dial(t, web)
+		c.send("40")
+		c.connected("/")
+		c.send(slices.Repeat([]string{authenticate}, 3)...)
+		for range 3 {
+			c.expect(`42["authenticated"]`)
+		}
+		c.send("1")
+	}
+}

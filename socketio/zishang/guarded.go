@@ -365,32 +365,36 @@ func (g *guarded) hold() {
 // passes reports whether the library may have a packet of the client's. It runs
 // on the goroutine that reads the connection, and may make it wait.
 func (g *guarded) passes(h header) bool {
-	if g.is(entering) {
+	now := phase(g.phase.Load())
+	if now == entering {
 		// What a client sends as soon as it is told that it is connected must not
 		// reach the library before that knows of the socket.
 		select {
 		case <-g.arrived:
 		case <-g.left:
 		}
+		now = phase(g.phase.Load())
 	}
-	if h.kind == typeEvent || h.kind == typeBinaryEvent {
-		if g.is(held, open) && h.isEvent(socketio.EventAuthenticate) {
-			attempt := func() { g.authenticate(h.argument()) }
-			if g.is(held) || g.session.Load() != nil {
-				attempt()
-			} else {
-				// What a guest has sent before must not meet handlers that are
-				// there when it has authenticated. The library takes two turns
-				// for each event.
-				g.socket.Enqueue(func() { g.socket.Enqueue(attempt) })
-			}
-			return false
+	// All that follows is for one phase: the socket may go on to the next meanwhile.
+	event := h.kind == typeEvent || h.kind == typeBinaryEvent
+	if event && (now == held || now == open) && h.isEvent(socketio.EventAuthenticate) {
+		attempt := func() { g.authenticate(h.argument()) }
+		if now == held || g.session.Load() != nil {
+			attempt()
+		} else {
+			// What a guest has sent before must not meet handlers that are
+			// there when it has authenticated. The library takes two turns
+			// for each event.
+			g.socket.Enqueue(func() { g.socket.Enqueue(attempt) })
 		}
+		return false
 	}
-	switch phase(g.phase.Load()) {
+	switch now {
 	case held:
 		g.handle(h)
 		return false
+	case entering: // another middleware refused it: the library has no socket
+		return h.kind == typeConnect
 	case over:
 		if h.kind != typeConnect {
 			return false
