@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"text/tabwriter"
@@ -214,8 +215,9 @@ func compare(args []string, out io.Writer) error {
 		good[i], bad[i] = m.token(fmt.Sprint("user ", i), time.Hour), m.expired()
 	}
 	each := func(do func(kind string, s scenario, p *process, c client) error) error {
-		for _, server := range servers {
-			for _, s := range scenarios {
+		// Servers of one scenario after another: they are compared with each other.
+		for _, s := range scenarios {
+			for _, server := range servers {
 				if !slices.Contains(server.eio, s.eio) || server.only != "" && (server.only != s.name || *upgrade) || !wanted(only(), server.kind) || !wanted(cases(), s.name) {
 					continue
 				}
@@ -297,13 +299,24 @@ func compare(args []string, out io.Writer) error {
 		}
 	}
 	median := func(k key) result {
-		all := results[k]
-		if len(all) == 0 {
-			return result{}
-		}
+		all := slices.Clone(results[k])
 		slices.SortFunc(all, func(a, b result) int { return int(a.cpu - b.cpu) })
 		return all[len(all)/2]
 	}
+	// times is how much more one costs than the other: the median of what it is in
+	// each round, since a machine is not the same from one to the next.
+	times := func(one, other key) (float64, bool) {
+		var all []float64
+		for i := range min(len(results[one]), len(results[other])) {
+			all = append(all, float64(results[one][i].cpu)/float64(results[other][i].cpu))
+		}
+		slices.Sort(all)
+		if len(all) == 0 || failed[one] != nil || failed[other] != nil {
+			return 0, false
+		}
+		return all[len(all)/2], true
+	}
+	slices.SortStableFunc(order, func(a, b key) int { return strings.Compare(a.kind, b.kind) })
 	fmt.Fprintln(table, "server\tscenario\tCPU s/1,000\tto by hand\tNode's to it\tsockets/s\tp50\tp99\tn")
 	for k, err := range failed {
 		fmt.Fprintf(out, "%s, %s: does not serve all of them: %v\n", k.kind, k.scenario, err)
@@ -318,11 +331,11 @@ func compare(args []string, out io.Writer) error {
 			if k.kind != suffix {
 				continue
 			}
-			if h := median(key{suffix + "-hand", k.scenario}); h.n > 0 {
-				hand = fmt.Sprintf("%.2f", float64(r.cpu)/float64(h.cpu))
+			if x, ok := times(k, key{suffix + "-hand", k.scenario}); ok {
+				hand = fmt.Sprintf("%.2f", x)
 			}
-			if h := median(key{other, k.scenario}); h.n > 0 {
-				node = fmt.Sprintf("%.1f", float64(h.cpu)/float64(r.cpu))
+			if x, ok := times(key{other, k.scenario}, k); ok {
+				node = fmt.Sprintf("%.1f", x)
 			}
 		}
 		fmt.Fprintf(table, "%s\t%s\t%.4f\t%s\t%s\t%.0f\t%v\t%v\t%d\n", k.kind, k.scenario, r.cpu.Seconds(), hand, node,
