@@ -107,7 +107,7 @@ func (m *middleware) admit(s *socket.Socket, next func(*socket.ExtendedError)) {
 		}
 		return
 	}
-	g.passed = pass != nil
+	g.passed, g.attaching = pass != nil, true
 	c.sending.Lock()
 	guard := m.authorizer.Attach(g, h, pass)
 	g.guard.Store(guard)
@@ -115,10 +115,14 @@ func (m *middleware) admit(s *socket.Socket, next func(*socket.ExtendedError)) {
 		g.hold() // unless it was let in as a guest
 	}
 	c.sending.Unlock()
+	g.attachDone()
 	select {
 	case <-c.closed:
 		guard.Closed() // nobody told it
 	default:
+	}
+	if c.isBarred() { // meanwhile
+		g.Close(socketio.ErrDisconnected, "")
 	}
 }
 

@@ -37,6 +37,7 @@ type connection struct {
 	reading  []io.Reader // packets of guarded sockets that the library has in its hands: one, or two in an upgrade
 	missing  int         // attachments of the last such packet that are yet to come
 	later    []func()    // to be done when all is read
+	enough   *time.Timer // or then
 	refusals int
 	idle     int  // packets that a client who is let in nowhere sent for nothing
 	barred   bool // whether the client, a 2.x, is out of the root namespace
@@ -258,6 +259,10 @@ func (c *connection) readLocked() {
 		go f()
 	}
 	c.later = nil
+	if c.enough != nil {
+		c.enough.Stop()
+		c.enough = nil
+	}
 }
 
 // whenRead calls f, which has the library forget a socket, on a goroutine of its
@@ -273,7 +278,7 @@ func (c *connection) whenRead(f func()) {
 	case len(c.reading) == 0 && c.missing == 0:
 		c.readLocked()
 	case len(c.later) == 1:
-		time.AfterFunc(readTime, func() {
+		c.enough = time.AfterFunc(readTime, func() {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			c.readLocked()

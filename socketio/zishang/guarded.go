@@ -59,10 +59,12 @@ type guarded struct {
 	left    chan struct{} // closed when the library has it no more
 	denied  error         // why not, if another middleware refused it: set before left is closed
 
-	mu       sync.Mutex // guards the rest
-	handlers []func(*socket.Socket, *socketio.Session) error
-	err      error // of a handler that has run
-	panicked any
+	mu        sync.Mutex // guards the rest
+	attaching bool       // the middleware is at work, and holds the connection's lock for writing
+	entitled  bool       // to go on, when that is done
+	handlers  []func(*socket.Socket, *socketio.Session) error
+	err       error // of a handler that has run
+	panicked  any
 }
 
 var _ socketio.Socket = (*guarded)(nil)
@@ -166,7 +168,25 @@ func (g *guarded) enter(greeting string, recovered *socket.Session) {
 		g.gone()
 		return
 	}
-	g.next(nil)
+	g.mu.Lock()
+	later := g.attaching
+	g.entitled = later
+	g.mu.Unlock()
+	if !later {
+		g.next(nil)
+	}
+}
+
+// attachDone lets go on who may, now that other middlewares may take their time, and
+// write.
+func (g *guarded) attachDone() {
+	g.mu.Lock()
+	g.attaching = false
+	entitled := g.entitled
+	g.mu.Unlock()
+	if entitled {
+		g.next(nil)
+	}
 }
 
 // arrive takes note that the library has the socket, whose handlers of

@@ -109,8 +109,14 @@ func (h *hardened) listen() {
 	h.listening.Do(func() {
 		clients := server.Engine().Clients()
 		_ = server.Engine().On("connection", func(args ...any) {
-			if conn, ok := args[0].(engine.Socket); ok {
-				_ = conn.Once("close", func(...any) { clients.Delete(conn.Id()) }) // after the library's own
+			conn, ok := args[0].(engine.Socket)
+			if !ok {
+				return
+			}
+			forget := func(...any) { clients.Delete(conn.Id()) } // after the library's own listener
+			_ = conn.Once("close", forget)
+			if conn.ReadyState() == "closed" { // and perhaps its listeners are being called
+				time.AfterFunc(time.Second, func() { forget() })
 			}
 		})
 	})
