@@ -123,6 +123,14 @@ func (r *recoveryServer) comesAgain(t *testing.T, d *jsclient.Driver, token stri
 	return c
 }
 
+// hearsSecret expects what the room was told.
+func hearsSecret(t *testing.T, c *jsclient.Client, want string) {
+	t.Helper()
+	if e := c.Expect(t, "secret"); !strings.Contains(e.JSON(), want) {
+		t.Errorf("got %s, want %s", e, want)
+	}
+}
+
 // TestRecoveryStock: what the library does without us. A client that comes back
 // with a forged token is given what it missed, stays in its room, and its socket
 // is one that no middleware has seen.
@@ -135,13 +143,9 @@ func TestRecoveryStock(t *testing.T) {
 	if got := <-r.connected; got != "alice, recovered: true" {
 		t.Errorf("connected %s", got)
 	}
-	if e := c.Expect(t, "secret"); !strings.Contains(e.JSON(), "of the past") {
-		t.Errorf("got %s", e)
-	}
+	hearsSecret(t, c, "of the past")
 	r.tell("of today")
-	if e := c.Expect(t, "secret"); !strings.Contains(e.JSON(), "of today") {
-		t.Errorf("got %s", e)
-	}
+	hearsSecret(t, c, "of today")
 }
 
 func TestRecovery(t *testing.T) {
@@ -153,13 +157,9 @@ func TestRecovery(t *testing.T) {
 		if got := <-r.connected; got != "alice, recovered: true" {
 			t.Errorf("connected %s", got)
 		}
-		if e := c.Expect(t, "secret"); !strings.Contains(e.JSON(), "of the past") {
-			t.Errorf("got %s", e)
-		}
+		hearsSecret(t, c, "of the past")
 		r.tell("of today")
-		if e := c.Expect(t, "secret"); !strings.Contains(e.JSON(), "of today") {
-			t.Errorf("got %s", e)
-		}
+		hearsSecret(t, c, "of today")
 		c.Barrier(t)
 		secrets := 0
 		for _, e := range c.Seen() {
@@ -269,9 +269,7 @@ func TestRecovery(t *testing.T) {
 			t.Errorf("connected %s", got)
 		}
 		for _, want := range []string{"of the past", "of today"} {
-			if e := c.Expect(t, "secret"); !strings.Contains(e.JSON(), want) {
-				t.Errorf("got %s, want %s", e, want)
-			}
+			hearsSecret(t, c, want)
 		}
 	})
 

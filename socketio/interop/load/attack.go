@@ -220,7 +220,7 @@ func attackOne(out io.Writer, m *minter, kind string, a attacker, during, timeou
 				note(err)
 				return
 			}
-			most = max(most, r.Heap+r.Stack)
+			most = max(most, r.inUse())
 		}
 	})
 	pace := time.NewTicker(time.Second / time.Duration(rate))
@@ -245,21 +245,13 @@ func attackOne(out io.Writer, m *minter, kind string, a attacker, during, timeou
 	if failed != nil {
 		return failed
 	}
-	if _, err := p.settled(0, 15*time.Second); err != nil {
-		return err
-	}
-	time.Sleep(200 * time.Millisecond) // the last goroutines end
-	after, err := p.ask("rest")
+	after, err := p.rested(15*time.Second, 200*time.Millisecond)
 	if err != nil {
 		return err
 	}
 	slices.Sort(latency)
 	r := result{latency: latency}
-	left := after.Heap + after.Stack - before.Heap - before.Stack
 	fmt.Fprintf(out, "%s\t%s\t%d\t%v\t%d\t%v\t%v\t%.1f\t%d\t%d\n", kind, a.name, attacks.Load(), longest.Round(10*time.Millisecond), len(latency),
-		r.percentile(.5).Round(100*time.Microsecond), r.percentile(.99).Round(100*time.Microsecond), float64(most)/(1<<20), left>>10, after.Goroutines-before.Goroutines)
-	if left > maxLeft || after.Sessions > 0 || after.Goroutines > before.Goroutines+10 {
-		return fmt.Errorf("left behind: %d bytes, %d goroutines, %d sessions", left, after.Goroutines-before.Goroutines, after.Sessions)
-	}
-	return nil
+		r.percentile(.5).Round(100*time.Microsecond), r.percentile(.99).Round(100*time.Microsecond), float64(most)/(1<<20), (after.inUse()-before.inUse())>>10, after.Goroutines-before.Goroutines)
+	return after.leftBehind(before)
 }

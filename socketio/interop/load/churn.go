@@ -12,6 +12,18 @@ import (
 // before.
 const maxLeft = 5 << 20
 
+// inUse is what the heap and the stacks hold.
+func (r report) inUse() int64 { return r.Heap + r.Stack }
+
+// leftBehind says what a server holds, when all have gone, that it did not before.
+func (r report) leftBehind(before report) error {
+	left, goroutines := r.inUse()-before.inUse(), r.Goroutines-before.Goroutines
+	if left > maxLeft || goroutines > 10 || r.Sessions > 0 {
+		return fmt.Errorf("left behind: %d bytes, %d goroutines, %d sessions", left, goroutines, r.Sessions)
+	}
+	return nil
+}
+
 // churn opens sockets, or has them refused, and tells what is left when all have
 // gone. It fails where something is.
 func churn(args []string, out io.Writer) error {
@@ -66,11 +78,7 @@ func (p *process) churn(out io.Writer, kind string, s scenario, upgrade bool, n,
 	same := func(int) string { return token }
 	rest := func() (report, error) {
 		polls.CloseIdleConnections()
-		if _, err := p.settled(0, 10*time.Second); err != nil {
-			return report{}, err
-		}
-		time.Sleep(200 * time.Millisecond) // the last goroutines end
-		return p.ask("rest")
+		return p.rested(10*time.Second, 200*time.Millisecond)
 	}
 	if _, err := p.run(c, min(n, 1000), width, s.refused, same); err != nil { // what is made once is made now
 		return err
@@ -87,11 +95,7 @@ func (p *process) churn(out io.Writer, kind string, s scenario, upgrade bool, n,
 	if err != nil {
 		return err
 	}
-	left := after.Heap + after.Stack - before.Heap - before.Stack
 	fmt.Fprintf(out, "%s\t%s\t%d\t%.4f\t%d, then %d\t%d\t%d, then %d\n", kind, s.name, n, r.cpu.Seconds(),
-		before.Goroutines, after.Goroutines, after.Sessions, (before.Heap+before.Stack)>>10, (after.Heap+after.Stack)>>10)
-	if left > maxLeft || after.Sessions > 0 || after.Goroutines > before.Goroutines+10 {
-		return fmt.Errorf("left behind: %d bytes, %d goroutines, %d sessions", left, after.Goroutines-before.Goroutines, after.Sessions)
-	}
-	return nil
+		before.Goroutines, after.Goroutines, after.Sessions, before.inUse()>>10, after.inUse()>>10)
+	return after.leftBehind(before)
 }

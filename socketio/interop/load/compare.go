@@ -183,7 +183,7 @@ func (p *process) hold(c client, n int, ping time.Duration, token func(i int) st
 		return held{}, fmt.Errorf("a socket that was held was lost: %w", *err)
 	}
 	return held{
-		n, (after.Heap + after.Stack - before.Heap - before.Stack) / int64(n),
+		n, (after.inUse() - before.inUse()) / int64(n),
 		(after.RSS - before.RSS) / int64(n), int64(after.Goroutines-before.Goroutines) / int64(n),
 	}, nil
 }

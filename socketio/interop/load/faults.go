@@ -203,9 +203,9 @@ func sufferAll(table *tabwriter.Writer, these []fault, ttl, maxStale time.Durati
 	for i, n := range s.nodes {
 		b, a := before[i], after[i]
 		fmt.Fprintf(table, "%s: goroutines %d, then %d; in use %d KiB, then %d; sessions %d\n", n.kind, b.Goroutines, a.Goroutines,
-			(b.Heap+b.Stack)>>10, (a.Heap+a.Stack)>>10, a.Sessions)
-		if left := a.Heap + a.Stack - b.Heap - b.Stack; left > maxLeft || a.Goroutines > b.Goroutines+10 || a.Sessions > 0 {
-			return fmt.Errorf("%s left behind: %d bytes, %d goroutines, %d sessions", n.kind, left, a.Goroutines-b.Goroutines, a.Sessions)
+			b.inUse()>>10, a.inUse()>>10, a.Sessions)
+		if err := a.leftBehind(b); err != nil {
+			return fmt.Errorf("%s: %w", n.kind, err)
 		}
 		if text := n.p.log.String(); strings.Contains(text, "panic") {
 			return fmt.Errorf("%s logged: %s", n.kind, text)
@@ -320,6 +320,11 @@ type node struct {
 	clients, issuer, redis *outage.Link
 }
 
+// links are those that were made.
+func (n *node) links() []*outage.Link {
+	return slices.DeleteFunc([]*outage.Link{n.clients, n.issuer, n.redis}, func(l *outage.Link) bool { return l == nil })
+}
+
 func newScene(ttl, maxStale time.Duration) (_ *scene, err error) {
 	s := &scene{}
 	defer func() {
@@ -381,11 +386,7 @@ func (s *scene) greet(n *node) error {
 func (s *scene) rest() ([]report, error) {
 	var all []report
 	for _, n := range s.nodes {
-		if _, err := n.p.settled(0, 15*time.Second); err != nil {
-			return nil, err
-		}
-		time.Sleep(500 * time.Millisecond) // the last goroutines end
-		r, err := n.p.ask("rest")
+		r, err := n.p.rested(15*time.Second, 500*time.Millisecond)
 		if err != nil {
 			return nil, err
 		}
@@ -399,25 +400,23 @@ func (s *scene) rest() ([]report, error) {
 func (s *scene) met() int {
 	n := int(s.broken.Load())
 	for _, k := range s.nodes {
-		n += k.clients.Hindered() + k.issuer.Hindered() + k.redis.Hindered()
+		for _, l := range k.links() {
+			n += l.Hindered()
+		}
 	}
 	return n
 }
 
 func (s *scene) close() {
 	for _, n := range s.nodes {
-		for _, l := range []*outage.Link{n.clients, n.issuer, n.redis} {
-			if l != nil {
-				l.Mend()
-			}
+		for _, l := range n.links() {
+			l.Mend()
 		}
 		if n.p != nil {
 			n.p.stop()
 		}
-		for _, l := range []*outage.Link{n.clients, n.issuer, n.redis} {
-			if l != nil {
-				l.Close()
-			}
+		for _, l := range n.links() {
+			l.Close()
 		}
 	}
 	if s.issuer != nil {

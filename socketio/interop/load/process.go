@@ -114,6 +114,16 @@ func (p *process) settled(connections int, atMost time.Duration) (report, error)
 	}
 }
 
+// rested measures the server when all have gone: it waits until no connection is
+// left, so long at most, and then for the last goroutines.
+func (p *process) rested(atMost, pause time.Duration) (report, error) {
+	if _, err := p.settled(0, atMost); err != nil {
+		return report{}, err
+	}
+	time.Sleep(pause)
+	return p.ask("rest")
+}
+
 // stop ends the server and waits for it.
 func (p *process) stop() {
 	_, _ = fmt.Fprintln(p.in, "quit")

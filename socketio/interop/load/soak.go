@@ -143,11 +143,7 @@ func soak(args []string, out io.Writer) error {
 	var before []report
 	rest := func(w *world) (report, error) {
 		polls.CloseIdleConnections()
-		if _, err := w.p.settled(0, 15*time.Second); err != nil {
-			return report{}, err
-		}
-		time.Sleep(500 * time.Millisecond) // the last goroutines end
-		return w.p.ask("rest")
+		return w.p.rested(15*time.Second, 500*time.Millisecond)
 	}
 	for _, kind := range []string{"gosio", "zishang"} {
 		p, err := start(m.verify, kind, "event")
@@ -219,12 +215,12 @@ func soak(args []string, out io.Writer) error {
 		name := []string{"gosio", "zishang"}[i]
 		b := before[i]
 		fmt.Fprintf(out, "%s: goroutines %d, then %d; in use %d KiB, then %d; sessions %d; CPU %.1f s\n", name, b.Goroutines, after.Goroutines,
-			(b.Heap+b.Stack)>>10, (after.Heap+after.Stack)>>10, after.Sessions, time.Duration(after.CPU-b.CPU).Seconds())
+			b.inUse()>>10, after.inUse()>>10, after.Sessions, time.Duration(after.CPU-b.CPU).Seconds())
 		if text := w.p.log.String(); text != "" {
 			left = append(left, fmt.Errorf("%s logged: %.2000s", name, text))
 		}
-		if grown := after.Heap + after.Stack - b.Heap - b.Stack; grown > maxLeft || after.Goroutines > b.Goroutines+10 || after.Sessions > 0 {
-			left = append(left, fmt.Errorf("%s left behind: %d bytes, %d goroutines, %d sessions", name, grown, after.Goroutines-b.Goroutines, after.Sessions))
+		if err := after.leftBehind(b); err != nil {
+			left = append(left, fmt.Errorf("%s: %w", name, err))
 		}
 	}
 	return errors.Join(left...)
