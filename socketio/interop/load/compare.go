@@ -99,12 +99,18 @@ func (p *process) run(c client, n, width int, refused bool, token func(i int) st
 	if !refused {
 		expected += int64(n)
 	}
-	for end := time.Now().Add(2 * time.Second); after.Authenticated < expected && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Second); c.in == "event" && after.Authenticated < expected && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if after, err = p.ask("use"); err != nil { // a handler may be behind
 			return r, err
 		}
 	}
-	if after.Authenticated != expected {
+	// Who came by handshake hears that it is in before the handler runs, and may be
+	// gone when it would: a few of them are.
+	few := int64(0)
+	if !refused && c.in != "event" {
+		few = int64(n/20 + 1)
+	}
+	if after.Authenticated > expected || after.Authenticated < expected-few {
 		return r, fmt.Errorf("%d of %d sockets were let in", after.Authenticated-before.Authenticated, n)
 	}
 	return r, nil
