@@ -12,19 +12,21 @@ import (
 )
 
 // Handler returns the handler of a server's endpoint, "/socket.io/" by default. It
-// is that of the server's ServeHandler(nil) with two differences: a connection over
+// is that of the server's ServeHandler(nil) with three differences: a connection over
 // a websocket takes 10 KB less, since the library keeps the response to its first
-// request, and with that the buffers of net/http; and no request outlives its
+// request, and with that the buffers of net/http; what it answers to a websocket's
+// request goes out together with the first packet; and no request outlives its
 // connection.
 func Handler(io *socket.Server) http.Handler {
 	library := io.ServeHandler(nil)
 	clients := io.Engine().Clients()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sid := r.URL.Query().Get("sid")
 		if r.Header.Get("Upgrade") != "" {
-			library.ServeHTTP(&response{w}, r)
+			library.ServeHTTP(&response{ResponseWriter: w, opens: sid == ""}, r)
 			return
 		}
-		if conn, ok := clients.Load(r.URL.Query().Get("sid")); ok {
+		if conn, ok := clients.Load(sid); ok {
 			ctx, cancel := context.WithCancel(r.Context())
 			defer cancel()
 			defer outlive(conn, cancel)()
@@ -47,7 +49,10 @@ func outlive(conn engine.Socket, cancel func()) (stop func()) {
 }
 
 // response lets go of net/http's when that has given the connection away.
-type response struct{ http.ResponseWriter }
+type response struct {
+	http.ResponseWriter
+	opens bool // the request opens a connection, so a packet follows the answer
+}
 
 func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
@@ -55,6 +60,9 @@ func (w *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, buffers, err := http.NewResponseController(w.ResponseWriter).Hijack()
 	if err == nil {
 		w.ResponseWriter = hijacked{}
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok && w.opens {
+		conn = &opening{TCPConn: tcp}
 	}
 	return conn, buffers, err
 }

@@ -12,7 +12,7 @@ import (
 func TestResponseLetsGo(t *testing.T) {
 	given := make(chan *response, 1)
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		r := &response{w}
+		r := &response{ResponseWriter: w, opens: true}
 		conn, _, err := r.Hijack()
 		if err != nil {
 			t.Error(err)
@@ -35,7 +35,7 @@ func TestResponseLetsGo(t *testing.T) {
 	}
 
 	recorder := httptest.NewRecorder()
-	w := &response{recorder}
+	w := &response{ResponseWriter: recorder}
 	if _, _, err := w.Hijack(); err == nil {
 		t.Error("a recorder was hijacked")
 	}
