@@ -36,9 +36,19 @@ func Handler(io *socket.Server) http.Handler {
 	})
 }
 
-// outlive calls cancel when the connection has been closed for longer than an answer
-// of the library's may take: it forgets some polls. The function that it returns
-// ends that.
+// lastAnswer is how long the library may take to answer a poll of a connection that
+// is closed.
+const lastAnswer = time.Second
+
+// outlive calls cancel when the connection has been closed for that long. The
+// function that it returns ends that.
+//
+// The library forgets a poll that comes while the client says goodbye in another
+// request (transports/polling.go, OnClose and onPollRequest), drops an answer that it
+// gives to its queue as that is closed (pkg/queue, Enqueue), and gives a poll that
+// comes as its client has changed to a websocket to a method that does nothing
+// (server.go:91, transports/transport.go:157): it would wait as long as the client
+// holds its connection.
 func outlive(conn engine.Socket, cancel func()) (stop func()) {
 	closed := func(...any) { time.AfterFunc(lastAnswer, cancel) }
 	_ = conn.Once("close", closed)

@@ -3,7 +3,6 @@ package zishang
 import (
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -141,11 +140,10 @@ func (b *builder) New(ctx *types.HttpContext) transports.Transport {
 	}
 	p := &polling{Polling: inner, hardened: b.hardened}
 	p.Prototype(p) // the library calls what is below
-	_ = p.Once("close", func(...any) { p.releaseAll() })
 	return p
 }
 
-// polling is the library's transport, without three of its faults (in
+// polling is the library's transport, without two of its faults (in
 // servers/engine/v3@v3.0.6).
 type polling struct {
 	transports.Polling
@@ -154,7 +152,6 @@ type polling struct {
 	turn     atomic.Pointer[strings.Reader] // what stands for a packet in the queue
 
 	mu      sync.Mutex           // guards the rest
-	polls   []*types.HttpContext // not known to be answered: one, unless the client sends more than it may
 	posts   map[*posted]struct{} // requests with data that are under way
 	closes  bool                 // the transport is to be closed
 	closing func()               // to be called for that when they are done
@@ -192,16 +189,14 @@ func (b *posted) end(after time.Duration) {
 	}
 }
 
+// lastWords is how long a request with data may take that comes when its transport is
+// to be closed.
+const lastWords = time.Second
+
 // OnRequest handles a request.
 func (p *polling) OnRequest(ctx *types.HttpContext) {
 	if ctx.Method() != http.MethodPost {
-		p.mu.Lock()
-		p.polls = append(slices.DeleteFunc(p.polls, (*types.HttpContext).IsDone), ctx)
-		p.mu.Unlock()
 		p.Polling.OnRequest(ctx)
-		if p.ReadyState() == "closed" {
-			p.releaseAll()
-		}
 		return
 	}
 	body := &posted{ReadCloser: ctx.Request().Body, response: ctx.Response()}
@@ -212,7 +207,7 @@ func (p *polling) OnRequest(ctx *types.HttpContext) {
 	}
 	p.posts[body] = struct{}{}
 	if p.closes {
-		body.end(lastAnswer) // its client says goodbye, or plays for time
+		body.end(lastWords) // its client says goodbye, or plays for time
 	}
 	p.mu.Unlock()
 	defer func() {
@@ -228,41 +223,6 @@ func (p *polling) OnRequest(ctx *types.HttpContext) {
 		}
 	}()
 	p.Polling.OnRequest(ctx)
-}
-
-// lastAnswer is how long the library's queue has to answer a poll when its
-// transport is closed.
-const lastAnswer = time.Second
-
-// releaseAll ends the polls, now that the transport is closed.
-func (p *polling) releaseAll() {
-	p.mu.Lock()
-	polls := p.polls
-	p.polls = nil
-	p.mu.Unlock()
-	for _, poll := range polls {
-		p.release(poll)
-	}
-}
-
-// release ends a poll that nobody will answer, now that the transport is closed.
-// The library forgets one that comes while the client says goodbye in another
-// request (transports/polling.go, OnClose and onPollRequest), and drops an answer
-// that it gives to its queue when that is closed (pkg/queue, Enqueue): the poll
-// would wait as long as the client holds its connection. Which answers are in the
-// queue cannot be told from outside.
-func (p *polling) release(poll *types.HttpContext) {
-	switch {
-	case poll.IsDone():
-	case p.Writable(): // nothing is in the queue
-		poll.Flush()
-	default:
-		time.AfterFunc(lastAnswer, func() {
-			if !poll.IsDone() {
-				poll.Flush()
-			}
-		})
-	}
 }
 
 // DoClose closes the transport, when no request with data is under way. The
