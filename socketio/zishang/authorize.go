@@ -77,11 +77,13 @@ func (m *middleware) admit(s *socket.Socket, next func(*socket.ExtendedError)) {
 	switch err := c.enter(g); {
 	case errors.Is(err, errTooManyNamespaces):
 		next(socket.NewExtendedError(errTooManyNamespaces.Message, errTooManyNamespaces))
-		c.refused()
+		if c.refuse() {
+			c.conn.Close(true)
+		}
 		return
 	case err != nil: // no client asks for a namespace twice
 		c.conn.Close(true)
-		next(errClosed)
+		next(socket.NewExtendedError("closed", closed))
 		return
 	}
 	attach(s.StrictEventEmitter.EventEmitter, g)

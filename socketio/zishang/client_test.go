@@ -20,10 +20,11 @@ import (
 // client is a client 4.x without manners: it polls, and sends whatever it is
 // told to.
 type client struct {
-	t    testing.TB
-	url  string
-	http *http.Client
-	seen []string // received and not yet looked at
+	t     testing.TB
+	url   string
+	http  *http.Client
+	seen  []string // received and not yet looked at
+	empty int      // packets received that say nothing
 }
 
 // serve runs a server that the function sets up.
@@ -74,7 +75,9 @@ func (c *client) poll() (string, error) {
 			switch {
 			case packet == "1":
 				return "", errClosedByServer
-			case packet != "6":
+			case packet == "6":
+				c.empty++
+			default:
 				c.seen = append(c.seen, packet)
 			}
 		}

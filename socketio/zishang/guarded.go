@@ -53,6 +53,7 @@ type guarded struct {
 	session   atomic.Pointer[socketio.Session] // also once it has ended
 	phase     atomic.Int32
 	wasHeld   atomic.Bool
+	untold    atomic.Pointer[string] // the greeting, until it is sent in place of the library's CONNECT
 
 	arrived chan struct{} // closed when the library has the socket
 	entered chan struct{} // closed when the handlers of "connection" have run
@@ -123,7 +124,8 @@ func (g *guarded) Emit(event string, ack func(), args ...any) {
 	g.conn.sending.Lock()
 	defer g.conn.sending.Unlock()
 	if text != "" && g.is(held, entering, open) {
-		g.conn.write(text)
+		// Not as ours: a greeting that is yet to be sent comes first.
+		g.conn.client.WriteToEngine([]types.BufferInterface{types.NewStringBufferString(text)}, &socket.WriteOptions{})
 	}
 }
 
@@ -158,8 +160,14 @@ func (g *guarded) enter(greeting string, recovered *socket.Session) {
 	if !g.move(entering, admitting, held) {
 		return
 	}
-	if greeting != "" {
+	switch {
+	case greeting == "":
+	case recovered != nil || !g.wasHeld.Load():
 		g.Emit(greeting, nil)
+	default:
+		if text := g.event(greeting, ""); text != "" {
+			g.untold.Store(&text)
+		}
 	}
 	if recovered != nil {
 		g.restore(recovered)
@@ -291,7 +299,11 @@ func (g *guarded) Close(cause error, event string, args ...any) {
 		g.conn.sending.Unlock()
 		return
 	}
-	g.conn.write(packets...)
+	if unknown {
+		g.conn.say(g.socket.Id(), packets)
+	} else {
+		g.conn.write(packets...)
+	}
 	g.conn.sending.Unlock()
 	if g.legacy() && g.namespace == "/" {
 		g.conn.bar()
@@ -317,23 +329,14 @@ func (g *guarded) Close(cause error, event string, args ...any) {
 	g.conn.whenRead(func() { g.socket.Disconnect(false) }) // if the library is connecting it just now, arrive does it
 }
 
-// errClosed has the library forget a socket. Its client has been told in our words
-// already, or is gone, and must not hear of it: see connection.outgoing.
-var errClosed = socket.NewExtendedError(closed, nil)
-
-const closed = "zishang: closed"
-
-// leave ends the whole connection of a client 2.x that may come back to the root
-// namespace, once what was written is on its way: it is in that namespace or
-// nowhere.
-func (g *guarded) leave() {
-	if !g.legacy() || g.namespace != "/" {
-		return
-	}
-	// What is sent here is taken out again: it is for the callback.
-	last := types.NewStringBufferString(string(typeDisconnect))
-	g.conn.conn.Send(last, nil, func(transports.Transport) { go g.conn.conn.Close(false) })
+// forget has the library forget a socket that it has not connected. What it says to
+// the client of it is for connection.outgoing: the client may be in the namespace
+// again.
+func (g *guarded) forget() {
+	g.next(socket.NewExtendedError("closed", closed+g.ID()))
 }
+
+const closed = "zishang: closed "
 
 // legacy reports whether the client is a 2.x.
 func (g *guarded) legacy() bool { return g.conn.conn.Protocol() == 3 }
@@ -348,21 +351,22 @@ func (g *guarded) refuse(err *verifier.UnauthorizedError) {
 		}{err.Message, err}
 	}
 	text, _ := packet(typeConnectError, g.namespace, "", data)
-	packets := []string{text}
-	bar := g.legacy() && g.namespace == "/" && !err.Retryable
-	if bar { // it would come back for ever
-		packets = append(packets, string(typeDisconnect))
-	}
-	g.conn.sending.Lock()
-	g.conn.write(packets...)
-	g.conn.sending.Unlock()
-	if bar {
+	enough := g.conn.refuse()
+	switch root := g.legacy() && g.namespace == "/"; {
+	case root && !err.Retryable: // it would come back for ever
+		g.conn.say(g.socket.Id(), []string{text, string(typeDisconnect)})
 		g.conn.bar()
-	} else {
-		g.leave()
+	case root: // it is there or nowhere, and may come back by another connection
+		g.conn.conn.Send(ourText(text), nil, func(transports.Transport) { go g.conn.conn.Close(false) })
+	case enough:
+		g.conn.conn.Send(ourText(text), nil, nil)
+	default:
+		g.conn.say(g.socket.Id(), []string{text})
 	}
 	g.gone()
-	g.conn.refused()
+	if enough {
+		g.conn.conn.Close(true)
+	}
 }
 
 // hold tells the client that it is connected, though the library knows nothing
@@ -438,21 +442,24 @@ func (g *guarded) handle(h header) {
 	}
 }
 
-// emits reports whether a packet of the library's may go out. It runs with the
-// client's lock held, and must write nothing.
-func (g *guarded) emits(h header) bool {
+// emits reports whether a packet of the library's may go out, and what is to go out
+// before it, or in its place. It runs with the client's lock held, and must write
+// nothing.
+func (g *guarded) emits(h header) (passes bool, greeting string) {
 	switch phase(g.phase.Load()) {
 	case over:
-		return false
+		return false, ""
 	case entering:
 		if h.kind == typeConnectError {
 			g.deny(h.data)
+			return !g.wasHeld.Load(), ""
 		}
-		if h.kind == typeConnect || h.kind == typeConnectError {
-			return !g.wasHeld.Load() // such a client believes itself connected
+		if untold := g.untold.Swap(nil); untold != nil {
+			greeting = *untold // and then, if need be, an event that is as quick as CONNECT
 		}
+		return h.kind != typeConnect || !g.wasHeld.Load(), greeting // such a client believes itself connected
 	}
-	return true
+	return true, ""
 }
 
 // authenticate hands an "authenticate" event to the guard.
@@ -486,7 +493,7 @@ func (g *guarded) gone() {
 	g.move(over, admitting, held, entering, open)
 	g.leaving.Do(func() { close(g.left) })
 	g.end()
-	g.next(errClosed)
+	g.forget()
 }
 
 // end tells the guard.
