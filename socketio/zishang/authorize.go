@@ -77,13 +77,11 @@ func (m *middleware) admit(s *socket.Socket, next func(*socket.ExtendedError)) {
 	switch err := c.enter(g); {
 	case errors.Is(err, errTooManyNamespaces):
 		next(socket.NewExtendedError(errTooManyNamespaces.Message, errTooManyNamespaces))
-		if c.refuse() {
-			c.conn.Close(true)
-		}
+		c.refused()
 		return
 	case err != nil: // no client asks for a namespace twice
 		c.conn.Close(true)
-		next(socket.NewExtendedError("closed", closed))
+		next(errClosed)
 		return
 	}
 	attach(s.StrictEventEmitter.EventEmitter, g)

@@ -29,10 +29,9 @@ type connection struct {
 	sending sync.Mutex   // held while packets of ours are written
 	shut    atomic.Int32 // guards that are not simply open: without any, packets need no look
 
-	mu       sync.Mutex                   // guards the rest
-	guards   []*guarded                   // the last of each namespace
-	instead  map[socket.SocketId][]string // of what the library says of sockets it forgets
-	skipIn   int                          // attachments to take out
+	mu       sync.Mutex // guards the rest
+	guards   []*guarded // the last of each namespace
+	skipIn   int        // attachments to take out
 	skipOut  int
 	reading  []io.Reader // packets of guarded sockets that the library has in its hands: one, or two in an upgrade
 	missing  int         // attachments of the last such packet that are yet to come
@@ -302,12 +301,9 @@ func (c *connection) outgoing(args ...any) {
 		return
 	}
 	data, text := message(p)
-	if text && len(data) > 0 && data[0] == typeConnectError {
-		if _, about, ok := bytes.Cut(data, []byte(`"`+closed)); ok {
-			id, _, _ := bytes.Cut(about, []byte{'"'})
-			c.replace(p, c.lastWords(socket.SocketId(id))...)
-			return
-		}
+	if text && len(data) > 0 && data[0] == typeConnectError && bytes.Contains(data, []byte(`"`+closed+`"`)) {
+		take(p) // of a socket before: the client may be in the namespace again
+		return
 	}
 	if c.shut.Load() == 0 {
 		return
@@ -326,55 +322,13 @@ func (c *connection) outgoing(args ...any) {
 		return
 	}
 	g := c.guard(h.namespace)
-	if g == nil {
+	if g == nil || g.emits(h) {
 		return
 	}
-	passes, greeting := g.emits(h)
-	switch {
-	case !passes && greeting != "":
-		c.replace(p, greeting)
-	case !passes:
-		c.mu.Lock()
-		c.skipOut = h.attachments
-		c.mu.Unlock()
-		take(p)
-	case greeting != "":
-		c.conn.Send(ourText(greeting), nil, nil) // before p, which is not queued yet
-	}
-}
-
-// replace puts packets of ours in the place of one of the library's, or nothing. A
-// packet that is taken out goes over the wire all the same, empty.
-func (c *connection) replace(p *enginepacket.Packet, packets ...string) {
-	if len(packets) == 0 {
-		take(p)
-		return
-	}
-	last := len(packets) - 1
-	for _, text := range packets[:last] {
-		c.conn.Send(ourText(text), nil, nil)
-	}
-	p.Data = types.NewStringBufferString(packets[last])
-}
-
-// say has packets of ours sent in place of what the library will say when it forgets
-// a socket.
-func (c *connection) say(id socket.SocketId, packets []string) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.instead == nil {
-		c.instead = make(map[socket.SocketId][]string)
-	}
-	c.instead[id] = packets
-}
-
-// lastWords returns what say was given.
-func (c *connection) lastWords(id socket.SocketId) []string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	packets := c.instead[id]
-	delete(c.instead, id)
-	return packets
+	c.skipOut = h.attachments
+	c.mu.Unlock()
+	take(p)
 }
 
 // ours is a packet of ours, as outgoing finds it on its way. The library writes it
@@ -383,16 +337,12 @@ type ours struct{ *types.StringBuffer }
 
 func (o ours) Clone() types.BufferInterface { return o }
 
-func ourText(text string) ours {
-	return ours{types.NewStringBufferString(text).(*types.StringBuffer)}
-}
-
 // write sends packets of ours, with nothing between them. The caller holds
 // sending.
 func (c *connection) write(packets ...string) {
 	buffers := make([]types.BufferInterface, len(packets))
 	for i, text := range packets {
-		buffers[i] = ourText(text)
+		buffers[i] = ours{types.NewStringBufferString(text).(*types.StringBuffer)}
 	}
 	c.client.WriteToEngine(buffers, &socket.WriteOptions{})
 }
@@ -432,13 +382,15 @@ func (c *connection) isBarred() bool {
 	return c.barred
 }
 
-// refuse counts a refusal, and reports whether the connection has had enough of
-// them.
-func (c *connection) refuse() (enough bool) {
+// refused counts a refusal and closes a connection that has had enough of them.
+func (c *connection) refused() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.refusals++
-	return c.refusals > maxRefusals
+	enough := c.refusals > maxRefusals
+	c.mu.Unlock()
+	if enough {
+		c.conn.Close(true)
+	}
 }
 
 // attach keeps a value with an emitter of the library's, for attached: it lives

@@ -1,9 +1,12 @@
 package zishang
 
 import (
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/gorilla/websocket"
 	"github.com/zishang520/socket.io/servers/socket/v3"
 	"github.com/zishang520/socket.io/v3/pkg/types"
 
@@ -25,65 +28,161 @@ type earlyAdapter struct {
 
 func (a *earlyAdapter) AddAll(id socket.SocketId, rooms *types.Set[socket.Room]) {
 	a.Adapter.AddAll(id, rooms)
-	_ = a.namespace.Emit("early", []byte{1})
+	_ = a.namespace.Emit("early")
 }
 
-// TestGreeting: a client is told that it is authenticated before it hears anything
-// else, and no packet is sent for nothing.
-func TestGreeting(t *testing.T) {
-	for name, adapter := range map[string]socket.AdapterConstructor{"by itself": nil, "before an event": &early{}} {
-		t.Run(name, func(t *testing.T) {
-			options := socket.DefaultServerOptions()
-			if adapter != nil {
-				options.SetAdapter(adapter)
-			}
-			web := serve(t, options, func(io *socket.Server) {
-				io.Use(authorize(t, socketio.ByEvent()))
-				_ = io.On("connection", func(args ...any) { _ = args[0].(*socket.Socket).Emit("welcome") })
-			})
-			c := dial(t, web)
-			c.send("40")
-			c.connected("/")
-			c.send(`42["authenticate",{"token":"alice"}]`)
-			c.expect(`42["authenticated"]`)
-			if adapter != nil {
-				c.expect(`451-["early",{"_placeholder":true,"num":0}]`)
-				c.expect("bAQ==")
-			}
-			c.expect(`42["welcome"]`)
-			if adapter == nil && c.empty > 0 {
-				t.Errorf("%d packets came for nothing", c.empty)
-			}
-		})
+// frames is a client over a websocket that sees every packet there is.
+type frames struct {
+	t    *testing.T
+	conn *websocket.Conn
+}
+
+func upgrade(t *testing.T, web *httptest.Server) *frames {
+	t.Helper()
+	conn, response, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(web.URL, "http")+"/socket.io/?EIO=4&transport=websocket", nil)
+	if err != nil {
+		t.Fatal(err)
 	}
+	_ = response.Body.Close()
+	t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+	f := &frames{t, conn}
+	f.expect("0{")
+	return f
 }
 
-// TestRefusalsSayOnlyThat: a refusal is one packet, in the handshake and by event, and
-// the client may be in the namespace again at once.
-func TestRefusalsSayOnlyThat(t *testing.T) {
-	web := serve(t, nil, func(io *socket.Server) {
-		io.Use(authorize(t))
-		io.Of("/event", nil).Use(authorize(t, socketio.ByEvent(), socketio.DisconnectNow()))
-	})
-	c := dial(t, web)
-	for range 3 {
-		c.send(`40{"token":"bad"}`, `40{"token":"bad"}`)
-		c.expect(refusalPacket("/", errBadToken))
-		c.expect(refusalPacket("/", errBadToken))
-		c.send("40/event,")
-		c.connected("/event")
-		c.send(`42/event,["authenticate",{"token":"bad"}]`)
-		if got := c.next(); !strings.HasPrefix(got, `42/event,["unauthorized",`) {
-			t.Fatalf("got %s", got)
+func (f *frames) send(packets ...string) {
+	f.t.Helper()
+	for _, packet := range packets {
+		if err := f.conn.WriteMessage(websocket.TextMessage, []byte(packet)); err != nil {
+			f.t.Fatal(err)
 		}
-		c.expect("41/event,")
-		c.send("40/event,")
-		c.connected("/event")
-		c.send("41/event,")
 	}
-	c.send(`40{"token":"alice"}`)
-	c.connected("/")
-	if c.empty > 3 { // the client's own goodbyes
-		t.Errorf("%d packets came for nothing", c.empty)
+}
+
+// expect compares how the next packets begin.
+func (f *frames) expect(prefixes ...string) {
+	f.t.Helper()
+	for _, prefix := range prefixes {
+		_, got, err := f.conn.ReadMessage()
+		if err != nil || !strings.HasPrefix(string(got), prefix) {
+			f.t.Fatalf("got %s: %v\nwant %s", got, err, prefix)
+		}
 	}
+}
+
+// TestNoEmptyPackets: over a websocket a client gets what it is told, in order, and
+// not the library's words that were taken out.
+func TestNoEmptyPackets(t *testing.T) {
+	options := socket.DefaultServerOptions()
+	options.SetAdapter(&early{})
+	web := serve(t, options, func(io *socket.Server) {
+		io.Use(authorize(t))
+		event := io.Of("/event", nil)
+		event.Use(authorize(t, socketio.ByEvent(), socketio.DisconnectNow()))
+		_ = event.On("connection", func(args ...any) { _ = args[0].(*socket.Socket).Emit("welcome") })
+	})
+	f := upgrade(t, web)
+	for range 3 {
+		f.send(`40{"token":"bad"}`)
+		f.expect(refusalPacket("/", errBadToken))
+		f.send("40/event,")
+		f.expect("40/event,")
+		f.send(`42/event,["authenticate",{"token":"bad"}]`)
+		f.expect(`42/event,["unauthorized",`, "41/event,")
+		f.send("40/event,")
+		f.expect("40/event,")
+		f.send(`42/event,["authenticate",{"token":"alice"}]`)
+		f.expect(`42/event,["authenticated"]`, `42/event,["early"]`, `42/event,["welcome"]`)
+		f.send("41/event,")
+	}
+	f.send(`40{"token":"alice"}`)
+	f.expect(`42["early"]`, `40{"sid":"`) // in the library's own order
+}
+
+// TestSocketAfterSocket: a namespace has one socket after another, and what is said
+// of one is not taken for the other's.
+func TestSocketAfterSocket(t *testing.T) {
+	t.Run("refused, then let in", func(t *testing.T) {
+		web := serve(t, nil, func(io *socket.Server) { io.Use(authorize(t)) })
+		for range 20 {
+			f := upgrade(t, web)
+			f.send(`40{"token":"bad"}`, `40{"token":"alice"}`)
+			f.expect(refusalPacket("/", errBadToken), `40{"sid":"`)
+		}
+	})
+	t.Run("ended, and still emitted to", func(t *testing.T) {
+		sockets := make(chan *socket.Socket, 1)
+		web := serve(t, nil, func(io *socket.Server) {
+			io.Use(authorize(t, socketio.ByEvent()))
+			OnAuthenticated(io, func(s *socket.Socket, _ *socketio.Session) error { sockets <- s; return nil })
+		})
+		f := upgrade(t, web)
+		f.send("40")
+		f.expect("40")
+		f.send(`42["authenticate",{"token":"alice"}]`)
+		f.expect(`42["authenticated"]`)
+		old := <-sockets
+		SessionOf(old).End(errBadToken)
+		f.expect(`42["unauthorized"`, "41")
+		f.send("40")
+		f.expect("40")
+		_ = old.Emit("secret")
+		f.send(`42["authenticate",{"token":"bob"}]`)
+		f.expect(`42["authenticated"]`)
+	})
+	t.Run("refused by us, then by another", func(t *testing.T) {
+		web := serve(t, nil, func(io *socket.Server) {
+			n := 0
+			io.Use(func(_ *socket.Socket, next func(*socket.ExtendedError)) {
+				if n++; n == 2 {
+					next(socket.NewExtendedError("too often", nil))
+					return
+				}
+				next(nil)
+			})
+			io.Use(authorize(t))
+		})
+		f := upgrade(t, web)
+		f.send(`40{"token":"bad"}`)
+		f.expect(refusalPacket("/", errBadToken))
+		f.send(`40{"token":"alice"}`)
+		f.expect(`44{"data":null,"message":"too often"}`)
+		f.send(`40{"token":"alice"}`)
+		f.expect(`40{"sid":"`)
+	})
+	t.Run("ended on its way, then refused by another", func(t *testing.T) {
+		for name, mode := range map[string]socketio.Option{"handshake": socketio.ByHandshake(), "event": socketio.ByEvent()} {
+			t.Run(name, func(t *testing.T) {
+				ended := false
+				web := serve(t, nil, func(io *socket.Server) {
+					io.Use(authorize(t, mode))
+					io.Use(func(s *socket.Socket, next func(*socket.ExtendedError)) {
+						if !ended {
+							ended = true
+							SessionOf(s).End(errBadToken)
+							next(socket.NewExtendedError("no room", nil))
+							return
+						}
+						next(nil)
+					})
+				})
+				f := upgrade(t, web)
+				enter := func() {
+					f.send(`40{"token":"alice"}`)
+					if name == "event" {
+						f.expect(`40{"sid":"`)
+						f.send(`42["authenticate",{"token":"alice"}]`)
+						f.expect(`42["authenticated"]`)
+					}
+				}
+				enter()
+				f.expect(`42["unauthorized"`, "41")
+				enter()
+				if name == "handshake" {
+					f.expect(`40{"sid":"`)
+				}
+			})
+		}
+	})
 }

@@ -1,6 +1,7 @@
 package zishang
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -53,7 +54,6 @@ type guarded struct {
 	session   atomic.Pointer[socketio.Session] // also once it has ended
 	phase     atomic.Int32
 	wasHeld   atomic.Bool
-	untold    atomic.Pointer[string] // the greeting, until it is sent in place of the library's CONNECT
 
 	arrived chan struct{} // closed when the library has the socket
 	entered chan struct{} // closed when the handlers of "connection" have run
@@ -124,8 +124,7 @@ func (g *guarded) Emit(event string, ack func(), args ...any) {
 	g.conn.sending.Lock()
 	defer g.conn.sending.Unlock()
 	if text != "" && g.is(held, entering, open) {
-		// Not as ours: a greeting that is yet to be sent comes first.
-		g.conn.client.WriteToEngine([]types.BufferInterface{types.NewStringBufferString(text)}, &socket.WriteOptions{})
+		g.conn.write(text)
 	}
 }
 
@@ -160,14 +159,8 @@ func (g *guarded) enter(greeting string, recovered *socket.Session) {
 	if !g.move(entering, admitting, held) {
 		return
 	}
-	switch {
-	case greeting == "":
-	case recovered != nil || !g.wasHeld.Load():
+	if greeting != "" {
 		g.Emit(greeting, nil)
-	default:
-		if text := g.event(greeting, ""); text != "" {
-			g.untold.Store(&text)
-		}
 	}
 	if recovered != nil {
 		g.restore(recovered)
@@ -299,11 +292,7 @@ func (g *guarded) Close(cause error, event string, args ...any) {
 		g.conn.sending.Unlock()
 		return
 	}
-	if unknown {
-		g.conn.say(g.socket.Id(), packets)
-	} else {
-		g.conn.write(packets...)
-	}
+	g.conn.write(packets...)
 	g.conn.sending.Unlock()
 	if g.legacy() && g.namespace == "/" {
 		g.conn.bar()
@@ -329,14 +318,23 @@ func (g *guarded) Close(cause error, event string, args ...any) {
 	g.conn.whenRead(func() { g.socket.Disconnect(false) }) // if the library is connecting it just now, arrive does it
 }
 
-// forget has the library forget a socket that it has not connected. What it says to
-// the client of it is for connection.outgoing: the client may be in the namespace
-// again.
-func (g *guarded) forget() {
-	g.next(socket.NewExtendedError("closed", closed+g.ID()))
-}
+// errClosed has the library forget a socket. Its client has been told in our words
+// already, or is gone, and must not hear of it: see connection.outgoing.
+var errClosed = socket.NewExtendedError(closed, nil)
 
-const closed = "zishang: closed "
+var closed = "closed " + rand.Text() // nobody else's word
+
+// leave ends the whole connection of a client 2.x that may come back to the root
+// namespace, once what was written is on its way: it is in that namespace or
+// nowhere.
+func (g *guarded) leave() {
+	if !g.legacy() || g.namespace != "/" {
+		return
+	}
+	// What is sent here is taken out again: it is for the callback.
+	last := types.NewStringBufferString(string(typeDisconnect))
+	g.conn.conn.Send(last, nil, func(transports.Transport) { go g.conn.conn.Close(false) })
+}
 
 // legacy reports whether the client is a 2.x.
 func (g *guarded) legacy() bool { return g.conn.conn.Protocol() == 3 }
@@ -351,22 +349,21 @@ func (g *guarded) refuse(err *verifier.UnauthorizedError) {
 		}{err.Message, err}
 	}
 	text, _ := packet(typeConnectError, g.namespace, "", data)
-	enough := g.conn.refuse()
-	switch root := g.legacy() && g.namespace == "/"; {
-	case root && !err.Retryable: // it would come back for ever
-		g.conn.say(g.socket.Id(), []string{text, string(typeDisconnect)})
+	packets := []string{text}
+	bar := g.legacy() && g.namespace == "/" && !err.Retryable
+	if bar { // it would come back for ever
+		packets = append(packets, string(typeDisconnect))
+	}
+	g.conn.sending.Lock()
+	g.conn.write(packets...)
+	g.conn.sending.Unlock()
+	if bar {
 		g.conn.bar()
-	case root: // it is there or nowhere, and may come back by another connection
-		g.conn.conn.Send(ourText(text), nil, func(transports.Transport) { go g.conn.conn.Close(false) })
-	case enough:
-		g.conn.conn.Send(ourText(text), nil, nil)
-	default:
-		g.conn.say(g.socket.Id(), []string{text})
+	} else {
+		g.leave()
 	}
 	g.gone()
-	if enough {
-		g.conn.conn.Close(true)
-	}
+	g.conn.refused()
 }
 
 // hold tells the client that it is connected, though the library knows nothing
@@ -442,24 +439,32 @@ func (g *guarded) handle(h header) {
 	}
 }
 
-// emits reports whether a packet of the library's may go out, and what is to go out
-// before it, or in its place. It runs with the client's lock held, and must write
-// nothing.
-func (g *guarded) emits(h header) (passes bool, greeting string) {
+// emits reports whether a packet of the library's may go out. It runs with the
+// client's lock held, and must write nothing.
+func (g *guarded) emits(h header) bool {
 	switch phase(g.phase.Load()) {
+	case admitting, held: // it is of a socket before, which the application still emits to
+		return false
 	case over:
-		return false, ""
+		if h.kind != typeConnectError {
+			return false
+		}
+		select {
+		case <-g.left: // it is of a socket since, which a middleware before ours refused
+			return true
+		default: // the session ended on its way
+			g.deny(h.data)
+			return false
+		}
 	case entering:
 		if h.kind == typeConnectError {
 			g.deny(h.data)
-			return !g.wasHeld.Load(), ""
 		}
-		if untold := g.untold.Swap(nil); untold != nil {
-			greeting = *untold // and then, if need be, an event that is as quick as CONNECT
+		if h.kind == typeConnect || h.kind == typeConnectError {
+			return !g.wasHeld.Load() // such a client believes itself connected
 		}
-		return h.kind != typeConnect || !g.wasHeld.Load(), greeting // such a client believes itself connected
 	}
-	return true, ""
+	return true
 }
 
 // authenticate hands an "authenticate" event to the guard.
@@ -493,7 +498,7 @@ func (g *guarded) gone() {
 	g.move(over, admitting, held, entering, open)
 	g.leaving.Do(func() { close(g.left) })
 	g.end()
-	g.forget()
+	g.next(errClosed)
 }
 
 // end tells the guard.

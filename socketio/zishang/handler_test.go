@@ -4,7 +4,11 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
+	"testing/synctest"
+
+	"github.com/zishang520/socket.io/servers/engine/v3"
 )
 
 // TestResponseLetsGo: of a connection that net/http has given away nothing of
@@ -43,4 +47,29 @@ func TestResponseLetsGo(t *testing.T) {
 	if recorder.Code != http.StatusTeapot {
 		t.Errorf("the answer is %d", recorder.Code)
 	}
+}
+
+// TestRequestsOutliveNoConnection: of a connection's requests those that are answered
+// are left alone, and the others ended.
+func TestRequestsOutliveNoConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn := engine.MakeSocket()
+		r := requestsOf(conn)
+		if requestsOf(conn) != r {
+			t.Fatal("a connection has two lists of requests")
+		}
+		ended := make(chan string, 3)
+		requests := map[string]*http.Request{"waiting": {}, "answered": {}, "late": {}}
+		add := func(name string) { r.add(requests[name], func() { ended <- name }) }
+		add("waiting")
+		add("answered")
+		r.done(requests["answered"])
+		conn.Emit("close", "transport close")
+		add("late")
+		got := []string{<-ended, <-ended}
+		slices.Sort(got)
+		if got[0] != "late" || got[1] != "waiting" {
+			t.Errorf("ended: %s", got)
+		}
+	})
 }

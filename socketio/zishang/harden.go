@@ -3,6 +3,7 @@ package zishang
 import (
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -131,7 +132,11 @@ type builder struct {
 func (b *builder) New(ctx *types.HttpContext) transports.Transport {
 	b.hardened.listen() // now there is an engine
 	made := b.TransportCtor.New(ctx)
-	if b.Name() != transports.POLLING {
+	switch b.Name() {
+	case transports.POLLING:
+	case transports.WEBSOCKET:
+		return &webSocket{made}
+	default:
 		return made
 	}
 	inner, ok := made.(transports.Polling)
@@ -141,6 +146,19 @@ func (b *builder) New(ctx *types.HttpContext) transports.Transport {
 	p := &polling{Polling: inner, hardened: b.hardened}
 	p.Prototype(p) // the library calls what is below
 	return p
+}
+
+// webSocket is the library's transport, without the packets that say nothing: those
+// that a connection has taken out (see take) need not go over the wire.
+type webSocket struct{ transports.Transport }
+
+// Send sends packets.
+func (w *webSocket) Send(packets []*enginepacket.Packet) {
+	empty := func(p *enginepacket.Packet) bool { return p.Type == enginepacket.NOOP }
+	if slices.ContainsFunc(packets, empty) {
+		packets = slices.DeleteFunc(slices.Clone(packets), empty)
+	}
+	w.Transport.Send(packets) // even none: it tells the connection when they are sent
 }
 
 // polling is the library's transport, without two of its faults (in

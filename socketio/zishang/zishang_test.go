@@ -313,6 +313,7 @@ func TestOtherMiddlewares(t *testing.T) {
 		c.send(`40{"token":"alice"}`)
 		if got := c.next(); strings.HasPrefix(got, "40") {
 			c.send(`42["authenticate",{"token":"alice"}]`)
+			c.expect(`42["authenticated"]`)
 			if got := c.next(); !strings.HasPrefix(got, `42["unauthorized",{"message":"no room"`) {
 				t.Errorf("got %s", got)
 			}
