@@ -43,7 +43,8 @@ type Emitter interface {
 
 // OnAuthenticated adds a handler of the sockets of a guarded namespace (or of a
 // server's root namespace) that have authenticated. It runs once for each, before
-// any of its events is handled, and may block and emit. An error ends the
+// any of its events is handled, and may block and emit, but not wait for the client:
+// its acknowledgements are handled after its events. An error ends the
 // session: the client is told if it is an [*verifier.UnauthorizedError],
 // otherwise only that the server rejected it.
 //
@@ -71,7 +72,7 @@ type middleware struct {
 func (m *middleware) admit(s *socket.Socket, next func(*socket.ExtendedError)) {
 	c := connectionOf(s)
 	g := &guarded{
-		conn: c, socket: s, namespace: s.Nsp().Name(), goOn: next, logger: m.authorizer.Logger(),
+		number: guards.Add(1), conn: c, socket: s, namespace: s.Nsp().Name(), goOn: next, logger: m.authorizer.Logger(),
 		arrived: make(chan struct{}), entered: make(chan struct{}), left: make(chan struct{}),
 	}
 	switch err := c.enter(g); {
@@ -79,9 +80,10 @@ func (m *middleware) admit(s *socket.Socket, next func(*socket.ExtendedError)) {
 		next(socket.NewExtendedError(errTooManyNamespaces.Message, errTooManyNamespaces))
 		c.refused()
 		return
-	case err != nil: // no client asks for a namespace twice
+	case err != nil: // no client can ask for a namespace twice
+		m.authorizer.Logger().Error("zishang: a namespace has two middlewares of Authorize, use one", "namespace", g.namespace)
 		c.conn.Close(true)
-		next(errClosed)
+		next(g.farewell())
 		return
 	}
 	attach(s.StrictEventEmitter.EventEmitter, g)
@@ -101,7 +103,6 @@ func (m *middleware) admit(s *socket.Socket, next func(*socket.ExtendedError)) {
 		pass, err = m.authorizer.Admit(ctx, h)
 	}
 	if err != nil {
-		g.recovery.forgo()
 		if g.move(over, admitting) {
 			g.refuse(verifier.AsUnauthorized(err))
 		}
@@ -116,10 +117,8 @@ func (m *middleware) admit(s *socket.Socket, next func(*socket.ExtendedError)) {
 	}
 	c.sending.Unlock()
 	g.attachDone()
-	select {
-	case <-c.closed:
-		guard.Closed() // nobody told it
-	default:
+	if c.isClosed() {
+		g.gone() // nobody told it
 	}
 	if c.isBarred() { // meanwhile
 		g.Close(socketio.ErrDisconnected, "")

@@ -4,8 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net/url"
 	"slices"
-	"strings"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,8 +44,8 @@ type connection struct {
 	cut      *time.Timer
 }
 
-// maxRefusals is how many sockets a connection may be refused before it is
-// closed.
+// maxRefusals is how many sockets a connection may be refused, without one that
+// authenticates between them, before it is closed.
 const maxRefusals = 16
 
 // connectionOf returns what is known of the connection of a socket that is
@@ -110,6 +111,18 @@ func (c *connection) enter(g *guarded) error {
 	return nil
 }
 
+// forgotten takes note that the library has forgotten a socket that it had not
+// connected, of which it says so to the client, in vain.
+func (c *connection) forgotten(number string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, g := range c.guards {
+		if strconv.FormatUint(g.number, 10) == number {
+			g.leave()
+		}
+	}
+}
+
 func (c *connection) guard(namespace string) *guarded {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -138,6 +151,15 @@ func (c *connection) onClose(...any) {
 	c.mu.Unlock()
 	for _, g := range guards {
 		g.gone()
+	}
+}
+
+func (c *connection) isClosed() bool {
+	select {
+	case <-c.closed:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -196,20 +218,22 @@ func (c *connection) incoming(args ...any) {
 	if !ok {
 		return
 	}
-	if (h.kind == typeConnect || h.kind == typeAck) && c.tooIdle() {
+	if h.namespace, ok = c.name(h.namespace); !ok {
+		return
+	}
+	g := c.guard(h.namespace)
+	if (h.kind == typeConnect || h.kind == typeAck && g != nil) && c.tooIdle() {
 		take(p)
 		c.conn.Close(true)
 		return
 	}
-	g := c.guard(h.namespace)
 	switch {
 	case g == nil && h.kind == typeDisconnect:
 		return
 	case c.isBarred():
 		// It enters the root namespace or none.
 		if h.kind == typeConnect {
-			name, _, _ := strings.Cut(h.namespace, "?")
-			text, _ := packet(typeDisconnect, name, "", nil)
+			text, _ := packet(typeDisconnect, h.namespace, "", nil)
 			c.sending.Lock()
 			c.write(text)
 			c.sending.Unlock()
@@ -223,6 +247,20 @@ func (c *connection) incoming(args ...any) {
 	c.skipIn = h.attachments
 	c.mu.Unlock()
 	take(p)
+}
+
+// name returns the name of the namespace that a packet is for. Clients 2.x send it as
+// a URL, in which there may be a query; not ok is what the library does not understand
+// either.
+func (c *connection) name(sent string) (name string, ok bool) {
+	if c.conn.Protocol() != 3 {
+		return sent, true
+	}
+	parsed, err := url.Parse(sent)
+	if err != nil {
+		return "", false
+	}
+	return parsed.Path, true
 }
 
 // begin takes note that the library gets a packet of a socket, and reports whether
@@ -300,10 +338,17 @@ func (c *connection) outgoing(args ...any) {
 		p.Data = mine.StringBuffer
 		return
 	}
+	if _, ok := p.Data.(types.BufferInterface); !ok {
+		return // see polling.Send
+	}
 	data, text := message(p)
-	if text && len(data) > 0 && data[0] == typeConnectError && bytes.Contains(data, []byte(`"`+closed+`"`)) {
-		take(p) // of a socket before: the client may be in the namespace again
-		return
+	if text && len(data) > 0 && data[0] == typeConnectError {
+		if _, about, ok := bytes.Cut(data, []byte(`"`+closed)); ok {
+			take(p)
+			number, _, _ := bytes.Cut(about, []byte{'"'})
+			c.forgotten(string(number))
+			return
+		}
 	}
 	if c.shut.Load() == 0 {
 		return
@@ -391,6 +436,13 @@ func (c *connection) refused() {
 	if enough {
 		c.conn.Close(true)
 	}
+}
+
+// pardon forgets the refusals, now that the client has authenticated.
+func (c *connection) pardon() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.refusals = 0
 }
 
 // attach keeps a value with an emitter of the library's, for attached: it lives

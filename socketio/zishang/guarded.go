@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/zishang520/socket.io/servers/engine/v3/transports"
 	"github.com/zishang520/socket.io/servers/socket/v3"
@@ -40,6 +41,7 @@ const (
 // that it may emit "authenticate", and what it sends is taken out of the
 // library's way.
 type guarded struct {
+	number    uint64 // its own in the process
 	conn      *connection
 	socket    *socket.Socket
 	namespace string
@@ -54,6 +56,8 @@ type guarded struct {
 	session   atomic.Pointer[socketio.Session] // also once it has ended
 	phase     atomic.Int32
 	wasHeld   atomic.Bool
+	answered  atomic.Bool // whether a client that was not held has its CONNECT or CONNECT_ERROR
+	dismissed atomic.Bool // whether next was called with a farewell
 
 	arrived chan struct{} // closed when the library has the socket
 	entered chan struct{} // closed when the handlers of "connection" have run
@@ -105,8 +109,8 @@ func (g *guarded) move(to phase, from ...phase) bool {
 	return false
 }
 
-// next lets the middleware go on, once.
-func (g *guarded) next(err *socket.ExtendedError) { g.going.Do(func() { g.goOn(err) }) }
+// next lets the middleware go on, unless it has.
+func (g *guarded) next() { g.going.Do(func() { g.goOn(nil) }) }
 
 // ID is the library's name for the socket.
 func (g *guarded) ID() string { return string(g.socket.Id()) }
@@ -174,7 +178,7 @@ func (g *guarded) enter(greeting string, recovered *socket.Session) {
 	g.entitled = later
 	g.mu.Unlock()
 	if !later {
-		g.next(nil)
+		g.next()
 	}
 }
 
@@ -185,8 +189,12 @@ func (g *guarded) attachDone() {
 	g.attaching = false
 	entitled := g.entitled
 	g.mu.Unlock()
-	if entitled {
-		g.next(nil)
+	switch {
+	case !entitled:
+	case g.is(over): // it was closed meanwhile
+		g.gone()
+	default:
+		g.next()
 	}
 }
 
@@ -215,6 +223,7 @@ func (g *guarded) Authenticated(s *socketio.Session) error {
 	}
 	select {
 	case <-g.entered:
+		g.conn.pardon()
 	case <-g.left:
 		if g.denied != nil {
 			return g.denied
@@ -288,9 +297,13 @@ func (g *guarded) Close(cause error, event string, args ...any) {
 
 	g.conn.sending.Lock()
 	unknown := g.move(over, held)
-	if !unknown && !g.move(over, entering, open) {
+	onItsWay := !unknown && g.move(over, entering)
+	if !unknown && !onItsWay && !g.move(over, open) {
 		g.conn.sending.Unlock()
 		return
+	}
+	if onItsWay && !g.wasHeld.Load() && !g.answered.Swap(true) {
+		packets = g.refusal(verifier.AsUnauthorized(cause)) // it is not connected yet
 	}
 	g.conn.write(packets...)
 	g.conn.sending.Unlock()
@@ -306,8 +319,12 @@ func (g *guarded) Close(cause error, event string, args ...any) {
 		g.gone()
 		return
 	}
+	if onItsWay {
+		return // the library is connecting it just now: the rest is for arrive
+	}
 	// What the library has queued is not handled any more, even if it takes a while
 	// to forget the socket.
+	g.socket.OffAny(nil)
 	for _, event := range g.socket.EventNames() {
 		switch event {
 		case "disconnect", "disconnecting", "error", key:
@@ -315,19 +332,25 @@ func (g *guarded) Close(cause error, event string, args ...any) {
 			g.socket.RemoveAllListeners(event)
 		}
 	}
-	g.conn.whenRead(func() { g.socket.Disconnect(false) }) // if the library is connecting it just now, arrive does it
+	g.conn.whenRead(func() { g.socket.Disconnect(false) })
 }
 
-// errClosed has the library forget a socket. Its client has been told in our words
-// already, or is gone, and must not hear of it: see connection.outgoing.
-var errClosed = socket.NewExtendedError(closed, nil)
+// farewell has the library forget a socket that it has not connected. Its client has
+// been told in our words already, or is gone, and must not hear of it: see
+// connection.outgoing.
+func (g *guarded) farewell() *socket.ExtendedError {
+	return socket.NewExtendedError("closed", closed+strconv.FormatUint(g.number, 10))
+}
 
-var closed = "closed " + rand.Text() // nobody else's word
+var (
+	closed = "closed " + rand.Text() + " " // nobody else's word
+	guards atomic.Uint64                   // that there have been
+)
 
-// leave ends the whole connection of a client 2.x that may come back to the root
+// cutOff ends the whole connection of a client 2.x that may come back to the root
 // namespace, once what was written is on its way: it is in that namespace or
 // nowhere.
-func (g *guarded) leave() {
+func (g *guarded) cutOff() {
 	if !g.legacy() || g.namespace != "/" {
 		return
 	}
@@ -339,8 +362,8 @@ func (g *guarded) leave() {
 // legacy reports whether the client is a 2.x.
 func (g *guarded) legacy() bool { return g.conn.conn.Protocol() == 3 }
 
-// refuse tells the client that its socket is not let in. The phase is over.
-func (g *guarded) refuse(err *verifier.UnauthorizedError) {
+// refusal is what tells the client that its socket is not let in.
+func (g *guarded) refusal(err *verifier.UnauthorizedError) (packets []string) {
 	var data any = err
 	if !g.legacy() {
 		data = struct {
@@ -349,18 +372,23 @@ func (g *guarded) refuse(err *verifier.UnauthorizedError) {
 		}{err.Message, err}
 	}
 	text, _ := packet(typeConnectError, g.namespace, "", data)
-	packets := []string{text}
-	bar := g.legacy() && g.namespace == "/" && !err.Retryable
-	if bar { // it would come back for ever
+	packets = []string{text}
+	if g.legacy() && g.namespace == "/" && !err.Retryable { // it would come back for ever
 		packets = append(packets, string(typeDisconnect))
 	}
+	return packets
+}
+
+// refuse refuses a socket that the middleware has. The phase is over.
+func (g *guarded) refuse(err *verifier.UnauthorizedError) {
+	packets := g.refusal(err)
 	g.conn.sending.Lock()
 	g.conn.write(packets...)
 	g.conn.sending.Unlock()
-	if bar {
+	if len(packets) > 1 {
 		g.conn.bar()
 	} else {
-		g.leave()
+		g.cutOff()
 	}
 	g.gone()
 	g.conn.refused()
@@ -390,9 +418,8 @@ func (g *guarded) passes(h header) bool {
 	if now == entering {
 		// What a client sends as soon as it is told that it is connected must not
 		// reach the library before that knows of the socket.
-		select {
-		case <-g.arrived:
-		case <-g.left:
+		if !g.await(g.arrived) {
+			return false
 		}
 		now = phase(g.phase.Load())
 	}
@@ -420,10 +447,32 @@ func (g *guarded) passes(h header) bool {
 		if h.kind != typeConnect {
 			return false
 		}
-		<-g.left // the library does not take two
+		return g.await(nil) // the library does not take two
 	}
 	return true
 }
+
+// await waits until the library has the socket, or has it no more, and reports whether
+// it is so. It does not wait for ever, since the whole connection has to: a middleware
+// that comes after ours can take its time, and can forget to call next.
+func (g *guarded) await(arrived <-chan struct{}) bool {
+	enough := time.NewTimer(patience)
+	defer enough.Stop()
+	select {
+	case <-arrived:
+	case <-g.left:
+	case <-g.conn.closed:
+		return false
+	case <-enough.C:
+		g.logger.Warn("zishang: a connection is closed, since a middleware has not called next", "namespace", g.namespace, "waited", patience)
+		g.conn.conn.Close(true)
+		return false
+	}
+	return true
+}
+
+// patience is as long as a client has to connect, by default.
+const patience = DefaultConnectTimeout
 
 // handle does the library's part for a socket that the library does not know.
 func (g *guarded) handle(h header) {
@@ -461,7 +510,9 @@ func (g *guarded) emits(h header) bool {
 			g.deny(h.data)
 		}
 		if h.kind == typeConnect || h.kind == typeConnectError {
-			return !g.wasHeld.Load() // such a client believes itself connected
+			// A client that was held believes itself connected, and one of which
+			// Close came first has been refused.
+			return !g.wasHeld.Load() && !g.answered.Swap(true)
 		}
 	}
 	return true
@@ -496,10 +547,19 @@ func (g *guarded) filter(event []any, next func(error)) {
 // gone takes note that the socket is no more.
 func (g *guarded) gone() {
 	g.move(over, admitting, held, entering, open)
-	g.leaving.Do(func() { close(g.left) })
 	g.end()
-	g.next(errClosed)
+	g.going.Do(func() {
+		g.dismissed.Store(true)
+		g.goOn(g.farewell())
+	})
+	if !g.dismissed.Load() || g.conn.isClosed() {
+		g.leave()
+	} // otherwise the library is yet to forget it, and says so
 }
+
+// leave takes note that the library has the socket no more: the client may be in the
+// namespace again, by a socket of the same id if it is a 2.x.
+func (g *guarded) leave() { g.leaving.Do(func() { close(g.left) }) }
 
 // end tells the guard.
 func (g *guarded) end() {

@@ -20,7 +20,8 @@ func newRecoverable(n socket.Namespace, inner socket.Adapter) *recoverable {
 		options.SetSkipMiddlewares(false)
 		lifetime = time.Duration(options.MaxDisconnectionDuration()) * time.Millisecond
 	}
-	return &recoverable{Adapter: inner, lifetime: lifetime, taken: make(map[socket.PrivateSessionId]time.Time)}
+	return &recoverable{Adapter: inner, lifetime: lifetime,
+		presented: make(map[socket.PrivateSessionId]*presented), pending: make(map[socket.SocketId]*presented)}
 }
 
 // recoverable is an adapter whose sessions are recovered by their owners only.
@@ -28,9 +29,18 @@ type recoverable struct {
 	socket.Adapter
 	lifetime time.Duration // of a session
 
-	mu    sync.Mutex // guards the rest
-	taken map[socket.PrivateSessionId]time.Time
-	order []socket.PrivateSessionId // by the time they were taken
+	mu        sync.Mutex // guards the rest
+	presented map[socket.PrivateSessionId]*presented
+	pending   map[socket.SocketId]*presented // those that are not claimed
+	order     []*presented                   // by the time they were presented
+}
+
+// presented is a session whose private id a client has presented. Some adapters, such
+// as that of Redis streams, give a session away only once: they get it back when the
+// socket has authenticated, or has not.
+type presented struct {
+	*socket.Session
+	at time.Time
 }
 
 // What is persisted as the data of a guarded socket: in a form that adapters
@@ -64,7 +74,7 @@ func (a *recoverable) PersistSession(session *socket.SessionToPersist) {
 }
 
 // RestoreSession gives a socket no more than its names: the rest follows when it
-// has authenticated.
+// has authenticated. A session is for one socket at a time, and once.
 func (a *recoverable) RestoreSession(pid socket.PrivateSessionId, offset string) (*socket.Session, error) {
 	session, err := a.Adapter.RestoreSession(pid, offset)
 	if err != nil || session == nil {
@@ -73,7 +83,7 @@ func (a *recoverable) RestoreSession(pid socket.PrivateSessionId, offset string)
 	if _, guarded := kept(session); !guarded {
 		return session, nil
 	}
-	if !a.take(pid) {
+	if !a.present(&presented{Session: session, at: time.Now()}) {
 		return nil, nil
 	}
 	return &socket.Session{SessionToPersist: &socket.SessionToPersist{
@@ -81,37 +91,84 @@ func (a *recoverable) RestoreSession(pid socket.PrivateSessionId, offset string)
 	}}, nil
 }
 
+// present takes note of a session, and reports whether nobody else has it.
+func (a *recoverable) present(p *presented) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for len(a.order) > 0 && p.at.Sub(a.order[0].at) >= a.lifetime { // those that are over by now
+		if oldest := a.order[0]; a.presented[oldest.Pid] == oldest {
+			a.removeLocked(oldest)
+		}
+		a.order = a.order[1:]
+	}
+	if a.presented[p.Pid] != nil {
+		return false
+	}
+	a.presented[p.Pid], a.pending[p.Sid] = p, p
+	a.order = append(a.order, p)
+	return true
+}
+
+func (a *recoverable) removeLocked(p *presented) {
+	delete(a.presented, p.Pid)
+	if a.pending[p.Sid] == p {
+		delete(a.pending, p.Sid)
+	}
+}
+
 func kept(session *socket.Session) (data map[string]any, ok bool) {
 	data, ok = session.Data.(map[string]any)
 	return data, ok && data[keptMark] == true
 }
 
-// take reports whether nobody has recovered the session.
-func (a *recoverable) take(pid socket.PrivateSessionId) bool {
+// claim returns the session that was presented, with what was missed by now, if it is
+// that of who has authenticated. Either way it is used up.
+func (a *recoverable) claim(pid socket.PrivateSessionId, offset string, t *verifier.Token) *socket.Session {
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	now := time.Now()
-	for len(a.order) > 0 { // those that are over by now
-		oldest := a.order[0]
-		if at, ok := a.taken[oldest]; ok && now.Sub(at) < a.lifetime {
-			break
-		}
-		delete(a.taken, oldest)
-		a.order = a.order[1:]
+	p := a.presented[pid]
+	if p == nil || a.pending[p.Sid] != p {
+		a.mu.Unlock()
+		return nil
 	}
-	if _, ok := a.taken[pid]; ok {
-		return false
+	delete(a.pending, p.Sid)
+	a.mu.Unlock()
+	data, _ := kept(p.Session)
+	if t.Subject == "" || data[keptSubject] != t.Subject || data[keptIssuer] != t.Issuer {
+		return nil
 	}
-	a.taken[pid] = now
-	a.order = append(a.order, pid)
-	return true
+	a.Adapter.PersistSession(p.SessionToPersist)
+	session, err := a.Adapter.RestoreSession(pid, offset)
+	if err != nil {
+		return nil
+	}
+	return session
+}
+
+// DelAll is called when the library forgets a socket: a session that it has presented
+// and not claimed is left to another attempt.
+func (a *recoverable) DelAll(id socket.SocketId) {
+	a.Adapter.DelAll(id)
+	if _, connected := a.Nsp().Sockets().Load(id); connected {
+		return // the one whose session it was, at last
+	}
+	a.mu.Lock()
+	p := a.pending[id]
+	if p != nil {
+		a.removeLocked(p)
+	}
+	a.mu.Unlock()
+	if p != nil {
+		a.Adapter.PersistSession(p.SessionToPersist)
+	}
 }
 
 // release lets a session be recovered, again.
 func (a *recoverable) release(pid socket.PrivateSessionId) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	delete(a.taken, pid)
+	if p := a.presented[pid]; p != nil {
+		a.removeLocked(p)
+	}
 }
 
 // recovery is what a guarded socket has to do with recovery. Its zero value is
@@ -158,13 +215,6 @@ func (r *recovery) begin() socket.PrivateSessionId {
 	return r.pid
 }
 
-// forgo leaves the session to another attempt.
-func (r *recovery) forgo() {
-	if r.recovering() {
-		r.adapter.release(r.pid)
-	}
-}
-
 // errNotRecovered refuses a socket that bears the name of a session that is not
 // its own. The next attempt will begin a new one.
 var errNotRecovered = &verifier.UnauthorizedError{
@@ -172,21 +222,16 @@ var errNotRecovered = &verifier.UnauthorizedError{
 	Reason: socketio.ErrIdentityMismatch, Retryable: true,
 }
 
-// claim returns the session that the socket came to recover, as it is by now, if
-// it is that of who has authenticated; nil if it came for none.
+// claim returns the session that the socket came to recover, as it is by now, if it
+// is that of who has authenticated; nil if it came for none.
 func (r *recovery) claim(s *socketio.Session) (*socket.Session, error) {
 	if !r.recovering() {
 		return nil, nil
 	}
-	session, err := r.adapter.Adapter.RestoreSession(r.pid, r.offset)
-	if err != nil || session == nil {
-		return nil, errNotRecovered
+	if session := r.adapter.claim(r.pid, r.offset, s.Token()); session != nil {
+		return session, nil
 	}
-	data, _ := kept(session)
-	if t := s.Token(); t.Subject == "" || data[keptSubject] != t.Subject || data[keptIssuer] != t.Issuer {
-		return nil, errNotRecovered
-	}
-	return session, nil
+	return nil, errNotRecovered
 }
 
 // restore gives the socket its rooms, its data, and what it missed.
