@@ -39,7 +39,12 @@ type frames struct {
 
 func upgrade(t *testing.T, web *httptest.Server) *frames {
 	t.Helper()
-	conn, response, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(web.URL, "http")+"/socket.io/?EIO=4&transport=websocket", nil)
+	return dialFrames(t, web, "EIO=4")
+}
+
+func dialFrames(t *testing.T, web *httptest.Server, query string) *frames {
+	t.Helper()
+	conn, response, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(web.URL, "http")+"/socket.io/?transport=websocket&"+query, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,13 +65,21 @@ func (f *frames) send(packets ...string) {
 	}
 }
 
+func (f *frames) next() string {
+	f.t.Helper()
+	_, got, err := f.conn.ReadMessage()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return string(got)
+}
+
 // expect compares how the next packets begin.
 func (f *frames) expect(prefixes ...string) {
 	f.t.Helper()
 	for _, prefix := range prefixes {
-		_, got, err := f.conn.ReadMessage()
-		if err != nil || !strings.HasPrefix(string(got), prefix) {
-			f.t.Fatalf("got %s: %v\nwant %s", got, err, prefix)
+		if got := f.next(); !strings.HasPrefix(got, prefix) {
+			f.t.Fatalf("got %s\nwant %s", got, prefix)
 		}
 	}
 }

@@ -1,0 +1,335 @@
+package zishang
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/zishang520/socket.io/servers/engine/v3"
+	"github.com/zishang520/socket.io/servers/socket/v3"
+	"github.com/zishang520/socket.io/v3/pkg/types"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio"
+)
+
+// withOld returns options of a server that clients 2.x may come to.
+func withOld() *socket.ServerOptions {
+	options := socket.DefaultServerOptions()
+	options.SetAllowEIO3(true)
+	return options
+}
+
+// TestLeavesEarly: a client that is gone before it comes to us keeps nothing, such as
+// a goroutine that waits for the library to connect it: TestMain would find it.
+func TestLeavesEarly(t *testing.T) {
+	var here sync.WaitGroup
+	web := serve(t, nil, func(io *socket.Server) {
+		io.Use(func(s *socket.Socket, next func(*socket.ExtendedError)) {
+			_ = s.Conn().Once("close", func(...any) {
+				go func() { next(nil); here.Done() }()
+			})
+		})
+		io.Use(authorize(t))
+	})
+	for range 20 {
+		here.Add(1)
+		f := upgrade(t, web)
+		f.send(`40{"token":"alice"}`)
+		_ = f.conn.Close()
+	}
+	here.Wait()
+}
+
+// TestEndsOnItsWay: a session that ends while the library connects its socket leaves
+// nothing in the way of the next.
+func TestEndsOnItsWay(t *testing.T) {
+	registry := socketio.NewRegistry(nil)
+	var joined atomic.Int32
+	options := socket.DefaultServerOptions()
+	options.SetAdapter(&joins{then: func() {
+		if joined.Add(1) == 2 { // the first is public
+			for s := range registry.Sessions(socketio.Filter{}) {
+				s.End(errBadToken)
+			}
+			time.Sleep(50 * time.Millisecond) // for an end that does not wait for the library
+		}
+	}})
+	web := serve(t, options, func(io *socket.Server) {
+		io.Use(authorize(t, socketio.WithRegistry(registry)))
+		io.Of("/public", nil)
+	})
+	f := upgrade(t, web)
+	f.send("40/public,")
+	f.expect("40/public,")
+	f.send(`40{"token":"alice"}`)
+	f.expect(refusalPacket("/", errBadToken))
+	f.send(`40{"token":"alice"}`)
+	f.expect(`40{"sid"`)
+}
+
+// joins is an adapter that does something when a socket joins its own room, which is
+// in the midst of its being connected.
+type joins struct {
+	socket.AdapterBuilder
+	then func()
+}
+
+func (j *joins) New(n socket.Namespace) socket.Adapter {
+	return &joinsAdapter{j.AdapterBuilder.New(n), j.then}
+}
+
+type joinsAdapter struct {
+	socket.Adapter
+	then func()
+}
+
+func (a *joinsAdapter) AddAll(id socket.SocketId, rooms *types.Set[socket.Room]) {
+	a.Adapter.AddAll(id, rooms)
+	a.then()
+}
+
+// TestOldClientAgain: the sockets of a client 2.x in a namespace have one id, one after
+// another, and the query of each is its own.
+func TestOldClientAgain(t *testing.T) {
+	t.Run("refused before", func(t *testing.T) {
+		var admin socket.Namespace
+		web := serve(t, withOld(), func(io *socket.Server) {
+			admin = io.Of("/admin", nil)
+			admin.Use(authorize(t))
+			_ = admin.On("connection", func(args ...any) {
+				s := args[0].(*socket.Socket)
+				_ = s.On("who", func(...any) { _ = admin.Emit("here", s.Id()) })
+			})
+		})
+		for range 50 {
+			f := upgradeOld(t, web, "")
+			f.send("40/admin?token=bad,", "40/admin?token=alice,")
+			f.expect("44/admin,", "40/admin")
+			f.send(`42/admin,["who"]`) // its answer is a broadcast, which a socket that was forgotten does not get
+			f.expect(`42/admin,["here"`)
+			_ = f.conn.Close()
+		}
+	})
+	t.Run("ended before", func(t *testing.T) {
+		for _, query := range []string{"", "?token=alice"} {
+			web := serve(t, withOld(), func(io *socket.Server) {
+				admin := io.Of("/admin", nil)
+				admin.Use(authorize(t))
+				OnAuthenticated(admin, func(s *socket.Socket, session *socketio.Session) error {
+					_ = s.On("disconnecting", func(...any) { time.Sleep(20 * time.Millisecond) }) // as a slow handler
+					return s.On("end", func(...any) { session.End(errBadToken) })
+				})
+			})
+			f := upgradeOld(t, web, "&token=alice")
+			for range 3 {
+				f.send("40/admin" + query + ",")
+				f.expect("40/admin")
+				f.send(`42/admin,["end"]`)
+				f.expect(`42/admin,["unauthorized"`, "41/admin")
+			}
+		}
+	})
+}
+
+func upgradeOld(t *testing.T, web *httptest.Server, query string) *frames {
+	t.Helper()
+	f := dialFrames(t, web, "EIO=3"+query)
+	f.expect("40")
+	return f
+}
+
+// TestOnAnyAfterEnd: what is queued when a session ends is not handled.
+func TestOnAnyAfterEnd(t *testing.T) {
+	var late atomic.Int32
+	busy, goOn, done := make(chan *socketio.Session), make(chan struct{}), make(chan struct{})
+	web := serve(t, nil, func(io *socket.Server) {
+		io.Use(authorize(t))
+		OnAuthenticated(io, func(s *socket.Socket, session *socketio.Session) error {
+			s.OnAny(func(...any) {
+				if session.Context().Err() != nil {
+					late.Add(1)
+				}
+			})
+			_ = s.Once("disconnect", func(...any) { close(done) })
+			return s.Once("say", func(...any) { busy <- session; <-goOn })
+		})
+	})
+	f := upgrade(t, web)
+	f.send(`40{"token":"alice"}`)
+	f.expect("40")
+	f.send(slices.Repeat([]string{`42["say"]`}, 50)...)
+	session := <-busy
+	session.End(errBadToken)
+	f.expect(`42["unauthorized"`, "41")
+	close(goOn)
+	<-done
+	if n := late.Load(); n > 0 {
+		t.Errorf("OnAny heard %d events after the end", n)
+	}
+}
+
+// TestAcknowledgementsElsewhere: who was refused in a guarded namespace may go on in a
+// public one, however often it acknowledges.
+func TestAcknowledgementsElsewhere(t *testing.T) {
+	web := serve(t, nil, func(io *socket.Server) {
+		io.Of("/admin", nil).Use(authorize(t))
+		_ = io.On("connection", func(args ...any) {
+			var ask func([]any, error)
+			ask = func([]any, error) { args[0].(*socket.Socket).EmitWithAck("ask")(ask) }
+			ask(nil, nil)
+		})
+	})
+	f := upgrade(t, web)
+	f.send(`40/admin,{"token":"bad"}`)
+	f.expect(refusalPacket("/admin", errBadToken))
+	f.send("40")
+	f.expect("40")
+	for id := range 2 * maxIdle {
+		f.expect(fmt.Sprintf(`42%d["ask"]`, id))
+		f.send(fmt.Sprintf(`43%d[]`, id))
+	}
+}
+
+// TestPatience: a connection does not wait for ever for a middleware of the
+// application's.
+func TestPatience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn := engine.MakeSocket()
+		g := &guarded{
+			conn: &connection{conn: conn, closed: make(chan struct{})}, logger: slog.New(slog.DiscardHandler),
+			left: make(chan struct{}),
+		}
+		began := time.Now()
+		if g.await(nil) || time.Since(began) != patience {
+			t.Errorf("it waited %v", time.Since(began))
+		}
+		arrived := make(chan struct{})
+		close(arrived)
+		if !g.await(arrived) {
+			t.Error("it did not see that the library has the socket")
+		}
+	})
+}
+
+// once is an adapter that gives a session away once, as that of Redis streams does.
+type once struct {
+	socket.SessionAwareAdapterBuilder
+}
+
+func (o *once) New(n socket.Namespace) socket.Adapter {
+	return &onceAdapter{Adapter: o.SessionAwareAdapterBuilder.New(n), kept: make(map[socket.PrivateSessionId]bool)}
+}
+
+type onceAdapter struct {
+	socket.Adapter
+	mu   sync.Mutex
+	kept map[socket.PrivateSessionId]bool
+}
+
+func (a *onceAdapter) PersistSession(session *socket.SessionToPersist) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.kept[session.Pid] = true
+	a.Adapter.PersistSession(session)
+}
+
+func (a *onceAdapter) RestoreSession(pid socket.PrivateSessionId, offset string) (*socket.Session, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.kept[pid] {
+		return nil, errors.New("session not found")
+	}
+	delete(a.kept, pid)
+	return a.Adapter.RestoreSession(pid, offset)
+}
+
+// TestRecoveryIsNotUsedUp: a session is there for the next attempt when a socket that
+// came to recover it has not authenticated, whoever refused it, and whatever adapter
+// keeps it.
+func TestRecoveryIsNotUsedUp(t *testing.T) {
+	for name, adapter := range map[string]socket.AdapterConstructor{"the library's adapter": nil, "one that gives once": &once{}} {
+		t.Run(name, func(t *testing.T) {
+			options := socket.DefaultServerOptions()
+			options.SetConnectionStateRecovery(socket.DefaultConnectionStateRecovery())
+			if adapter != nil {
+				options.SetAdapter(adapter)
+			}
+			var busy atomic.Bool
+			gone := make(chan struct{}, 1)
+			recovered := make(chan bool, 1)
+			web := serve(t, options, func(io *socket.Server) {
+				io.Use(func(_ *socket.Socket, next func(*socket.ExtendedError)) {
+					if busy.Load() {
+						next(socket.NewExtendedError("busy", nil))
+						return
+					}
+					next(nil)
+				})
+				io.Use(authorize(t, socketio.ByEvent()))
+				io.Use(func(s *socket.Socket, next func(*socket.ExtendedError)) {
+					_ = s.Once("disconnect", func(...any) { gone <- struct{}{} })
+					next(nil)
+				})
+				OnAuthenticated(io, func(s *socket.Socket, _ *socketio.Session) error {
+					recovered <- s.Recovered()
+					return s.Emit("welcome")
+				})
+			})
+			f := upgrade(t, web)
+			f.send("40")
+			var names struct{ Sid, Pid string }
+			_ = json.Unmarshal([]byte(f.next()[2:]), &names)
+			f.send(`42["authenticate",{"token":"alice"}]`)
+			f.expect(`42["authenticated"]`)
+			var welcome []string
+			if err := json.Unmarshal([]byte(f.next()[2:]), &welcome); err != nil || <-recovered {
+				t.Fatal(welcome, err)
+			}
+			_ = f.conn.Close()
+			<-gone
+			again := fmt.Sprintf(`40{"pid":%q,"offset":%q}`, names.Pid, welcome[1])
+			present := func(want string) *frames {
+				t.Helper()
+				f := upgrade(t, web)
+				for range 100 { // until the library has forgotten the one before
+					f.send(again)
+					if got := f.next(); strings.HasPrefix(got, want) {
+						return f
+					}
+					f.send("41")
+					time.Sleep(10 * time.Millisecond)
+				}
+				t.Fatalf("never came %s", want)
+				return nil
+			}
+			old := `40{"sid":"` + names.Sid
+			_ = present(old).conn.Close()
+			present(old).send("41")
+			busy.Store(true)
+			f = upgrade(t, web)
+			f.send(again)
+			f.expect(`44{"data":null,"message":"busy"}`)
+			busy.Store(false)
+			f = present(old)
+			f.send(`42["authenticate",{"token":"alice"}]`)
+			f.expect(`42["authenticated"]`)
+			if !<-recovered {
+				t.Error("it was not recovered")
+			}
+			f = upgrade(t, web)
+			f.send(again)
+			if got := f.next(); strings.HasPrefix(got, old) {
+				t.Error("it was recovered twice")
+			}
+		})
+	}
+}
