@@ -124,6 +124,16 @@ func TestSocketAfterSocket(t *testing.T) {
 			f.expect(refusalPacket("/", errBadToken), `40{"sid":"`)
 		}
 	})
+	t.Run("left, and back at once", func(t *testing.T) {
+		web := serve(t, nil, func(io *socket.Server) { io.Use(authorize(t)) })
+		f := upgrade(t, web)
+		f.send(`40{"token":"alice"}`)
+		f.expect(`40{"sid":"`)
+		for range 100 {
+			f.send("41", `40{"token":"bob"}`)
+			f.expect(`40{"sid":"`)
+		}
+	})
 	t.Run("ended, and still emitted to", func(t *testing.T) {
 		sockets := make(chan *socket.Socket, 1)
 		web := serve(t, nil, func(io *socket.Server) {

@@ -58,6 +58,7 @@ type guarded struct {
 	wasHeld   atomic.Bool
 	answered  atomic.Bool // whether a client that was not held has its CONNECT or CONNECT_ERROR
 	dismissed atomic.Bool // whether next was called with a farewell
+	departs   atomic.Bool // whether the client has said goodbye
 
 	arrived chan struct{} // closed when the library has the socket
 	entered chan struct{} // closed when the handlers of "connection" have run
@@ -443,6 +444,13 @@ func (g *guarded) passes(h header) bool {
 		return false
 	case entering: // another middleware refused it: the library has no socket
 		return h.kind == typeConnect
+	case open:
+		switch {
+		case h.kind == typeDisconnect:
+			g.departs.Store(true)
+		case h.kind == typeConnect && g.departs.Load():
+			return g.await(nil) // the library queues a goodbye, but not a CONNECT
+		}
 	case over:
 		if h.kind != typeConnect {
 			return false

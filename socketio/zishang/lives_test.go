@@ -152,6 +152,7 @@ func TestOnAnyAfterEnd(t *testing.T) {
 	var late atomic.Int32
 	busy, goOn, done := make(chan *socketio.Session), make(chan struct{}), make(chan struct{})
 	web := serve(t, nil, func(io *socket.Server) {
+		io.Of("/public", nil)
 		io.Use(authorize(t))
 		OnAuthenticated(io, func(s *socket.Socket, session *socketio.Session) error {
 			s.OnAny(func(...any) {
@@ -167,10 +168,12 @@ func TestOnAnyAfterEnd(t *testing.T) {
 	f.send(`40{"token":"alice"}`)
 	f.expect("40")
 	f.send(slices.Repeat([]string{`42["say"]`}, 50)...)
+	f.send("40/public,") // which is answered when those are queued
+	f.expect("40/public,")
 	session := <-busy
 	session.End(errBadToken)
-	f.expect(`42["unauthorized"`, "41")
 	close(goOn)
+	f.expect(`42["unauthorized"`, "41")
 	<-done
 	if n := late.Load(); n > 0 {
 		t.Errorf("OnAny heard %d events after the end", n)
