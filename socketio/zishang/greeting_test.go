@@ -13,22 +13,25 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 )
 
-// early is an adapter by which a socket hears an event before the library has told
-// its client that it is connected, as it may of one that another goroutine emits.
-type early struct{ socket.AdapterBuilder }
-
-func (e *early) New(n socket.Namespace) socket.Adapter {
-	return &earlyAdapter{e.AdapterBuilder.New(n), n}
+// joins is an adapter that does something when a socket joins its own room, which is
+// in the midst of its being connected.
+type joins struct {
+	socket.AdapterBuilder
+	then func(socket.Namespace)
 }
 
-type earlyAdapter struct {
+func (j *joins) New(n socket.Namespace) socket.Adapter {
+	return &joinsAdapter{j.AdapterBuilder.New(n), j.then}
+}
+
+type joinsAdapter struct {
 	socket.Adapter
-	namespace socket.Namespace
+	then func(socket.Namespace)
 }
 
-func (a *earlyAdapter) AddAll(id socket.SocketId, rooms *types.Set[socket.Room]) {
+func (a *joinsAdapter) AddAll(id socket.SocketId, rooms *types.Set[socket.Room]) {
 	a.Adapter.AddAll(id, rooms)
-	_ = a.namespace.Emit("early")
+	a.then(a.Nsp())
 }
 
 // frames is a client over a websocket that sees every packet there is.
@@ -88,7 +91,9 @@ func (f *frames) expect(prefixes ...string) {
 // not the library's words that were taken out.
 func TestNoEmptyPackets(t *testing.T) {
 	options := socket.DefaultServerOptions()
-	options.SetAdapter(&early{})
+	// As of what another goroutine emits before the library has told the client that
+	// it is connected.
+	options.SetAdapter(&joins{then: func(n socket.Namespace) { _ = n.Emit("early") }})
 	web := serve(t, options, func(io *socket.Server) {
 		io.Use(authorize(t))
 		event := io.Of("/event", nil)

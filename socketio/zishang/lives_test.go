@@ -16,7 +16,6 @@ import (
 
 	"github.com/zishang520/socket.io/servers/engine/v3"
 	"github.com/zishang520/socket.io/servers/socket/v3"
-	"github.com/zishang520/socket.io/v3/pkg/types"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 )
@@ -55,7 +54,7 @@ func TestEndsOnItsWay(t *testing.T) {
 	registry := socketio.NewRegistry(nil)
 	var joined atomic.Int32
 	options := socket.DefaultServerOptions()
-	options.SetAdapter(&joins{then: func() {
+	options.SetAdapter(&joins{then: func(socket.Namespace) {
 		if joined.Add(1) == 2 { // the first is public
 			for s := range registry.Sessions(socketio.Filter{}) {
 				s.End(errBadToken)
@@ -74,27 +73,6 @@ func TestEndsOnItsWay(t *testing.T) {
 	f.expect(refusalPacket("/", errBadToken))
 	f.send(`40{"token":"alice"}`)
 	f.expect(`40{"sid"`)
-}
-
-// joins is an adapter that does something when a socket joins its own room, which is
-// in the midst of its being connected.
-type joins struct {
-	socket.AdapterBuilder
-	then func()
-}
-
-func (j *joins) New(n socket.Namespace) socket.Adapter {
-	return &joinsAdapter{j.AdapterBuilder.New(n), j.then}
-}
-
-type joinsAdapter struct {
-	socket.Adapter
-	then func()
-}
-
-func (a *joinsAdapter) AddAll(id socket.SocketId, rooms *types.Set[socket.Room]) {
-	a.Adapter.AddAll(id, rooms)
-	a.then()
 }
 
 // TestOldClientAgain: the sockets of a client 2.x in a namespace have one id, one after
