@@ -35,11 +35,11 @@ type recoverable struct {
 	order     []*presented                   // by the time they were presented
 }
 
-// presented is a session whose private id a client has presented. Some adapters, such
-// as that of Redis streams, give a session away only once: they get it back when the
-// socket has authenticated, or has not.
+// presented is a session whose private id a client has presented, without what was
+// missed. Some adapters, such as that of Redis streams, give a session away only once:
+// they get it back when the socket has authenticated, or has not.
 type presented struct {
-	*socket.Session
+	*socket.SessionToPersist
 	at time.Time
 }
 
@@ -80,10 +80,10 @@ func (a *recoverable) RestoreSession(pid socket.PrivateSessionId, offset string)
 	if err != nil || session == nil {
 		return nil, err
 	}
-	if _, guarded := kept(session); !guarded {
+	if _, guarded := kept(session.SessionToPersist); !guarded {
 		return session, nil
 	}
-	if !a.present(&presented{Session: session, at: time.Now()}) {
+	if !a.present(&presented{session.SessionToPersist, time.Now()}) {
 		return nil, nil
 	}
 	return &socket.Session{SessionToPersist: &socket.SessionToPersist{
@@ -116,7 +116,7 @@ func (a *recoverable) removeLocked(p *presented) {
 	}
 }
 
-func kept(session *socket.Session) (data map[string]any, ok bool) {
+func kept(session *socket.SessionToPersist) (data map[string]any, ok bool) {
 	data, ok = session.Data.(map[string]any)
 	return data, ok && data[keptMark] == true
 }
@@ -132,7 +132,7 @@ func (a *recoverable) claim(pid socket.PrivateSessionId, offset string, t *verif
 	}
 	delete(a.pending, p.Sid)
 	a.mu.Unlock()
-	data, _ := kept(p.Session)
+	data, _ := kept(p.SessionToPersist)
 	if t.Subject == "" || data[keptSubject] != t.Subject || data[keptIssuer] != t.Issuer {
 		return nil
 	}
@@ -236,7 +236,7 @@ func (r *recovery) claim(s *socketio.Session) (*socket.Session, error) {
 
 // restore gives the socket its rooms, its data, and what it missed.
 func (g *guarded) restore(session *socket.Session) {
-	data, _ := kept(session)
+	data, _ := kept(session.SessionToPersist)
 	g.socket.SetData(data[keptData])
 	g.socket.Join(session.Rooms.Keys()...)
 	encoder := g.socket.Nsp().Server().Encoder()
