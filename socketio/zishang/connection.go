@@ -113,11 +113,11 @@ func (c *connection) enter(g *guarded) error {
 
 // forgotten takes note that the library has forgotten a socket that it had not
 // connected, of which it says so to the client, in vain.
-func (c *connection) forgotten(number string) {
+func (c *connection) forgotten(number uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, g := range c.guards {
-		if strconv.FormatUint(g.number, 10) == number {
+		if g.number == number {
 			g.leave()
 		}
 	}
@@ -137,11 +137,9 @@ func (c *connection) guard(namespace string) *guarded {
 // onClose ends every socket of the connection.
 func (c *connection) onClose(...any) {
 	c.mu.Lock()
-	select {
-	case <-c.closed:
+	if c.isClosed() {
 		c.mu.Unlock()
 		return
-	default:
 	}
 	close(c.closed)
 	if c.cut != nil {
@@ -253,7 +251,7 @@ func (c *connection) incoming(args ...any) {
 // a URL, in which there may be a query; not ok is what the library does not understand
 // either.
 func (c *connection) name(sent string) (name string, ok bool) {
-	if c.conn.Protocol() != 3 {
+	if sent == "/" || c.conn.Protocol() != 3 {
 		return sent, true
 	}
 	parsed, err := url.Parse(sent)
@@ -334,19 +332,21 @@ func (c *connection) outgoing(args ...any) {
 	if !ok || p.Type != enginepacket.MESSAGE {
 		return
 	}
-	if mine, ok := p.Data.(ours); ok {
-		p.Data = mine.StringBuffer
+	switch data := p.Data.(type) {
+	case ours:
+		p.Data = data.StringBuffer
 		return
-	}
-	if _, ok := p.Data.(types.BufferInterface); !ok {
+	case types.BufferInterface:
+	default:
 		return // see polling.Send
 	}
 	data, text := message(p)
 	if text && len(data) > 0 && data[0] == typeConnectError {
 		if _, about, ok := bytes.Cut(data, []byte(`"`+closed)); ok {
 			take(p)
-			number, _, _ := bytes.Cut(about, []byte{'"'})
-			c.forgotten(string(number))
+			text, _, _ := bytes.Cut(about, []byte{'"'})
+			number, _ := strconv.ParseUint(string(text), 10, 64)
+			c.forgotten(number)
 			return
 		}
 	}
@@ -402,12 +402,7 @@ func (c *connection) bar() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.barred = true
-	select {
-	case <-c.closed:
-	default:
-		if c.cut != nil {
-			return
-		}
+	if c.cut == nil && !c.isClosed() {
 		c.cut = time.AfterFunc(barTime, func() { c.conn.Close(true) })
 	}
 }

@@ -56,7 +56,7 @@ type guarded struct {
 	session   atomic.Pointer[socketio.Session] // also once it has ended
 	phase     atomic.Int32
 	wasHeld   atomic.Bool
-	answered  atomic.Bool // whether a client that was not held has its CONNECT or CONNECT_ERROR
+	answered  atomic.Bool // whether the client has its CONNECT or CONNECT_ERROR
 	dismissed atomic.Bool // whether next was called with a farewell
 	departs   atomic.Bool // whether the client has said goodbye
 
@@ -303,7 +303,7 @@ func (g *guarded) Close(cause error, event string, args ...any) {
 		g.conn.sending.Unlock()
 		return
 	}
-	if onItsWay && !g.wasHeld.Load() && !g.answered.Swap(true) {
+	if onItsWay && !g.answered.Swap(true) {
 		packets = g.refusal(verifier.AsUnauthorized(cause)) // it is not connected yet
 	}
 	g.conn.write(packets...)
@@ -408,6 +408,7 @@ func (g *guarded) hold() {
 	text, _ := packet(typeConnect, g.namespace, "", data)
 	if g.move(held, admitting) {
 		g.wasHeld.Store(true)
+		g.answered.Store(true)
 		g.conn.write(text)
 	}
 }
@@ -520,7 +521,7 @@ func (g *guarded) emits(h header) bool {
 		if h.kind == typeConnect || h.kind == typeConnectError {
 			// A client that was held believes itself connected, and one of which
 			// Close came first has been refused.
-			return !g.wasHeld.Load() && !g.answered.Swap(true)
+			return !g.answered.Swap(true)
 		}
 	}
 	return true
