@@ -39,7 +39,8 @@ type connection struct {
 	later    []func()    // to be done when all is read
 	enough   *time.Timer // or then
 	refusals int
-	idle     int  // packets that a client who is let in nowhere sent for nothing
+	idle     int // packets of a client that is let in nowhere: see maxIdle
+	lastIdle time.Time
 	barred   bool // whether the client, a 2.x, is out of the root namespace
 	cut      *time.Timer
 }
@@ -161,17 +162,20 @@ func (c *connection) isClosed() bool {
 	}
 }
 
-// maxIdle is how many namespaces a client may ask for, and acknowledgements it may
-// send, before it is let in anywhere: the library answers each, in vain.
+// maxIdle is how many packets a client may send without a pause of a second while it is
+// let in nowhere: those for public namespaces do not count. Each costs little, but ten
+// thousand at once keep a processor from everybody else.
 const maxIdle = 256
 
-// tooIdle counts a packet that costs more than it can be good for, and reports
-// whether there were too many.
+// tooIdle takes note of a packet, and reports whether it is one too many.
 func (c *connection) tooIdle() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if int(c.shut.Load()) < len(c.guards) {
-		return false // it is let in somewhere
+	before := c.lastIdle
+	c.lastIdle = time.Now()
+	if int(c.shut.Load()) < len(c.guards) || c.lastIdle.Sub(before) >= time.Second {
+		c.idle = 0
+		return false
 	}
 	c.idle++
 	return c.idle > maxIdle
@@ -199,16 +203,24 @@ func take(p *enginepacket.Packet) {
 // that reads the connection.
 func (c *connection) incoming(args ...any) {
 	p, ok := args[0].(*enginepacket.Packet)
-	if !ok || p.Type != enginepacket.MESSAGE {
+	if !ok {
+		return
+	}
+	if p.Type != enginepacket.MESSAGE {
+		c.count(p)
 		return
 	}
 	data, text := message(p)
 	if !text {
 		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.skipIn > 0 {
+		skip := c.skipIn > 0
+		if skip {
 			c.skipIn--
+		}
+		c.mu.Unlock()
+		if skip {
 			take(p)
+			c.count(p)
 		}
 		return
 	}
@@ -220,9 +232,7 @@ func (c *connection) incoming(args ...any) {
 		return
 	}
 	g := c.guard(h.namespace)
-	if (h.kind == typeConnect || h.kind == typeAck && g != nil) && c.tooIdle() {
-		take(p)
-		c.conn.Close(true)
+	if h.kind == typeConnect && c.count(p) {
 		return
 	}
 	switch {
@@ -245,6 +255,19 @@ func (c *connection) incoming(args ...any) {
 	c.skipIn = h.attachments
 	c.mu.Unlock()
 	take(p)
+	if h.kind != typeConnect {
+		c.count(p)
+	}
+}
+
+// count counts a packet, and closes the connection and reports it if it is one too many.
+func (c *connection) count(p *enginepacket.Packet) bool {
+	if !c.tooIdle() {
+		return false
+	}
+	take(p)
+	c.conn.Close(true)
+	return true
 }
 
 // name returns the name of the namespace that a packet is for. Clients 2.x send it as

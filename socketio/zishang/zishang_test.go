@@ -379,7 +379,9 @@ func TestRefusalsAreCounted(t *testing.T) {
 // and who is let in for as many as it likes.
 func TestIdlePackets(t *testing.T) {
 	web := serve(t, nil, func(io *socket.Server) { io.Use(authorize(t, socketio.ByEvent())) })
-	for name, packet := range map[string]string{"namespaces": "40/nowhere,", "acknowledgements": "437[]"} {
+	for name, packet := range map[string]string{
+		"namespaces": "40/nowhere,", "acknowledgements": "437[]", "events": `42["event"]`, "pongs": "3",
+	} {
 		t.Run(name, func(t *testing.T) {
 			c := dial(t, web)
 			c.send("40")

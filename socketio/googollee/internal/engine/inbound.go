@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // authenticateEvent never reaches the library.
@@ -116,16 +117,38 @@ func (s *Session) receive(frames ...frame) bool {
 			s.cond.Wait()
 			s.in.waiting--
 		}
+		if s.idleLocked() {
+			s.endLocked(end{reason: "sent too much before it was let in"})
+			s.cutLocked()
+			return false
+		}
 		if s.phase >= ending {
 			return false
 		}
-		s.lastSeen = now()
 		if err := s.frameLocked(f); err != nil {
 			s.endLocked(end{reason: "malformed packet: " + err.Error(), keep: true})
 			return false
 		}
 	}
 	return s.phase < ending
+}
+
+// maxIdle is how many packets a client may send without a pause of a second while it is
+// let in nowhere. It has reason for a few: what it emits too early is dropped, and what
+// comes after its end is read only so that the goodbye is not lost. Each costs little,
+// but ten thousand at once keep a processor from everybody else.
+const maxIdle = 1000
+
+// idleLocked takes note of a packet, and reports whether it is one too many.
+func (s *Session) idleLocked() bool {
+	before := s.lastSeen
+	s.lastSeen = now()
+	if s.provenLocked() || s.lastSeen.Sub(before) >= time.Second {
+		s.idle = 0
+		return false
+	}
+	s.idle++
+	return s.idle > maxIdle
 }
 
 func (s *Session) frameLocked(f frame) error {

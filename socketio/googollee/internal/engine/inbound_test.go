@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -321,5 +322,108 @@ func TestManyOwedAcknowledgements(t *testing.T) {
 		if n := len(w.last.acks); n != maxAcks {
 			t.Errorf("%d are waited for", n)
 		}
+	})
+}
+
+// TestIdlePackets: who is let in nowhere is cut off when it sends too much at once, also
+// behind its end, and who is let in, or takes its time, is not.
+func TestIdlePackets(t *testing.T) {
+	pending := func(_ *world, _ *Config, h *Hooks) {
+		h.Handshake = func(*http.Request) (Verdict, any) { return Admit(Pending), nil }
+	}
+	for name, packet := range map[string]string{
+		"events": `42["say"]`, "acknowledgements": "437[]", "namespaces": "40/pending", "pongs": "3",
+	} {
+		flood := slices.Repeat([]string{packet}, maxIdle)
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, pending, func(w *world) {
+				_, ws := w.websocket()
+				w.forget()
+				ws.write(flood...)
+				synctest.Wait()
+				if got := w.noted(); slices.Contains(got, "closed: sent too much before it was let in") {
+					t.Errorf("got %q", got)
+				}
+				_ = ws.Write(packet)
+				if got := w.noted(); !slices.Contains(got, "closed: sent too much before it was let in") {
+					t.Errorf("got %q", got)
+				}
+				_ = ws.Conn.Close()
+			})
+		})
+		t.Run(name+" by polling", func(t *testing.T) {
+			inWorld(t, pending, func(w *world) {
+				c := w.polling()
+				w.forget()
+				w.post(c, http.StatusOK, append(flood, packet)...)
+				if got := w.noted(); !slices.Contains(got, "closed: sent too much before it was let in") {
+					t.Errorf("got %q", got)
+				}
+				w.post(c, http.StatusBadRequest, packet)
+			})
+		})
+	}
+	flood := slices.Repeat([]string{"3"}, maxIdle)
+	t.Run("with a pause", func(t *testing.T) {
+		inWorld(t, pending, func(w *world) {
+			_, ws := w.websocket()
+			for range 3 {
+				ws.write(flood...)
+				time.Sleep(time.Second)
+			}
+			ws.write("2")
+			ws.read("3")
+		})
+	})
+	t.Run("let in", func(t *testing.T) {
+		inWorld(t, nil, func(w *world) {
+			_, ws := w.websocket()
+			ws.write(flood...)
+			ws.write(flood...)
+			ws.write("2")
+			ws.read("3")
+		})
+	})
+	t.Run("behind the end", func(t *testing.T) {
+		inWorld(t, nil, func(w *world) {
+			_, ws := w.websocket()
+			w.last.End("", nil)
+			synctest.Wait()
+			ws.write(flood...)
+			synctest.Wait()
+			ws.readEnd(websocket.CloseNormalClosure)
+		})
+		inWorld(t, nil, func(w *world) {
+			_, ws := w.websocket()
+			w.last.End("", nil)
+			synctest.Wait()
+			ws.write(flood...)
+			began := time.Now()
+			for ws.Write("3") == nil {
+				synctest.Wait()
+			}
+			if waited := time.Since(began); waited != 0 {
+				t.Errorf("it was cut off after %v", waited)
+			}
+			_ = ws.Conn.Close()
+		})
+	})
+	t.Run("refused", func(t *testing.T) {
+		inWorld(t, func(_ *world, _ *Config, h *Hooks) {
+			h.Handshake = func(*http.Request) (Verdict, any) { return Refuse(nil), nil }
+		}, func(w *world) {
+			ws := w.dial(w.client())
+			began := time.Now()
+			for range maxIdle {
+				ws.write("3")
+			}
+			for ws.Write("3") == nil {
+				synctest.Wait()
+			}
+			if waited := time.Since(began); waited != 0 {
+				t.Errorf("it was cut off after %v", waited)
+			}
+			_ = ws.Conn.Close()
+		})
 	})
 }

@@ -51,6 +51,7 @@ type Session struct {
 	refusals int // namespaces refused so far
 	unproven int // namespaces left that were never open
 	attempts int // "authenticate" events waiting for their hook
+	idle     int // packets of a client that is let in nowhere: see maxIdle
 	posts    int // POSTs under way
 
 	timer     *time.Timer
@@ -146,6 +147,13 @@ func (s *Session) names() []string {
 		names = append(names, sp.name)
 	}
 	return names
+}
+
+// isCutOff reports whether the client's side is finished.
+func (s *Session) isCutOff() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cutOff
 }
 
 // limit is the most bytes that one message or POST body may have now.

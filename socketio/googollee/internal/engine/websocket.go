@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -85,8 +86,9 @@ func (c *wsConn) goodbye(batch []message, writing, waiting time.Duration) {
 	if c.write(batch, writing, true) != nil {
 		return
 	}
+	c.conn.SetReadLimit(maxFarewell)
 	_ = c.conn.SetReadDeadline(time.Now().Add(waiting))
-	for {
+	for range maxIdle {
 		_, r, err := c.conn.NextReader()
 		if err != nil {
 			return
@@ -96,6 +98,9 @@ func (c *wsConn) goodbye(batch []message, writing, waiting time.Duration) {
 		}
 	}
 }
+
+// maxFarewell is the largest message, in bytes, that is read of a client that was refused.
+const maxFarewell = 16 << 10
 
 // read returns the next packet.
 func (c *wsConn) read(limit func() int) (frame, error) {
@@ -144,7 +149,10 @@ func (s *Session) readLoop(ws *wsConn) {
 		}
 		// What comes after the end is read and forgotten, until the client
 		// has answered the goodbye or its time is up.
-		s.receive(f)
+		if !s.receive(f) && s.isCutOff() {
+			s.lost(ws, net.ErrClosed)
+			return
+		}
 	}
 }
 
