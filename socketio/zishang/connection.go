@@ -32,6 +32,7 @@ type connection struct {
 
 	mu       sync.Mutex // guards the rest
 	guards   []*guarded // the last of each namespace
+	leaving  []*guarded // those before them that the library is yet to forget
 	skipIn   int        // attachments to take out
 	skipOut  int
 	reading  []io.Reader // packets of guarded sockets that the library has in its hands: one, or two in an upgrade
@@ -93,6 +94,9 @@ func (c *connection) enter(g *guarded) error {
 			if !old.is(over) {
 				return errTwice
 			}
+			if !old.hasLeft() {
+				c.leaving = append(c.leaving, old)
+			}
 			c.guards[i] = g
 			return nil
 		}
@@ -117,11 +121,12 @@ func (c *connection) enter(g *guarded) error {
 func (c *connection) forgotten(number uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, g := range c.guards {
+	for _, g := range slices.Concat(c.leaving, c.guards) {
 		if g.number == number {
 			g.leave()
 		}
 	}
+	c.leaving = slices.DeleteFunc(c.leaving, (*guarded).hasLeft)
 }
 
 func (c *connection) guard(namespace string) *guarded {
@@ -146,7 +151,7 @@ func (c *connection) onClose(...any) {
 	if c.cut != nil {
 		c.cut.Stop() // it would keep the connection in memory
 	}
-	guards := slices.Clone(c.guards)
+	guards := slices.Concat(c.leaving, c.guards)
 	c.mu.Unlock()
 	for _, g := range guards {
 		g.gone()
@@ -247,7 +252,7 @@ func (c *connection) incoming(args ...any) {
 			c.sending.Unlock()
 		}
 	case g == nil || g.passes(h):
-		if g == nil || h.kind == typeConnect || c.begin(g, p.Data, h.attachments) {
+		if g == nil || h.kind == typeConnect || c.begin(g, h, p.Data) {
 			return
 		}
 	}
@@ -285,16 +290,28 @@ func (c *connection) name(sent string) (name string, ok bool) {
 }
 
 // begin takes note that the library gets a packet of a socket, and reports whether
-// it may: the socket may have been ended meanwhile.
-func (c *connection) begin(g *guarded, data io.Reader, attachments int) bool {
+// it may: the socket may have been ended meanwhile. Nothing follows a goodbye.
+func (c *connection) begin(g *guarded, h header, data io.Reader) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if g.is(over) {
+	if g.is(over) || g.departs.Load() {
 		return false
 	}
+	if h.kind == typeDisconnect {
+		g.departs.Store(true)
+	}
 	c.reading = append(c.reading, data)
-	c.missing = attachments
+	c.missing = h.attachments
 	return true
+}
+
+// depart takes note of a goodbye of the application's, behind which the library forgets
+// the socket: see whenRead.
+func (c *connection) depart(g *guarded) {
+	g.departs.Store(true)
+	read := make(chan struct{})
+	c.whenRead(func() { close(read) })
+	<-read
 }
 
 // read takes note that the library is done with a packet.
@@ -373,7 +390,7 @@ func (c *connection) outgoing(args ...any) {
 			return
 		}
 	}
-	if c.shut.Load() == 0 {
+	if goodbye := text && len(data) > 0 && data[0] == typeDisconnect; c.shut.Load() == 0 && !goodbye {
 		return
 	}
 	if !text {

@@ -52,7 +52,7 @@ type guarded struct {
 	wasHeld   atomic.Bool
 	answered  atomic.Bool // whether the client has its CONNECT or CONNECT_ERROR
 	dismissed atomic.Bool // whether next was called with a farewell
-	departs   atomic.Bool // whether the client has said goodbye
+	departs   atomic.Bool // whether a goodbye is on its way, from either side
 
 	arrived chan struct{} // closed when the library has the socket
 	entered chan struct{} // closed when the handlers of "connection" have run
@@ -199,8 +199,13 @@ func (g *guarded) attachDone() {
 // arrive takes note that the library has the socket, whose handlers of
 // "connection" it runs on the socket's queue.
 func (g *guarded) arrive() {
-	if g.move(open, entering) {
-		g.socket.Enqueue(func() { close(g.entered) })
+	opened := false
+	g.socket.Enqueue(func() { // before the client's first event, which waits for it
+		if opened {
+			close(g.entered)
+		}
+	})
+	if opened = g.move(open, entering); opened {
 		close(g.arrived)
 	} else if g.is(over) { // it was closed on its way
 		g.socket.Enqueue(func() { g.socket.Disconnect(false) })
@@ -329,11 +334,8 @@ func (g *guarded) passes(h header) bool {
 	case entering: // another middleware refused it: the library has no socket
 		return h.kind == typeConnect
 	case open:
-		switch {
-		case h.kind == typeDisconnect:
-			g.departs.Store(true)
-		case h.kind == typeConnect && g.departs.Load():
-			return g.await(nil) // the library queues a goodbye, but not a CONNECT
+		if h.kind == typeConnect && g.departs.Load() {
+			return g.await(nil) // the library does not queue it behind the goodbye
 		}
 	case over:
 		if h.kind != typeConnect {
@@ -405,6 +407,10 @@ func (g *guarded) emits(h header) bool {
 			// A client that was held believes itself connected, and one of which
 			// Close came first has been refused.
 			return !g.answered.Swap(true)
+		}
+	case open:
+		if h.kind == typeDisconnect { // the application's, which did not ask us
+			g.conn.depart(g)
 		}
 	}
 	return true

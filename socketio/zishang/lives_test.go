@@ -314,3 +314,70 @@ func TestRecoveryIsNotUsedUp(t *testing.T) {
 		})
 	}
 }
+
+// TestApplicationDisconnects: when the application disconnects a socket, the client may
+// come back at once, and what it has sent meanwhile does not cost it the connection.
+func TestApplicationDisconnects(t *testing.T) {
+	read := make(chan struct{}, 1)
+	web := serve(t, nil, func(io *socket.Server) {
+		io.Use(authorize(t))
+		_ = io.On("connection", func(args ...any) {
+			s := args[0].(*socket.Socket)
+			_ = s.On("leave", func(...any) { s.Disconnect(false) })
+			_ = s.On("linger", func(...any) {
+				_ = s.On("disconnecting", func(...any) { <-read })
+				s.Disconnect(false)
+			})
+		})
+		_ = io.Of("/public", nil).On("connection", func(args ...any) {
+			_ = args[0].(*socket.Socket).On("read", func(...any) { read <- struct{}{} })
+		})
+	})
+	for range 10 {
+		f := upgrade(t, web)
+		f.send("40/public,")
+		f.expect("40/public,")
+		come := func() {
+			t.Helper()
+			f.send(`40{"token":"alice"}`)
+			for got := f.next(); !strings.HasPrefix(got, `40{"sid"`); got = f.next() {
+				if got != "41" {
+					t.Fatalf("got %s", got)
+				}
+			}
+		}
+		come()
+		for range 10 { // both say goodbye
+			f.send(`42["leave"]`, "41")
+			come()
+		}
+		for range 10 {
+			f.send(`42["linger"]`)
+			f.expect("41") // and the library is yet to forget it
+			f.send(`42["late"]`, `42/public,["read"]`)
+			come()
+		}
+	}
+}
+
+// TestTwoAtOnce: of two sockets that come to one namespace at once, each is told when
+// the library has forgotten it.
+func TestTwoAtOnce(t *testing.T) {
+	c := &connection{closed: make(chan struct{})}
+	first, second := &guarded{number: 1, conn: c, namespace: "/", left: make(chan struct{})}, &guarded{number: 2, conn: c, namespace: "/", left: make(chan struct{})}
+	for _, g := range []*guarded{first, second} {
+		if err := c.enter(g); err != nil {
+			t.Fatal(err)
+		}
+		g.phase.Store(int32(over))
+	}
+	for _, g := range []*guarded{first, second} {
+		c.forgotten(g.number)
+		if !g.hasLeft() {
+			t.Errorf("number %d has not left", g.number)
+		}
+	}
+	if len(c.leaving) != 0 {
+		t.Errorf("%d are kept", len(c.leaving))
+	}
+}

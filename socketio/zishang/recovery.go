@@ -137,6 +137,13 @@ func (a *recoverable) claim(pid socket.PrivateSessionId, offset string, t *verif
 		return nil
 	}
 	a.Adapter.PersistSession(p.SessionToPersist)
+	a.mu.Lock()
+	if a.presented[pid] == p { // its lifetime begins anew
+		p = &presented{p.SessionToPersist, time.Now()}
+		a.presented[pid] = p
+		a.order = append(a.order, p)
+	}
+	a.mu.Unlock()
 	session, err := a.Adapter.RestoreSession(pid, offset)
 	if err != nil {
 		return nil
