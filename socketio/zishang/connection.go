@@ -27,8 +27,9 @@ type connection struct {
 	client *socket.Client
 	closed chan struct{}
 
-	sending sync.Mutex   // held while packets of ours are written
-	shut    atomic.Int32 // guards that are not simply open: without any, packets need no look
+	sending  sync.Mutex   // held while packets of ours are written
+	shut     atomic.Int32 // guards that are not simply open: without any, packets need no look
+	lastOpen atomic.Int64 // when one was last, in Unix nanoseconds
 
 	mu       sync.Mutex // guards the rest
 	guards   []*guarded // the last of each namespace
@@ -37,12 +38,12 @@ type connection struct {
 	skipOut  int
 	reading  []io.Reader // packets of guarded sockets that the library has in its hands: one, or two in an upgrade
 	missing  int         // attachments of the last such packet that are yet to come
+	since    time.Time   // when that came
 	later    []func()    // to be done when all is read
 	enough   *time.Timer // or then
 	refusals int
-	idle     int // packets of a client that is let in nowhere: see maxIdle
-	lastIdle time.Time
-	barred   bool // whether the client, a 2.x, is out of the root namespace
+	idle     burst // of a client that is let in nowhere: see maxIdle
+	barred   bool  // whether the client, a 2.x, is out of the root namespace
 	cut      *time.Timer
 }
 
@@ -168,22 +169,48 @@ func (c *connection) isClosed() bool {
 }
 
 // maxIdle is how many packets a client may send without a pause of a second while it is
-// let in nowhere: those for public namespaces do not count. Each costs little, but ten
-// thousand at once keep a processor from everybody else.
+// let in nowhere, nor was a moment ago: those for public namespaces do not count, and
+// events, of which it may have some that it emitted too early, count half. Each costs
+// little, but ten thousand at once keep a processor from everybody else.
 const maxIdle = 256
 
-// tooIdle takes note of a packet, and reports whether it is one too many.
-func (c *connection) tooIdle() bool {
+// justNow is for what is on its way when a socket ends.
+const justNow = 5 * time.Second
+
+// burst counts what comes without a pause of a second.
+type burst struct {
+	n    int
+	last time.Time
+}
+
+// add counts something, and returns how much has come by now.
+func (b *burst) add(n int) int {
+	before := b.last
+	if b.last = time.Now(); b.last.Sub(before) >= time.Second {
+		b.n = 0
+	}
+	b.n += n
+	return b.n
+}
+
+// isIn reports whether the client is let in anywhere.
+func (c *connection) isIn() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	before := c.lastIdle
-	c.lastIdle = time.Now()
-	if int(c.shut.Load()) < len(c.guards) || c.lastIdle.Sub(before) >= time.Second {
-		c.idle = 0
+	return int(c.shut.Load()) < len(c.guards)
+}
+
+// tooIdle takes note of a packet, and reports whether it is one too many.
+func (c *connection) tooIdle(event bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if int(c.shut.Load()) < len(c.guards) || time.Since(time.Unix(0, c.lastOpen.Load())) < justNow {
 		return false
 	}
-	c.idle++
-	return c.idle > maxIdle
+	if event {
+		return c.idle.add(1) > 2*maxIdle
+	}
+	return c.idle.add(2) > 2*maxIdle
 }
 
 // message returns the bytes of a message, and whether it is text.
@@ -212,7 +239,7 @@ func (c *connection) incoming(args ...any) {
 		return
 	}
 	if p.Type != enginepacket.MESSAGE {
-		c.count(p)
+		c.count(p, false)
 		return
 	}
 	data, text := message(p)
@@ -225,7 +252,7 @@ func (c *connection) incoming(args ...any) {
 		c.mu.Unlock()
 		if skip {
 			take(p)
-			c.count(p)
+			c.count(p, true)
 		}
 		return
 	}
@@ -234,10 +261,13 @@ func (c *connection) incoming(args ...any) {
 		return
 	}
 	if h.namespace, ok = c.name(h.namespace); !ok {
+		if h.kind == typeConnect { // the library answers it
+			c.count(p, false)
+		}
 		return
 	}
 	g := c.guard(h.namespace)
-	if h.kind == typeConnect && c.count(p) {
+	if h.kind == typeConnect && c.count(p, false) {
 		return
 	}
 	switch {
@@ -261,13 +291,13 @@ func (c *connection) incoming(args ...any) {
 	c.mu.Unlock()
 	take(p)
 	if h.kind != typeConnect {
-		c.count(p)
+		c.count(p, h.kind == typeEvent || h.kind == typeBinaryEvent)
 	}
 }
 
 // count counts a packet, and closes the connection and reports it if it is one too many.
-func (c *connection) count(p *enginepacket.Packet) bool {
-	if !c.tooIdle() {
+func (c *connection) count(p *enginepacket.Packet, event bool) bool {
+	if !c.tooIdle(event) {
 		return false
 	}
 	take(p)
@@ -302,6 +332,7 @@ func (c *connection) begin(g *guarded, h header, data io.Reader) bool {
 	}
 	c.reading = append(c.reading, data)
 	c.missing = h.attachments
+	c.since = time.Now()
 	return true
 }
 
@@ -341,7 +372,7 @@ func (c *connection) readLocked() {
 }
 
 // whenRead calls f, which has the library forget a socket, on a goroutine of its
-// own, when the library has no packet in its hands, or readTime later. The library
+// own, when the library has no packet in its hands, or readTime after the last came. The library
 // closes the connection if it finds no socket to a packet
 // (servers/socket/v3@v3.0.6, client.go, ondecoded), and that at once: not even what
 // was written before would arrive.
@@ -353,7 +384,7 @@ func (c *connection) whenRead(f func()) {
 	case len(c.reading) == 0 && c.missing == 0:
 		c.readLocked()
 	case len(c.later) == 1:
-		c.enough = time.AfterFunc(readTime, func() {
+		c.enough = time.AfterFunc(time.Until(c.since.Add(readTime)), func() {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			c.readLocked()

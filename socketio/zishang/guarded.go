@@ -96,6 +96,7 @@ func (g *guarded) move(to phase, from ...phase) bool {
 			if to == open {
 				g.conn.shut.Add(-1)
 			} else if p == open {
+				g.conn.lastOpen.Store(time.Now().UnixNano())
 				g.conn.shut.Add(1)
 			}
 			return true
@@ -410,7 +411,9 @@ func (g *guarded) emits(h header) bool {
 		}
 	case open:
 		if h.kind == typeDisconnect { // the application's, which did not ask us
+			again := g.departs.Load()
 			g.conn.depart(g)
+			return !again // a late one would be taken for the client's next socket's
 		}
 	}
 	return true

@@ -386,7 +386,7 @@ func TestIdlePackets(t *testing.T) {
 			c := dial(t, web)
 			c.send("40")
 			c.connected("/")
-			all := slices.Repeat([]string{packet}, maxIdle)
+			all := slices.Repeat([]string{packet}, maxIdle+1)
 			_ = c.post(append(all, all...)...)
 			for {
 				if _, err := c.poll(); err != nil {

@@ -125,6 +125,7 @@ func (s *Session) receive(frames ...frame) bool {
 		if s.phase >= ending {
 			return false
 		}
+		s.lastSeen = now()
 		if err := s.frameLocked(f); err != nil {
 			s.endLocked(end{reason: "malformed packet: " + err.Error(), keep: true})
 			return false
@@ -134,21 +135,37 @@ func (s *Session) receive(frames ...frame) bool {
 }
 
 // maxIdle is how many packets a client may send without a pause of a second while it is
-// let in nowhere. It has reason for a few: what it emits too early is dropped, and what
-// comes after its end is read only so that the goodbye is not lost. Each costs little,
-// but ten thousand at once keep a processor from everybody else.
+// let in nowhere, nor was a moment ago. It has reason for a few: what it emits too early
+// is dropped, and what comes after its end is read only so that the goodbye is not lost.
+// Each costs little, but ten thousand at once keep a processor from everybody else.
 const maxIdle = 1000
+
+// justNow is for what is on its way when a session ends.
+const justNow = 5 * time.Second
+
+// burst counts what comes without a pause of a second.
+type burst struct {
+	n    int
+	last time.Time
+}
+
+// tooMany counts one more, and reports whether that is more than maxIdle.
+func (b *burst) tooMany() bool {
+	before := b.last
+	if b.last = now(); b.last.Sub(before) >= time.Second {
+		b.n = 0
+	}
+	b.n++
+	return b.n > maxIdle
+}
 
 // idleLocked takes note of a packet, and reports whether it is one too many.
 func (s *Session) idleLocked() bool {
-	before := s.lastSeen
-	s.lastSeen = now()
-	if s.provenLocked() || s.lastSeen.Sub(before) >= time.Second {
-		s.idle = 0
+	if s.provenLocked() {
+		s.lastProven = now()
 		return false
 	}
-	s.idle++
-	return s.idle > maxIdle
+	return now().Sub(s.lastProven) >= justNow && s.idle.tooMany()
 }
 
 func (s *Session) frameLocked(f frame) error {

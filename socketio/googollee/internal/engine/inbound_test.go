@@ -375,6 +375,31 @@ func TestIdlePackets(t *testing.T) {
 			ws.read("3")
 		})
 	})
+	t.Run("with a pause, by polling", func(t *testing.T) {
+		inWorld(t, pending, func(w *world) {
+			c := w.polling()
+			for range 3 {
+				w.post(c, http.StatusOK, flood...)
+				time.Sleep(time.Second)
+			}
+			w.post(c, http.StatusOK, "2")
+			w.poll(c, "3")
+		})
+	})
+	t.Run("control frames", func(t *testing.T) {
+		inWorld(t, nil, func(w *world) {
+			_, ws := w.websocket()
+			go func() { _, _ = ws.Read() }() // takes the answers
+			began := time.Now()
+			for ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(time.Second)) == nil {
+				synctest.Wait()
+			}
+			if waited := time.Since(began); waited != 0 {
+				t.Errorf("it was cut off after %v", waited)
+			}
+			_ = ws.Conn.Close()
+		})
+	})
 	t.Run("let in", func(t *testing.T) {
 		inWorld(t, nil, func(w *world) {
 			_, ws := w.websocket()
@@ -394,6 +419,18 @@ func TestIdlePackets(t *testing.T) {
 			ws.readEnd(websocket.CloseNormalClosure)
 		})
 		inWorld(t, nil, func(w *world) {
+			_, ws := w.websocket()
+			ws.write("2")
+			ws.read("3")
+			w.last.End("", nil)
+			synctest.Wait()
+			for range 3 { // a moment ago it was let in
+				ws.write(flood...)
+			}
+			synctest.Wait()
+			ws.readEnd(websocket.CloseNormalClosure)
+		})
+		inWorld(t, pending, func(w *world) {
 			_, ws := w.websocket()
 			w.last.End("", nil)
 			synctest.Wait()

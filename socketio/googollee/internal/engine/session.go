@@ -47,21 +47,22 @@ type Session struct {
 	link     link
 	calls    []func()
 	calling  bool
-	deciding int // Connect hooks running
-	refusals int // namespaces refused so far
-	unproven int // namespaces left that were never open
-	attempts int // "authenticate" events waiting for their hook
-	idle     int // packets of a client that is let in nowhere: see maxIdle
-	posts    int // POSTs under way
+	deciding int   // Connect hooks running
+	refusals int   // namespaces refused so far
+	unproven int   // namespaces left that were never open
+	attempts int   // "authenticate" events waiting for their hook
+	idle     burst // of a client that is let in nowhere
+	posts    int   // POSTs under way
 
-	timer     *time.Timer
-	created   time.Time
-	lastSeen  time.Time
-	leftAt    time.Time // when the last namespace was left
-	endedAt   time.Time
-	halfOpen  bool // counted among the server's handshakes
-	libClosed bool // the library closed its side
-	cutOff    bool // the client's side is finished
+	timer      *time.Timer
+	created    time.Time
+	lastSeen   time.Time
+	lastProven time.Time // when a packet came of a client that was let in
+	leftAt     time.Time // when the last namespace was left
+	endedAt    time.Time
+	halfOpen   bool // counted among the server's handshakes
+	libClosed  bool // the library closed its side
+	cutOff     bool // the client's side is finished
 }
 
 func newSession(server *Server, r *http.Request, q url.Values, value any, verdict Verdict) *Session {

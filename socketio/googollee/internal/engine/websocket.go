@@ -32,8 +32,18 @@ func (e *Server) accept(w http.ResponseWriter, r *http.Request, base64 bool) (*w
 	// Above the limit that the readers keep themselves, which grows when the
 	// client authenticates, perhaps while a frame is awaited.
 	conn.SetReadLimit(int64(e.config.MaxMessage) + 1024)
+	answer := conn.PingHandler()
+	var pings burst // called by the one who reads
+	conn.SetPingHandler(func(data string) error {
+		if pings.tooMany() {
+			return errPings
+		}
+		return answer(data)
+	})
 	return &wsConn{conn: conn, out: cw.conn, base64: base64}, nil
 }
+
+var errPings = errors.New("too many pings")
 
 // write sends messages, each within its own timeout, and a close frame after the
 // last ones.

@@ -1,0 +1,150 @@
+package zishang
+
+import (
+	"bytes"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"github.com/zishang520/socket.io/servers/socket/v3"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio"
+)
+
+// TestFloods: who is let in nowhere is cut off, by whatever it sends too much of.
+func TestFloods(t *testing.T) {
+	web := serve(t, withOld(), func(io *socket.Server) { io.Use(authorize(t, socketio.ByEvent())) })
+	for name, flood := range map[string]struct{ query, first, packet string }{
+		"namespaces, as a stranger": {"EIO=4", "", "40/nowhere,"},
+		"pongs, as a stranger":      {"EIO=4", "", "3"},
+		"namespaces without a name": {"EIO=3", "", "40/%zz,"},
+		"pings":                     {"EIO=3", "", "2"},
+		"attachments":               {"EIO=4", "40", `450-["event"]`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := dialFrames(t, web, flood.query)
+			if flood.first != "" {
+				f.send(flood.first)
+			}
+			f.flood(func(c *websocket.Conn) error { return c.WriteMessage(websocket.TextMessage, []byte(flood.packet)) })
+		})
+	}
+	t.Run("control frames", func(t *testing.T) {
+		upgrade(t, web).flood(func(c *websocket.Conn) error {
+			return c.WriteControl(websocket.PingMessage, nil, time.Now().Add(time.Second))
+		})
+	})
+	t.Run("probes", func(t *testing.T) {
+		c := dial(t, web)
+		conn, response, err := websocket.DefaultDialer.Dial(strings.Replace(c.url, "http", "ws", 1)+"&transport=websocket", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		t.Cleanup(func() { _ = conn.Close() })
+		f := &frames{t, conn}
+		f.send("2probe")
+		f.expect("3probe")
+		f.flood(func(c *websocket.Conn) error { return c.WriteMessage(websocket.TextMessage, []byte("2probe")) })
+	})
+	t.Run("one request", func(t *testing.T) {
+		for name, body := range map[string]string{"4": strings.Repeat("3\x1e", 400_000) + "3", "3": strings.Repeat("1:2", 300_000)} {
+			opened, err := http.Get(web.URL + "/socket.io/?transport=polling&EIO=" + name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var first bytes.Buffer
+			_, _ = first.ReadFrom(opened.Body)
+			_ = opened.Body.Close()
+			_, sid, _ := strings.Cut(first.String(), `"sid":"`)
+			sid, _, _ = strings.Cut(sid, `"`)
+			address := web.URL + "/socket.io/?transport=polling&EIO=" + name + "&sid=" + url.QueryEscape(sid)
+			for _, want := range []int{http.StatusOK, http.StatusBadRequest} { // and then it is gone
+				response, err := http.Post(address, "text/plain;charset=UTF-8", strings.NewReader(body))
+				if err != nil {
+					t.Fatal(err)
+				}
+				_ = response.Body.Close()
+				if response.StatusCode != want {
+					t.Errorf("EIO %s: got %s, expected %d", name, response.Status, want)
+				}
+			}
+		}
+	})
+}
+
+// flood sends more than is allowed, and expects to be cut off.
+func (f *frames) flood(send func(*websocket.Conn) error) {
+	f.t.Helper()
+	for range 20 * maxIdle {
+		if send(f.conn) != nil {
+			return
+		}
+	}
+	for {
+		if _, _, err := f.conn.ReadMessage(); err != nil {
+			if isTimeout(err) {
+				f.t.Error("it was not cut off")
+			}
+			return
+		}
+	}
+}
+
+func isTimeout(err error) bool {
+	t, ok := err.(interface{ Timeout() bool })
+	return ok && t.Timeout()
+}
+
+// TestEndsInAStream: a client whose session ends while it sends much keeps its
+// connection, and its place in a public namespace.
+func TestEndsInAStream(t *testing.T) {
+	registry := socketio.NewRegistry(nil)
+	web := serve(t, nil, func(io *socket.Server) {
+		io.Use(authorize(t, socketio.WithRegistry(registry)))
+		_ = io.Of("/public", nil).On("connection", func(args ...any) {
+			s := args[0].(*socket.Socket)
+			_ = s.On("there", func(...any) { _ = s.Emit("here") })
+		})
+	})
+	f := upgrade(t, web)
+	f.send("40/public,")
+	f.expect("40/public,")
+	f.send(`40{"token":"alice"}`)
+	f.expect(`40{"sid"`)
+	for s := range registry.Sessions(socketio.Filter{}) {
+		s.End(errBadToken)
+	}
+	for range 10 * maxIdle {
+		f.send(`42["stream"]`)
+	}
+	f.send(`42/public,["there"]`)
+	f.expect(`42["unauthorized"`, "41", `42/public,["here"]`)
+}
+
+// TestDepartInTime: a client that keeps back an attachment makes nobody wait for longer
+// than attachments have.
+func TestDepartInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &connection{closed: make(chan struct{})}
+		g := &guarded{conn: c, left: make(chan struct{})}
+		g.phase.Store(int32(open))
+		if !c.begin(g, header{kind: typeBinaryEvent, attachments: 1}, strings.NewReader("")) {
+			t.Fatal("it may not send")
+		}
+		c.reading = nil
+		began := time.Now()
+		c.depart(g)
+		if waited := time.Since(began); waited != readTime {
+			t.Errorf("it waited %v", waited)
+		}
+		c.depart(g)
+		if waited := time.Since(began); waited != readTime {
+			t.Errorf("the second waited until %v", waited)
+		}
+	})
+}
