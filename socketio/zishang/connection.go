@@ -16,6 +16,7 @@ import (
 	"github.com/zishang520/socket.io/servers/socket/v3"
 	"github.com/zishang520/socket.io/v3/pkg/types"
 
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/flood"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
@@ -42,8 +43,8 @@ type connection struct {
 	later    []func()    // to be done when all is read
 	enough   *time.Timer // or then
 	refusals int
-	idle     burst // of a client that is let in nowhere: see maxIdle
-	barred   bool  // whether the client, a 2.x, is out of the root namespace
+	idle     flood.Burst // of a client that is let in nowhere: see maxIdle
+	barred   bool        // whether the client, a 2.x, is out of the root namespace
 	cut      *time.Timer
 }
 
@@ -168,51 +169,6 @@ func (c *connection) isClosed() bool {
 	}
 }
 
-// maxIdle is how many packets a client may send without a pause of a second while it is
-// let in nowhere, nor was a moment ago: those for public namespaces do not count, and
-// events, of which it may have some that it emitted too early, count half. Each costs
-// little, but ten thousand at once keep a processor from everybody else.
-const maxIdle = 256
-
-// justNow is for what is on its way when a socket ends.
-const justNow = 5 * time.Second
-
-// burst counts what comes without a pause of a second.
-type burst struct {
-	n    int
-	last time.Time
-}
-
-// add counts something, and returns how much has come by now.
-func (b *burst) add(n int) int {
-	before := b.last
-	if b.last = time.Now(); b.last.Sub(before) >= time.Second {
-		b.n = 0
-	}
-	b.n += n
-	return b.n
-}
-
-// isIn reports whether the client is let in anywhere.
-func (c *connection) isIn() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return int(c.shut.Load()) < len(c.guards)
-}
-
-// tooIdle takes note of a packet, and reports whether it is one too many.
-func (c *connection) tooIdle(event bool) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if int(c.shut.Load()) < len(c.guards) || time.Since(time.Unix(0, c.lastOpen.Load())) < justNow {
-		return false
-	}
-	if event {
-		return c.idle.add(1) > 2*maxIdle
-	}
-	return c.idle.add(2) > 2*maxIdle
-}
-
 // message returns the bytes of a message, and whether it is text.
 func message(p *enginepacket.Packet) (data []byte, text bool) {
 	b, ok := p.Data.(types.BufferInterface)
@@ -239,7 +195,7 @@ func (c *connection) incoming(args ...any) {
 		return
 	}
 	if p.Type != enginepacket.MESSAGE {
-		c.count(p, false)
+		c.count(p, answered)
 		return
 	}
 	data, text := message(p)
@@ -252,7 +208,7 @@ func (c *connection) incoming(args ...any) {
 		c.mu.Unlock()
 		if skip {
 			take(p)
-			c.count(p, true)
+			c.count(p, dropped)
 		}
 		return
 	}
@@ -262,12 +218,12 @@ func (c *connection) incoming(args ...any) {
 	}
 	if h.namespace, ok = c.name(h.namespace); !ok {
 		if h.kind == typeConnect { // the library answers it
-			c.count(p, false)
+			c.count(p, answered)
 		}
 		return
 	}
 	g := c.guard(h.namespace)
-	if h.kind == typeConnect && c.count(p, false) {
+	if h.kind == typeConnect && c.count(p, answered) {
 		return
 	}
 	switch {
@@ -291,18 +247,12 @@ func (c *connection) incoming(args ...any) {
 	c.mu.Unlock()
 	take(p)
 	if h.kind != typeConnect {
-		c.count(p, h.kind == typeEvent || h.kind == typeBinaryEvent)
+		cost := answered
+		if h.kind == typeEvent || h.kind == typeBinaryEvent {
+			cost = dropped
+		}
+		c.count(p, cost)
 	}
-}
-
-// count counts a packet, and closes the connection and reports it if it is one too many.
-func (c *connection) count(p *enginepacket.Packet, event bool) bool {
-	if !c.tooIdle(event) {
-		return false
-	}
-	take(p)
-	c.conn.Close(true)
-	return true
 }
 
 // name returns the name of the namespace that a packet is for. Clients 2.x send it as
@@ -337,12 +287,13 @@ func (c *connection) begin(g *guarded, h header, data io.Reader) bool {
 }
 
 // depart takes note of a goodbye of the application's, behind which the library forgets
-// the socket: see whenRead.
-func (c *connection) depart(g *guarded) {
-	g.departs.Store(true)
+// the socket (see whenRead), and reports whether it is the first.
+func (c *connection) depart(g *guarded) bool {
+	first := !g.departs.Swap(true)
 	read := make(chan struct{})
 	c.whenRead(func() { close(read) })
 	<-read
+	return first
 }
 
 // read takes note that the library is done with a packet.

@@ -411,9 +411,7 @@ func (g *guarded) emits(h header) bool {
 		}
 	case open:
 		if h.kind == typeDisconnect { // the application's, which did not ask us
-			again := g.departs.Load()
-			g.conn.depart(g)
-			return !again // a late one would be taken for the client's next socket's
+			return g.conn.depart(g) // a second would be taken for the client's next socket's
 		}
 	}
 	return true

@@ -1,7 +1,6 @@
 package zishang
 
 import (
-	"errors"
 	"io"
 	"net/http"
 	"slices"
@@ -15,6 +14,8 @@ import (
 	"github.com/zishang520/socket.io/servers/engine/v3/transports"
 	"github.com/zishang520/socket.io/servers/socket/v3"
 	"github.com/zishang520/socket.io/v3/pkg/types"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/flood"
 )
 
 // DefaultConnectTimeout is how long a connection may be in no namespace, where
@@ -124,32 +125,6 @@ func (h *hardened) listen() {
 	})
 }
 
-// strangers returns a listener that counts what costs the library most of a client of
-// which no middleware of ours has heard, and closes its connection if it is too much:
-// see maxIdle.
-func strangers(conn engine.Socket) func(...any) {
-	var mu sync.Mutex // guards the rest
-	var idle burst
-	return func(args ...any) {
-		p, ok := args[0].(*enginepacket.Packet)
-		if !ok {
-			return
-		}
-		if p.Type == enginepacket.MESSAGE {
-			if data, text := message(p); !text || len(data) == 0 || data[0] != typeConnect {
-				return
-			}
-		}
-		mu.Lock()
-		many := idle.add(1) > maxIdle
-		mu.Unlock()
-		if many && attached[connection](conn) == nil {
-			take(p)
-			conn.Close(true)
-		}
-	}
-}
-
 // builder makes the library's transports.
 type builder struct {
 	socket.TransportCtor
@@ -160,13 +135,13 @@ type builder struct {
 func (b *builder) New(ctx *types.HttpContext) transports.Transport {
 	b.hardened.listen() // now there is an engine
 	if ctx.Websocket != nil {
-		limitPings(ctx.Websocket.Conn)
+		flood.LimitPings(ctx.Websocket, maxIdle)
 	}
 	made := b.TransportCtor.New(ctx)
 	switch b.Name() {
 	case transports.POLLING:
 	case transports.WEBSOCKET:
-		if ctx.Request().URL.Query().Has("sid") {
+		if ctx.Query().Has("sid") {
 			_ = made.On("packet", oneProbe())
 		}
 		return &webSocket{made}
@@ -180,42 +155,6 @@ func (b *builder) New(ctx *types.HttpContext) transports.Transport {
 	p := &polling{Polling: inner, hardened: b.hardened}
 	p.Prototype(p) // the library calls what is below
 	return p
-}
-
-var errPings = errors.New("zishang: too many pings")
-
-// limitPings has the control frames that ask for an answer end a websocket when there are
-// too many.
-func limitPings(conn interface {
-	PingHandler() func(string) error
-	SetPingHandler(func(string) error)
-}) {
-	answer := conn.PingHandler()
-	var pings burst // called by the one who reads
-	conn.SetPingHandler(func(data string) error {
-		if pings.add(1) > maxIdle {
-			return errPings
-		}
-		return answer(data)
-	})
-}
-
-// oneProbe returns a listener for a websocket that is to replace polling. The library
-// answers every probe; it closes the websocket for what it does not expect.
-func oneProbe() func(...any) {
-	probed := false // called by the one who reads
-	return func(args ...any) {
-		p, ok := args[0].(*enginepacket.Packet)
-		if !ok || p.Type != enginepacket.PING {
-			return
-		}
-		if data, _ := message(p); string(data) == "probe" {
-			if probed {
-				take(p)
-			}
-			probed = true
-		}
-	}
 }
 
 // webSocket is the library's transport, without the packets that say nothing: those
@@ -311,42 +250,6 @@ func (p *polling) OnRequest(ctx *types.HttpContext) {
 		}
 	}()
 	p.Polling.OnRequest(ctx)
-}
-
-// maxPosted is how many packets may come in one request of a client that is let in
-// nowhere. The library makes all of them before it looks at the first.
-const maxPosted = 4096
-
-// OnData takes the packets of a request.
-func (p *polling) OnData(data types.BufferInterface) {
-	if packetsIn(data.Bytes(), p.Protocol()) > maxPosted {
-		var c *connection
-		if conn := p.hardened.conn(p.Sid()); conn != nil {
-			c = attached[connection](conn)
-		}
-		if c == nil || !c.isIn() {
-			p.OnError("too many packets", nil)
-			return
-		}
-	}
-	p.Polling.OnData(data)
-}
-
-// packetsIn returns about how many packets a payload has: never fewer.
-func packetsIn(data []byte, protocol int) int {
-	n := 1
-	for i, b := range data {
-		switch {
-		case protocol != 3:
-			if b == 0x1e {
-				n++
-			}
-		case i == 0:
-		case b == ':' && data[i-1]-'0' <= 9, b == 0xff && data[i-1] <= 9:
-			n++ // behind its length, as text or in binary
-		}
-	}
-	return n
 }
 
 // DoClose closes the transport, when no request with data is under way. The

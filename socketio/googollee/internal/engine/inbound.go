@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/flood"
 )
 
 // authenticateEvent never reaches the library.
@@ -107,7 +109,8 @@ func (s *Session) discardLocked() {
 const maxCalls = 64
 
 // receive takes what the client sent, in order. It waits while the library has
-// enough to read, and reports whether more is wanted.
+// enough to read, and reports whether there is more to be read: behind the end too, until
+// the client's side is finished.
 func (s *Session) receive(frames ...frame) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -117,21 +120,21 @@ func (s *Session) receive(frames ...frame) bool {
 			s.cond.Wait()
 			s.in.waiting--
 		}
-		if s.idleLocked() {
+		now := now()
+		if s.idleLocked(now) {
 			s.endLocked(end{reason: "sent too much before it was let in"})
 			s.cutLocked()
-			return false
 		}
 		if s.phase >= ending {
-			return false
+			break
 		}
-		s.lastSeen = now()
+		s.lastSeen = now
 		if err := s.frameLocked(f); err != nil {
 			s.endLocked(end{reason: "malformed packet: " + err.Error(), keep: true})
-			return false
+			break
 		}
 	}
-	return s.phase < ending
+	return !s.cutOff
 }
 
 // maxIdle is how many packets a client may send without a pause of a second while it is
@@ -140,32 +143,14 @@ func (s *Session) receive(frames ...frame) bool {
 // Each costs little, but ten thousand at once keep a processor from everybody else.
 const maxIdle = 1000
 
-// justNow is for what is on its way when a session ends.
-const justNow = 5 * time.Second
-
-// burst counts what comes without a pause of a second.
-type burst struct {
-	n    int
-	last time.Time
-}
-
-// tooMany counts one more, and reports whether that is more than maxIdle.
-func (b *burst) tooMany() bool {
-	before := b.last
-	if b.last = now(); b.last.Sub(before) >= time.Second {
-		b.n = 0
-	}
-	b.n++
-	return b.n > maxIdle
-}
-
-// idleLocked takes note of a packet, and reports whether it is one too many.
-func (s *Session) idleLocked() bool {
+// idleLocked takes note of a packet that comes now, and reports whether it is one too
+// many.
+func (s *Session) idleLocked(now time.Time) bool {
 	if s.provenLocked() {
-		s.lastProven = now()
+		s.lastProven = now
 		return false
 	}
-	return now().Sub(s.lastProven) >= justNow && s.idle.tooMany()
+	return now.Sub(s.lastProven) >= flood.JustNow && s.idle.Add(1, now) > maxIdle
 }
 
 func (s *Session) frameLocked(f frame) error {

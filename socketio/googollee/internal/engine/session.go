@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/flood"
 )
 
 // phase is how far a session has come.
@@ -47,12 +49,12 @@ type Session struct {
 	link     link
 	calls    []func()
 	calling  bool
-	deciding int   // Connect hooks running
-	refusals int   // namespaces refused so far
-	unproven int   // namespaces left that were never open
-	attempts int   // "authenticate" events waiting for their hook
-	idle     burst // of a client that is let in nowhere
-	posts    int   // POSTs under way
+	deciding int         // Connect hooks running
+	refusals int         // namespaces refused so far
+	unproven int         // namespaces left that were never open
+	attempts int         // "authenticate" events waiting for their hook
+	idle     flood.Burst // of a client that is let in nowhere
+	posts    int         // POSTs under way
 
 	timer      *time.Timer
 	created    time.Time
@@ -148,13 +150,6 @@ func (s *Session) names() []string {
 		names = append(names, sp.name)
 	}
 	return names
-}
-
-// isCutOff reports whether the client's side is finished.
-func (s *Session) isCutOff() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.cutOff
 }
 
 // limit is the most bytes that one message or POST body may have now.

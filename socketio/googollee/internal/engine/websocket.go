@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/flood"
 )
 
 // wsConn is a websocket with one writer at a time.
@@ -32,18 +34,9 @@ func (e *Server) accept(w http.ResponseWriter, r *http.Request, base64 bool) (*w
 	// Above the limit that the readers keep themselves, which grows when the
 	// client authenticates, perhaps while a frame is awaited.
 	conn.SetReadLimit(int64(e.config.MaxMessage) + 1024)
-	answer := conn.PingHandler()
-	var pings burst // called by the one who reads
-	conn.SetPingHandler(func(data string) error {
-		if pings.tooMany() {
-			return errPings
-		}
-		return answer(data)
-	})
+	flood.LimitPings(conn, maxIdle)
 	return &wsConn{conn: conn, out: cw.conn, base64: base64}, nil
 }
-
-var errPings = errors.New("too many pings")
 
 // write sends messages, each within its own timeout, and a close frame after the
 // last ones.
@@ -159,7 +152,7 @@ func (s *Session) readLoop(ws *wsConn) {
 		}
 		// What comes after the end is read and forgotten, until the client
 		// has answered the goodbye or its time is up.
-		if !s.receive(f) && s.isCutOff() {
+		if !s.receive(f) {
 			s.lost(ws, net.ErrClosed)
 			return
 		}
