@@ -225,9 +225,7 @@ func (g *Guard) authenticate(p *Pass) (bool, *verifier.UnauthorizedError) {
 // functions of [OnSuccess] do not run again.
 func (g *Guard) renew(s *Session, p *Pass) (bool, *verifier.UnauthorizedError) {
 	if !g.a.sameIdentity(s.Token(), p.token) {
-		return false, &verifier.UnauthorizedError{
-			Code: verifier.CodeInvalidToken, Message: "the token is not the same user's", Reason: ErrIdentityMismatch,
-		}
+		return false, errIdentityMismatch
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()

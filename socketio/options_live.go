@@ -58,11 +58,14 @@ func ExpiryNotice(event string, before time.Duration) Option {
 	}
 }
 
-// SameIdentity adds to what a renewal must leave as it was: f is asked with the
-// session's token and the one to replace it, once their issuers, their subjects
-// and the keys they are bound to (cnf) are the same, and answers whether the rest
-// is too: the tenant, say. Tokens without a subject renew a session only where f
-// is given, for nothing else tells whose they are.
+// SameIdentity adds a condition to what makes two tokens the same identity. f gets
+// the session's token and the new one, after their issuers, their subjects and the
+// keys they are bound to (cnf) were found equal, and reports whether the rest is the
+// same too: the tenant, for example. The answer counts for renewals and for what a
+// later connection may inherit, such as recovered rooms and events: the old token may
+// then come from a store ([verifier.TokenFromRecord]), with its claims but without
+// header and signature. Tokens without a subject are the same identity only if f is
+// given.
 func SameIdentity(f func(old, renewed *verifier.Token) bool) Option {
 	return func(c *config) error {
 		if f == nil {
@@ -71,22 +74,6 @@ func SameIdentity(f func(old, renewed *verifier.Token) bool) Option {
 		c.same = f
 		return nil
 	}
-}
-
-func (a *Authorizer) sameIdentity(old, renewed *verifier.Token) (same bool) {
-	if old.Issuer != renewed.Issuer || old.Subject != renewed.Subject || old.Subject == "" && a.same == nil {
-		return false
-	}
-	for _, method := range []string{verifier.ConfirmJKT, verifier.ConfirmX5TS256} {
-		if old.Confirmation(method) != renewed.Confirmation(method) {
-			return false
-		}
-	}
-	if a.same == nil {
-		return true
-	}
-	a.guarded("SameIdentity", func() { same = a.same(old, renewed) })
-	return same
 }
 
 // EndOnFailedRenewal ends a session whose renewal fails, unless the failure is
