@@ -2,7 +2,6 @@ package socketio
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 
@@ -70,15 +69,15 @@ func (w *sweeper) sweep(a *Authorizer) {
 	}
 }
 
-// good reports whether the key is still among the token's. That the keys cannot
-// be had now says nothing of it.
+// good reports whether the key may still verify the token. An error is not an
+// answer: the session stays, and the next sweep asks again.
 func (w *sweeper) good(a *Authorizer, s *Session, t *verifier.Token) (good bool) {
 	good = true
 	a.guarded("the key provider of EndOnWithdrawnKey", func() {
 		ctx, cancel := context.WithTimeout(context.Background(), a.timeout)
 		defer cancel()
-		if keys, err := w.keys.Keys(ctx, t.Unverified(s.Handshake())); err == nil {
-			good = slices.ContainsFunc(keys, t.Key().Equal)
+		if has, err := verifier.HasKey(ctx, w.keys, t.Unverified(s.Handshake()), t.Key()); err == nil {
+			good = has
 		}
 	})
 	return good
