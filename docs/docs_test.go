@@ -123,6 +123,18 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// TestIndex checks that docs/README.md links to every page beside it.
+func TestIndex(t *testing.T) {
+	all := pages(t)
+	index := all[filepath.Join("docs", "README.md")]
+	for page := range all {
+		dir, name := filepath.Split(page)
+		if dir == "docs"+string(filepath.Separator) && name != "README.md" && !strings.Contains(index, "]("+name+")") {
+			t.Errorf("docs/README.md does not link to %s", name)
+		}
+	}
+}
+
 // TestExamples checks that the list of the examples has them all.
 func TestExamples(t *testing.T) {
 	list := pages(t)[filepath.Join("examples", "README.md")]
