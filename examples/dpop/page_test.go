@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/seed15b1dee8/socketio-jwt/examples/internal/browser"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/interop/browser"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/interop/jsclient"
 )
 

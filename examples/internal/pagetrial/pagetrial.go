@@ -20,7 +20,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed15b1dee8/socketio-jwt/examples/internal/browser"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/interop/browser"
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/chatpage"
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/mint"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/interop/jsclient"

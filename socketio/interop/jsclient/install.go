@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"testing"
 )
 
 // What npm installs. To change a version, edit package.json and run
@@ -25,6 +26,22 @@ var (
 
 // errNoNode means that this machine cannot run the clients at all.
 var errNoNode = errors.New("node and npm are needed to run the JavaScript clients")
+
+// Install installs the clients and returns the folder that has them in its
+// node_modules, as sio1, sio2 and sio4: for tests that run scripts of their own.
+// Without Node the test is skipped, or fails if CI is true.
+func Install(t testing.TB) string {
+	t.Helper()
+	driver, err := install()
+	switch {
+	case err == nil:
+	case errors.Is(err, errNoNode) && os.Getenv("CI") != "true":
+		t.Skipf("%v; skipped", err)
+	default:
+		t.Fatalf("install the JavaScript clients: %v", err)
+	}
+	return filepath.Dir(driver)
+}
 
 // install makes the clients and the driver available and returns the driver's
 // path. Test binaries of several packages may get here at once: each works in a

@@ -1,6 +1,8 @@
-// Package browser drives a headless Chromium in the tests of the examples' pages,
-// over the DevTools protocol: just enough to open pages, run script in them, wait
-// for what they show, press keys and take pictures.
+// Package browser drives a headless Chromium from Go tests over the DevTools
+// protocol: just enough to open pages, run script in them, wait for what they
+// show, press keys and take pictures.
+//
+// The package serves the tests of this module and promises no compatibility.
 package browser
 
 import (
