@@ -236,6 +236,18 @@ func (r *Registry) refuses(t *verifier.Token) *verifier.UnauthorizedError {
 	return r.check(t)
 }
 
+// Check returns an error if the token may not be used now, for callers that
+// authorize something other than a socket, such as an HTTP request: an
+// [*verifier.UnauthorizedError] with the reason [ErrTokenRevoked], or
+// [ErrRevocationsUnavailable] (retryable) while the Store is out of reach and
+// FailOpen is not set. It does not verify the token.
+func (r *Registry) Check(t *verifier.Token) error {
+	if err := r.refuses(t); err != nil {
+		return err
+	}
+	return nil
+}
+
 // mayBegin tells why a new session in the namespace would be refused, nil if it
 // would not be.
 func (r *Registry) mayBegin(t *verifier.Token, namespace string, limit sessionLimit) *verifier.UnauthorizedError {

@@ -20,9 +20,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed15b1dee8/socketio-jwt/socketio/interop/browser"
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/chatpage"
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/mint"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/interop/browser"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/interop/jsclient"
 )
 
