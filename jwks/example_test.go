@@ -65,6 +65,6 @@ func ExampleIssuersFunc() {
 	fmt.Println(len(mallory.Requests()), "requests to mallory")
 	// Output:
 	// alice <nil>
-	// secret or public key must be provided
+	// jwt issuer invalid: jwks: iss is "https://login.example/tenants/mallory", which the function of IssuersFunc does not allow
 	// 0 requests to mallory
 }

@@ -77,10 +77,25 @@ func shown(u *url.URL) string {
 var errNotModified = errors.New("not modified")
 
 // statusError is the error of an answer that has another status than 200.
-type statusError int
+type statusError struct {
+	code       int
+	retryAfter time.Duration // 0 if the answer does not say
+}
 
-func (e statusError) Error() string {
-	return fmt.Sprintf("the answer has status %d: expected 200", int(e))
+func (e *statusError) Error() string {
+	return fmt.Sprintf("the answer has status %d: expected 200", e.code)
+}
+
+// retryAfter reads the header Retry-After (RFC 9110 §10.2.3): seconds or a date.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	value := h.Get("Retry-After")
+	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil || errors.Is(err, strconv.ErrRange) {
+		return min(time.Duration(seconds)*time.Second, maxRetryAfter)
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return max(0, at.Sub(now))
+	}
+	return 0
 }
 
 // document is an answer of an issuer.
@@ -115,7 +130,7 @@ func (c *config) get(ctx context.Context, u *url.URL, etag string) (*document, e
 		return d, errNotModified
 	}
 	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s: %w", shown(u), statusError(response.StatusCode))
+		return nil, fmt.Errorf("%s: %w", shown(u), &statusError{response.StatusCode, retryAfter(response.Header, c.moment().clock)})
 	}
 	kind, _, err := mime.ParseMediaType(response.Header.Get("Content-Type"))
 	if err != nil || kind != "application/json" && !strings.HasSuffix(kind, "+json") {
@@ -159,20 +174,26 @@ type location struct {
 	// and there is one at a time.
 	discover bool
 	found    *url.URL
-	at       time.Time
+	at       moment
 }
 
 // locate returns where the set is, by discovery if need be.
-func (l *location) locate(ctx context.Context, c *config) (*url.URL, error) {
+func (l *location) locate(ctx context.Context, c *config, f *flight, now moment) (*url.URL, error) {
 	if !l.discover {
 		return l.url, nil
 	}
-	if now := c.now(); l.found == nil || now.Sub(l.at) >= metadataTTL {
-		found, err := c.discover(ctx, l.url)
-		if err != nil {
-			return nil, err
-		}
+	limit := metadataTTL
+	if f.kid != "" || f.whole { // the key may be where the set has moved to
+		limit = minTTL
+	}
+	if l.found != nil && now.since(l.at) < limit {
+		return l.found, nil
+	}
+	found, err := c.discover(ctx, l.url)
+	if err == nil {
 		l.found, l.at = found, now
+	} else if l.found == nil || now.since(l.at) >= maxMetadataTTL {
+		return nil, err
 	}
 	return l.found, nil
 }
@@ -184,8 +205,8 @@ func (l *location) forget() { l.found = nil }
 // where there is none, by RFC 8414 §3.
 func (c *config) discover(ctx context.Context, issuer *url.URL) (*url.URL, error) {
 	d, err := c.get(ctx, issuer.JoinPath(".well-known/openid-configuration"), "")
-	var status statusError
-	if errors.As(err, &status) && status >= 400 && status < 500 && status != http.StatusTooManyRequests {
+	var status *statusError
+	if errors.As(err, &status) && status.code >= 400 && status.code < 500 && status.code != http.StatusTooManyRequests {
 		origin := &url.URL{Scheme: issuer.Scheme, Host: issuer.Host}
 		second := origin.JoinPath(".well-known/oauth-authorization-server", strings.TrimSuffix(issuer.EscapedPath(), "/"))
 		var err2 error

@@ -3,7 +3,6 @@ package jwks
 import (
 	"context"
 	"fmt"
-	"math"
 	"os"
 	"sync/atomic"
 	"time"
@@ -33,7 +32,7 @@ func File(path string, options ...Option) (*Provider, error) {
 		return nil, fmt.Errorf("jwks: File: %w", err)
 	}
 	f.current.Store(loaded)
-	f.due.Store(c.now().Add(fileEvery).UnixNano())
+	f.next.Store(&pause{c.moment(), fileEvery})
 	return &Provider{inner: f, stats: f.counters.stats}, nil
 }
 
@@ -42,7 +41,7 @@ type file struct {
 	counters counters
 	path     string
 	current  atomic.Pointer[fileSet]
-	due      atomic.Int64 // when to look at it next, in Unix nanoseconds; MaxInt64 while somebody does
+	next     atomic.Pointer[pause] // until the next look; endless during one
 }
 
 // fileSet is what was read from the file. Only who looks at the file writes the
@@ -51,23 +50,14 @@ type fileSet struct {
 	*keys.Set
 	info os.FileInfo // of when it was read
 
-	failedAt atomic.Int64 // since when the file cannot be read, in Unix nanoseconds; 0 if it can
-	told     string       // the failure that was reported last
+	failed atomic.Pointer[moment] // since when the file cannot be read; nil if it can
+	told   string                 // the failure that was reported last
 }
 
 func (f *file) keys(ctx context.Context, t *verifier.UnverifiedToken) ([]*verifier.Key, error) {
-	now := f.now()
-	// Long before it is due is a clock that was put back.
-	if due := f.due.Load(); due != math.MaxInt64 && (now.UnixNano() >= due || now.UnixNano() < due-int64(fileEvery)) && f.due.CompareAndSwap(due, math.MaxInt64) {
-		f.look(now)
-		f.due.Store(now.Add(fileEvery).UnixNano())
-	}
-	set := f.current.Load()
-	if failed := set.failedAt.Load(); failed != 0 {
-		if now.UnixNano() >= failed+int64(f.maxStale) {
-			return nil, fmt.Errorf("jwks: %s could not be read for %v", f.path, f.maxStale)
-		}
-		f.counters.stale.Add(1)
+	set, err := f.set()
+	if err != nil {
+		return nil, err
 	}
 	found, err := set.Keys(ctx, t)
 	if len(found) > 0 {
@@ -78,17 +68,44 @@ func (f *file) keys(ctx context.Context, t *verifier.UnverifiedToken) ([]*verifi
 	return found, err
 }
 
+// hasKey reports whether the key is in the file: see [verifier.KeyChecker].
+func (f *file) hasKey(ctx context.Context, t *verifier.UnverifiedToken, key *verifier.Key) (bool, error) {
+	set, err := f.set()
+	if err != nil {
+		return false, err
+	}
+	return verifier.HasKey(ctx, set.Set, t, key)
+}
+
+// set returns what the file holds, after a look at it if it is time for one.
+func (f *file) set() (*fileSet, error) {
+	now := f.moment()
+	// A clock that is set back may be a test's, whose next look would be far away.
+	if next := f.next.Load(); (next.over(now) || now.clock.Before(next.from.clock)) && f.next.CompareAndSwap(next, &pause{time: endless}) {
+		f.look(now)
+		f.next.Store(&pause{now, fileEvery})
+	}
+	set := f.current.Load()
+	if failed := set.failed.Load(); failed != nil {
+		if now.since(*failed) >= f.maxStale {
+			return nil, fmt.Errorf("jwks: %s could not be read for %v", f.path, f.maxStale)
+		}
+		f.counters.stale.Add(1)
+	}
+	return set, nil
+}
+
 // look reads the file if it has changed.
-func (f *file) look(now time.Time) {
+func (f *file) look(now moment) {
 	old := f.current.Load()
 	info, err := os.Stat(f.path)
-	if err == nil && old.failedAt.Load() == 0 && os.SameFile(info, old.info) && info.ModTime().Equal(old.info.ModTime()) && info.Size() == old.info.Size() {
+	if err == nil && old.failed.Load() == nil && os.SameFile(info, old.info) && info.ModTime().Equal(old.info.ModTime()) && info.Size() == old.info.Size() {
 		return
 	}
 	loaded, err := f.load()
 	if err != nil {
 		f.counters.failures.Add(1)
-		if old.failedAt.CompareAndSwap(0, now.UnixNano()) || old.told != err.Error() {
+		if old.failed.CompareAndSwap(nil, &now) || old.told != err.Error() {
 			old.told = err.Error()
 			f.tell(Event{Kind: EventFailure, URL: f.path, Keys: old.All(), Err: err}, false)
 		}

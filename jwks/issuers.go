@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -35,23 +37,34 @@ func Issuers(providers map[string]verifier.KeyProvider) (*Provider, error) {
 			return nil, fmt.Errorf("jwks: Issuers: the provider of %q has the keys of %q: it would never have any for it", issuer, p.issuer)
 		}
 	}
-	list := allowList(maps.Clone(providers))
+	list := &allowList{maps.Clone(providers), slices.Sorted(maps.Keys(providers))}
 	return &Provider{inner: list, stats: list.stats}, nil
 }
 
 // allowList is a provider for each issuer.
-type allowList map[string]verifier.KeyProvider
-
-func (l allowList) keys(ctx context.Context, t *verifier.UnverifiedToken) ([]*verifier.Key, error) {
-	if p, ok := l[t.Issuer()]; ok {
-		return p.Keys(ctx, t)
-	}
-	return nil, nil
+type allowList struct {
+	providers map[string]verifier.KeyProvider
+	issuers   []string // sorted, for errors
 }
 
-func (l allowList) stats() (sum Stats) {
+func (l *allowList) keys(ctx context.Context, t *verifier.UnverifiedToken) ([]*verifier.Key, error) {
+	if p, ok := l.providers[t.Issuer()]; ok {
+		return p.Keys(ctx, t)
+	}
+	return nil, wrongIssuer(t.Issuer(), l.issuers...)
+}
+
+// hasKey asks the provider of the issuer: see [verifier.KeyChecker].
+func (l *allowList) hasKey(ctx context.Context, t *verifier.UnverifiedToken, key *verifier.Key) (bool, error) {
+	if p, ok := l.providers[t.Issuer()]; ok {
+		return verifier.HasKey(ctx, p, t, key)
+	}
+	return false, nil
+}
+
+func (l *allowList) stats() (sum Stats) {
 	counted := make(map[*Provider]bool)
-	for _, p := range l {
+	for _, p := range l.providers {
 		if p, ok := p.(*Provider); ok && !counted[p] {
 			counted[p] = true
 			sum.add(p.Stats())
@@ -109,29 +122,82 @@ type entry struct {
 const touchEvery = time.Second
 
 func (d *directory) keys(ctx context.Context, t *verifier.UnverifiedToken) ([]*verifier.Key, error) {
-	issuer := t.Issuer()
-	if issuer == "" {
-		return nil, nil
-	}
-	switch ok, err := d.allow(ctx, issuer); {
-	case err != nil:
-		return nil, fmt.Errorf("jwks: whether the token's issuer is allowed: %w", err)
-	case !ok:
-		return nil, nil
-	}
-	e, err := d.of(issuer)
+	e, err := d.allowed(ctx, t)
 	if err != nil {
 		return nil, err
 	}
 	return e.keys(ctx, t)
 }
 
+// hasKey asks the issuer's set: see [verifier.KeyChecker]. An issuer that is no
+// longer allowed has no keys.
+func (d *directory) hasKey(ctx context.Context, t *verifier.UnverifiedToken, key *verifier.Key) (bool, error) {
+	e, err := d.allowed(ctx, t)
+	if errors.Is(err, verifier.ErrIssuerMismatch) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return e.hasKey(ctx, t, key)
+}
+
+// allowed returns the entry of the token's issuer, if that is allowed.
+func (d *directory) allowed(ctx context.Context, t *verifier.UnverifiedToken) (*entry, error) {
+	issuer := t.Issuer()
+	if issuer == "" {
+		return nil, wrongIssuer("")
+	}
+	switch ok, err := d.allow(ctx, issuer); {
+	case err != nil:
+		return nil, fmt.Errorf("jwks: whether the token's issuer is allowed: %w", err)
+	case !ok:
+		return nil, wrongIssuer(issuer)
+	}
+	return d.of(issuer)
+}
+
+// issuerError says what is wrong with the iss of a token, to the server alone.
+type issuerError struct {
+	iss      string
+	expected []string // nil if a function decides
+}
+
+func (e *issuerError) Error() string {
+	if e.iss == "" {
+		return "jwks: the token has no iss, or one that is no string"
+	}
+	if e.expected == nil {
+		return fmt.Sprintf("jwks: iss is %.200q, which the function of IssuersFunc does not allow", e.iss)
+	}
+	const most = 5
+	words := make([]string, 0, most+1)
+	for _, issuer := range e.expected[:min(most, len(e.expected))] {
+		words = append(words, strconv.Quote(issuer))
+	}
+	if more := len(e.expected) - most; more > 0 {
+		words = append(words, fmt.Sprintf("one of %d more", more))
+	}
+	return fmt.Sprintf("jwks: iss is %.200q: expected %s, to the letter", e.iss, strings.Join(words, " or "))
+}
+
+// wrongIssuer refuses a token for its iss.
+func wrongIssuer(iss string, expected ...string) error {
+	return refuseIssuer(&issuerError{iss, expected})
+}
+
+func refuseIssuer(cause error) error {
+	return &verifier.UnauthorizedError{
+		Code: verifier.CodeInvalidToken, Message: "jwt issuer invalid", Reason: verifier.ErrIssuerMismatch, Err: cause,
+	}
+}
+
 // of returns the entry of an issuer that is allowed.
 func (d *directory) of(issuer string) (*entry, error) {
-	now := d.now().UnixNano()
+	now := time.Now().UnixNano()
 	if found, ok := d.sources.Load(issuer); ok {
 		e := found.(*entry)
-		if used := e.used.Load(); now-used >= int64(touchEvery) && e.used.CompareAndSwap(used, now) {
+		if used := e.used.Load(); (now-used >= int64(touchEvery) || now < used) && e.used.CompareAndSwap(used, now) {
 			d.mu.Lock()
 			d.order.Get(issuer)
 			d.mu.Unlock()
@@ -145,10 +211,7 @@ func (d *directory) of(issuer string) (*entry, error) {
 	}
 	l, err := d.issuer(issuer)
 	if err != nil {
-		return nil, &verifier.UnauthorizedError{
-			Code: verifier.CodeInvalidToken, Message: "jwt issuer invalid", Reason: verifier.ErrIssuerMismatch,
-			Err: fmt.Errorf("jwks: IssuersFunc allowed what cannot be an issuer: %w", err),
-		}
+		return nil, refuseIssuer(fmt.Errorf("jwks: IssuersFunc allowed what cannot be an issuer: %w", err))
 	}
 	e := &entry{source: newSource(d.config, l, &d.counters)}
 	e.used.Store(now)

@@ -30,9 +30,22 @@ type limiter struct {
 	absent *recent // kids that were fetched in vain
 
 	paid time.Time // until when all fetches so far are paid for, at one in perSet
+
+	last moment    // of the last reading
+	at   time.Time // the limiter's own time, which never goes back
 }
 
-func newLimiter() *limiter { return &limiter{spent: newRecent(), absent: newRecent()} }
+func newLimiter(now moment) *limiter {
+	return &limiter{spent: newRecent(), absent: newRecent(), last: now, at: now.machine}
+}
+
+// time is the limiter's time at that moment. It never goes back, since otherwise a
+// clock that is set back by hours would have everybody wait for hours.
+func (l *limiter) time(now moment) time.Time {
+	l.at = l.at.Add(max(0, now.since(l.last)))
+	l.last = now
+	return l.at
+}
 
 // take takes what a fetch for the source costs, and reports whether it was there.
 func (l *limiter) take(source string, now time.Time) bool {

@@ -27,8 +27,10 @@ const (
 	maxRedirects = 3
 	minTTL       = time.Minute // that Cache-Control can shorten TTL to
 
-	metadataTTL = 24 * time.Hour // how long discovery is good for while the key set can be had
-	userAgent   = "socketio-jwt (+https://github.com/seed15b1dee8/socketio-jwt)"
+	metadataTTL    = time.Hour      // how long discovery is good for while the key set can be had
+	maxMetadataTTL = 24 * time.Hour // and if the metadata cannot be had
+
+	userAgent = "socketio-jwt (+https://github.com/seed15b1dee8/socketio-jwt)"
 )
 
 // An Option configures a provider. The constructor reports one that makes no
@@ -40,7 +42,7 @@ type config struct {
 	ttl           time.Duration
 	maxStale      time.Duration
 	allowHTTP     bool
-	now           func() time.Time
+	now           func() time.Time // nil: the machine's clock
 	logger        *slog.Logger
 	onEvent       func(Event)
 	clientAddress func(*verifier.Handshake) string
@@ -51,7 +53,7 @@ type config struct {
 func configure(constructor string, options []Option) (*config, error) {
 	c := &config{
 		ttl: DefaultTTL, maxStale: DefaultMaxStale, maxIssuers: DefaultMaxIssuers,
-		now: time.Now, logger: slog.Default(), onEvent: func(Event) {}, clientAddress: func(h *verifier.Handshake) string { return h.RemoteAddr },
+		logger: slog.Default(), onEvent: func(Event) {}, clientAddress: func(h *verifier.Handshake) string { return h.RemoteAddr },
 	}
 	for _, option := range options {
 		if option == nil {
@@ -123,7 +125,8 @@ func HTTPClient(client *http.Client) Option {
 func InsecureAllowHTTP() Option { return func(c *config) error { c.allowHTTP = true; return nil } }
 
 // WithClock sets the clock, [time.Now] by default. The 5 s of a fetch are those
-// of the machine.
+// of the machine. A set is never used for longer than its [TTL] by the machine's
+// monotonic clock either, so a clock that is set back keeps no key alive.
 func WithClock(now func() time.Time) Option {
 	return func(c *config) error {
 		if now == nil {

@@ -16,12 +16,16 @@ import (
 type Provider struct {
 	inner interface {
 		keys(ctx context.Context, t *verifier.UnverifiedToken) ([]*verifier.Key, error)
+		hasKey(ctx context.Context, t *verifier.UnverifiedToken, key *verifier.Key) (bool, error)
 	}
 	issuer string // whose tokens it has keys for, "" if anybody's
 	stats  func() Stats
 }
 
-var _ verifier.KeyProvider = (*Provider)(nil)
+var (
+	_ verifier.KeyProvider = (*Provider)(nil)
+	_ verifier.KeyChecker  = (*Provider)(nil)
+)
 
 // Keys returns the keys for the token: see [verifier.KeyProvider]. It waits for
 // the network, for 5 s at most, only if there are no keys, they are beyond their
@@ -30,9 +34,19 @@ func (p *Provider) Keys(ctx context.Context, t *verifier.UnverifiedToken) ([]*ve
 	// What iss says is signed together with the rest, so that a key of this
 	// issuer, found by it, vouches for it too.
 	if p.issuer != "" && t.Issuer() != p.issuer {
-		return nil, nil
+		return nil, wrongIssuer(t.Issuer(), p.issuer)
 	}
 	return p.inner.keys(ctx, t)
+}
+
+// HasKey reports whether key may still verify the token: see
+// [verifier.KeyChecker]. A set within its [TTL] answers at once. Without one it
+// waits for a fetch, for 5 s at most.
+func (p *Provider) HasKey(ctx context.Context, t *verifier.UnverifiedToken, key *verifier.Key) (bool, error) {
+	if p.issuer != "" && t.Issuer() != p.issuer {
+		return false, nil
+	}
+	return p.inner.hasKey(ctx, t, key)
 }
 
 // Stats returns what was counted so far.

@@ -81,7 +81,7 @@ func TestAuth0Domains(t *testing.T) {
 			// Nobody else's, and nobody's, whoever signed it.
 			for _, iss := range []any{"https://tenant.eu.auth0.com", "https://other.eu.auth0.com/", nil, 7} {
 				_, err := v.Verify(t.Context(), issuer.Token(verifiertest.Claims{"iss": iss}))
-				refusedFor(t, fmt.Sprint(iss), err, verifier.ErrKeyNotFound)
+				refusedFor(t, fmt.Sprint(iss), err, verifier.ErrIssuerMismatch)
 			}
 			if n := len(issuer.Requests()); n != 1 {
 				t.Errorf("%d requests", n)
@@ -160,7 +160,7 @@ func TestDiscovery(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if _, err = v.Verify(t.Context(), issuer.Token(verifiertest.Claims{"iss": asked + "x"})); !errors.Is(err, verifier.ErrKeyNotFound) {
+				if _, err = v.Verify(t.Context(), issuer.Token(verifiertest.Claims{"iss": asked + "x"})); !errors.Is(err, verifier.ErrIssuerMismatch) {
 					t.Errorf("another issuer's: got %v", err)
 				}
 				// Discovery is remembered, until the key set cannot be had or a day passed.
@@ -260,13 +260,13 @@ func TestIssuers(t *testing.T) {
 				{"a's by b", b.Token(verifiertest.Claims{"iss": a.URL()}), verifier.ErrSignature},
 				{"a's by the secret", a.TokenBy(shared, nil, nil), verifier.ErrAlgorithm},
 				{"internal by a", a.Token(verifiertest.Claims{"iss": "internal"}), verifier.ErrAlgorithm},
-				{"nobody's by a", a.Token(verifiertest.Claims{"iss": nil}), verifier.ErrKeyNotFound},
-				{"an empty iss", a.Token(verifiertest.Claims{"iss": ""}), verifier.ErrKeyNotFound},
-				{"no string", a.Token(verifiertest.Claims{"iss": []string{a.URL()}}), verifier.ErrKeyNotFound},
-				{"one that is not allowed", evil.Token(nil), verifier.ErrKeyNotFound},
-				{"almost a's", evil.Token(verifiertest.Claims{"iss": "https://a.test"}), verifier.ErrKeyNotFound},
-				{"a's in other letters", a.Token(verifiertest.Claims{"iss": "https://A.test/"}), verifier.ErrKeyNotFound},
-				{"a's with a control chara", a.Token(verifiertest.Claims{"iss": "https://a.test/\x00"}), verifier.ErrKeyNotFound},
+				{"nobody's by a", a.Token(verifiertest.Claims{"iss": nil}), verifier.ErrIssuerMismatch},
+				{"an empty iss", a.Token(verifiertest.Claims{"iss": ""}), verifier.ErrIssuerMismatch},
+				{"no string", a.Token(verifiertest.Claims{"iss": []string{a.URL()}}), verifier.ErrIssuerMismatch},
+				{"one that is not allowed", evil.Token(nil), verifier.ErrIssuerMismatch},
+				{"almost a's", evil.Token(verifiertest.Claims{"iss": "https://a.test"}), verifier.ErrIssuerMismatch},
+				{"a's in other letters", a.Token(verifiertest.Claims{"iss": "https://A.test/"}), verifier.ErrIssuerMismatch},
+				{"a's with a control chara", a.Token(verifiertest.Claims{"iss": "https://a.test/\x00"}), verifier.ErrIssuerMismatch},
 			} {
 				_, err := v.Verify(t.Context(), test.raw)
 				if test.reason == "" {
@@ -304,7 +304,7 @@ func TestIssuersFuncDecidesEachTime(t *testing.T) {
 		}
 		allowed = false
 		_, err = v.Verify(t.Context(), issuer.Token(nil))
-		refusedFor(t, "not any more", err, verifier.ErrKeyNotFound)
+		refusedFor(t, "not any more", err, verifier.ErrIssuerMismatch)
 		failure = errors.New("no database")
 		_, err = v.Verify(t.Context(), issuer.Token(nil))
 		refusedFor(t, "who knows", err, verifier.ErrKeysUnavailable)

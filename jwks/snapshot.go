@@ -24,10 +24,12 @@ type snapshot struct {
 	etag string
 	body []byte // for a store, if there is one
 
-	asked     time.Time // when it was asked for
-	refreshAt time.Time // from when on a newer one is wanted
-	expires   time.Time // until when it is used without one
-	dead      time.Time // until when it is used if none can be had
+	asked    moment // when it was asked for
+	received moment // when the issuer sent it whole, rather than "not modified"
+
+	refreshAfter time.Duration // the age from which on a newer one is wanted
+	ttl          time.Duration // the age up to which it is used without one
+	maxStale     time.Duration // how much longer it is used if none can be had
 
 	toldStale atomic.Bool
 }
@@ -81,18 +83,28 @@ func confusable(a, b *verifier.Key) bool {
 
 // renewed returns a copy of the snapshot, as the answer "not modified" makes one.
 func (s *snapshot) renewed() *snapshot {
-	return &snapshot{all: s.all, named: s.named, unnamed: s.unnamed, skipped: s.skipped, url: s.url, etag: s.etag, body: s.body}
+	return &snapshot{
+		all: s.all, named: s.named, unnamed: s.unnamed, skipped: s.skipped,
+		url: s.url, etag: s.etag, body: s.body, received: s.received,
+	}
 }
 
-// dated sets the times, for a set that was asked for at that time and is good for
-// the TTL. Refreshes are spread, lest all servers of a fleet ask at once.
-func (s *snapshot) dated(asked time.Time, ttl, maxStale time.Duration) *snapshot {
-	s.asked = asked
-	s.refreshAt = asked.Add(time.Duration((0.75 + 0.1*rand.Float64()) * float64(ttl)))
-	s.expires = asked.Add(ttl)
-	s.dead = s.expires.Add(maxStale)
+// dated sets the times, for a set that was asked for at that moment and is good
+// for the TTL. Refreshes are spread, lest all servers of a fleet ask at once.
+func (s *snapshot) dated(asked moment, ttl, maxStale time.Duration) *snapshot {
+	s.asked, s.ttl, s.maxStale = asked, ttl, maxStale
+	s.refreshAfter = time.Duration((0.75 + 0.1*rand.Float64()) * float64(ttl))
 	return s
 }
+
+// due reports whether a newer set is wanted.
+func (s *snapshot) due(now moment) bool { return now.since(s.asked) >= s.refreshAfter }
+
+// fresh reports whether the set is within its TTL.
+func (s *snapshot) fresh(now moment) bool { return now.since(s.asked) < s.ttl }
+
+// usable reports whether the set may be used if no newer one can be had.
+func (s *snapshot) usable(now moment) bool { return now.since(s.asked) < s.ttl+s.maxStale }
 
 // find returns the keys of the kid, or nil. If the token has none, or no key has,
 // any of them may be the one.
@@ -101,6 +113,15 @@ func (s *snapshot) find(kid string) []*verifier.Key {
 		return s.all
 	}
 	return s.named[kid]
+}
+
+// has reports whether the key is one that a token of the kid may be verified with.
+func (s *snapshot) has(kid string, key *verifier.Key) bool {
+	found := s.find(kid)
+	if len(found) == 0 {
+		found = s.unnamed
+	}
+	return slices.ContainsFunc(found, key.Equal)
 }
 
 // sameKeys tells whether two snapshots hold the same keys under the same kids.

@@ -41,12 +41,13 @@ type kept struct {
 	URL   string          `json:"url"`
 	ETag  string          `json:"etag,omitempty"`
 	Asked time.Time       `json:"asked"`
+	Whole time.Time       `json:"whole"` // when it was last received whole
 	TTL   time.Duration   `json:"ttl"`
 	Set   json.RawMessage `json:"set"`
 }
 
 // restore returns the stored snapshot, nil if there is none to be used.
-func (s *source) restore(ctx context.Context, now time.Time) *snapshot {
+func (s *source) restore(ctx context.Context, now moment) *snapshot {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	value, err := s.store.Load(ctx, s.location.url.String())
@@ -64,13 +65,14 @@ func (s *source) restore(ctx context.Context, now time.Time) *snapshot {
 		s.complain("load", err)
 		return nil
 	}
-	if k.Asked.After(now.Add(time.Minute)) {
+	if k.Asked.After(now.clock.Add(time.Minute)) {
 		s.complain("load", fmt.Errorf("the set was fetched at %v, which lies ahead", k.Asked))
 		return nil
 	}
 	set.url, set.etag, set.body = k.URL, k.ETag, k.Set
-	set.dated(k.Asked, min(k.TTL, s.ttl), s.maxStale)
-	if !now.Before(set.dead) {
+	set.received = now.before(max(0, now.clock.Sub(k.Whole)))
+	set.dated(now.before(max(0, now.clock.Sub(k.Asked))), min(k.TTL, s.ttl), s.maxStale)
+	if !set.usable(now) {
 		return nil
 	}
 	return set
@@ -80,11 +82,11 @@ func (s *source) restore(ctx context.Context, now time.Time) *snapshot {
 func (s *source) keep(set *snapshot) error {
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
-	value, err := json.Marshal(kept{set.url, set.etag, set.asked, set.expires.Sub(set.asked), set.body})
+	value, err := json.Marshal(kept{set.url, set.etag, set.asked.clock, set.received.clock, set.ttl, set.body})
 	if err != nil {
 		return err
 	}
-	return s.store.Save(ctx, s.location.url.String(), value, set.dead.Sub(set.asked))
+	return s.store.Save(ctx, s.location.url.String(), value, set.ttl+set.maxStale)
 }
 
 func (s *source) complain(what string, err error) {

@@ -17,7 +17,8 @@ import (
 //
 // An error ends the chain: keys that cannot be had now may be those that the
 // token needs, and to go on would tell its bearer that it is forged. So put
-// last what can fail.
+// last what can fail. [verifier.ErrIssuerMismatch] alone does not: that the token
+// is another issuer's is an answer, and the next provider is asked.
 func FirstOf(providers ...verifier.KeyProvider) (verifier.KeyProvider, error) {
 	if len(providers) == 0 {
 		return nil, errors.New("keys: FirstOf: there is no provider")
@@ -32,11 +33,18 @@ func FirstOf(providers ...verifier.KeyProvider) (verifier.KeyProvider, error) {
 
 type firstOf []verifier.KeyProvider
 
+var _ verifier.KeyChecker = firstOf(nil)
+
 // Keys asks in turn.
 func (f firstOf) Keys(ctx context.Context, t *verifier.UnverifiedToken) ([]*verifier.Key, error) {
 	var known []*verifier.Key
+	var mismatches []error
 	for _, p := range f {
 		found, err := p.Keys(ctx, t)
+		if errors.Is(err, verifier.ErrIssuerMismatch) {
+			mismatches = append(mismatches, err)
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -49,5 +57,35 @@ func (f firstOf) Keys(ctx context.Context, t *verifier.UnverifiedToken) ([]*veri
 			known = found
 		}
 	}
+	if len(known) == 0 && len(mismatches) > 0 {
+		return nil, mismatch(mismatches)
+	}
 	return known, nil
+}
+
+// mismatch makes one refusal of several, with the causes of all.
+func mismatch(all []error) error {
+	u := *verifier.AsUnauthorized(all[0])
+	causes := make([]error, len(all))
+	for i, err := range all {
+		causes[i] = verifier.AsUnauthorized(err).Err
+	}
+	u.Err = errors.Join(causes...)
+	return &u
+}
+
+// HasKey reports whether any of the providers has the key: see
+// [verifier.KeyChecker]. Only if none has, an error of one is the answer.
+func (f firstOf) HasKey(ctx context.Context, t *verifier.UnverifiedToken, key *verifier.Key) (bool, error) {
+	var failures []error
+	for _, p := range f {
+		has, err := verifier.HasKey(ctx, p, t, key)
+		if has && err == nil {
+			return true, nil
+		}
+		if err != nil {
+			failures = append(failures, err)
+		}
+	}
+	return false, errors.Join(failures...)
 }

@@ -31,6 +31,7 @@ func TestFirstOf(t *testing.T) {
 	errDown := errors.New("down")
 	hmac := []*verifier.Key{named(t, []byte(secret), "h")}
 	rsa := []*verifier.Key{named(t, &rsaKey().PublicKey, "r")}
+	others := &verifier.UnauthorizedError{Reason: verifier.ErrIssuerMismatch}
 	tests := []struct {
 		name      string
 		providers []*counted
@@ -46,6 +47,9 @@ func TestFirstOf(t *testing.T) {
 		{"nobody knows", []*counted{answer(nil, nil), answer(nil, nil)}, nil, nil, []int{1, 1}},
 		{"an error ends the chain", []*counted{answer(nil, errDown), answer(rsa, nil)}, nil, errDown, []int{1, 0}},
 		{"an error later ends it too", []*counted{answer(hmac, nil), answer(nil, errDown)}, nil, errDown, []int{1, 1}},
+		{"another issuer's ends it not", []*counted{answer(nil, others), answer(rsa, nil)}, []string{"r:RS256"}, nil, []int{1, 1}},
+		{"another issuer's of all", []*counted{answer(nil, others), answer(nil, nil)}, nil, verifier.ErrIssuerMismatch, []int{1, 1}},
+		{"another issuer's, then an error", []*counted{answer(nil, others), answer(nil, errDown)}, nil, errDown, []int{1, 1}},
 		{"an error behind the answer is not met", []*counted{answer(rsa, nil), answer(nil, errDown)}, []string{"r:RS256"}, nil, []int{1, 0}},
 	}
 	for _, tt := range tests {
@@ -97,4 +101,26 @@ func TestFirstOfVerifies(t *testing.T) {
 	wantReason(t, must(verifier.New(must(keys.FirstOf(rsa)))), token, verifier.ErrAlgorithm)
 	wantReason(t, must(verifier.New(must(keys.FirstOf(answer(nil, nil))))), token, verifier.ErrKeyNotFound)
 	wantReason(t, must(verifier.New(must(keys.FirstOf(answer(nil, errors.New("down")), hmac)))), token, verifier.ErrKeysUnavailable)
+}
+
+// TestFaultsB1FirstOfHasKey: one provider that has the key is enough, and without
+// one that could not be asked is no answer.
+func TestFaultsB1FirstOfHasKey(t *testing.T) {
+	errDown := errors.New("down")
+	key, other := named(t, []byte(secret), "h"), named(t, []byte(secret+"2"), "o")
+	for _, tt := range []struct {
+		name      string
+		providers []verifier.KeyProvider
+		has       bool
+		err       error
+	}{
+		{"the last has it", []verifier.KeyProvider{answer(nil, errDown), answer([]*verifier.Key{other, key}, nil)}, true, nil},
+		{"one is down", []verifier.KeyProvider{answer([]*verifier.Key{other}, nil), answer(nil, errDown), answer(nil, nil)}, false, errDown},
+		{"none has it", []verifier.KeyProvider{answer([]*verifier.Key{other}, nil), answer(nil, nil)}, false, nil},
+	} {
+		has, err := verifier.HasKey(t.Context(), must(keys.FirstOf(tt.providers...)), &verifier.UnverifiedToken{}, key)
+		if has != tt.has || !errors.Is(err, tt.err) || (tt.err == nil) != (err == nil) {
+			t.Errorf("%s: got %v and %v", tt.name, has, err)
+		}
+	}
 }

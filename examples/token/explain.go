@@ -279,7 +279,7 @@ func (e *explanation) checkKey(ctx context.Context) {
 	case verifier.ErrAlgorithm:
 		algorithm.Result = failed
 		algorithm.Expected, algorithm.Hint = e.algorithms(alg)
-	case verifier.ErrKeyNotFound:
+	case verifier.ErrKeyNotFound, verifier.ErrIssuerMismatch:
 		key.Result, key.Expected, key.Got = failed, "one of "+names(e.keys.all), "kid "+text(e.decoded.header["kid"])
 		if len(e.keys.all) == 0 {
 			key.Expected, key.Hint = "a key for its iss", "these keys are for tokens of one issuer only, and the token's iss is "+text(e.decoded.claims["iss"])
