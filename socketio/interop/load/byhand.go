@@ -71,10 +71,19 @@ func serveGoogolleeByHand(set setup) (*app, error) {
 		c.Emit("authenticated")
 	})
 	s.OnEvent("/", "chat", func(gosio.Conn, string) {})
+	s.OnEvent("/", "echo", func(_ gosio.Conn, text string) string { return text })
+	s.OnEvent("/", "join", func(c gosio.Conn) string { c.Join("crowd"); return "" })
 	s.OnError("/", func(gosio.Conn, error) {})
 	s.OnDisconnect("/", func(gosio.Conn, string) {})
 	go func() { _ = s.Serve() }() // until it is closed
-	return &app{Handler: s, sessions: s.Count, revoke: nobody, close: s.Close}, nil
+	broadcast := func(crowd bool) {
+		if crowd {
+			s.BroadcastToRoom("/", "crowd", "news", news)
+		} else {
+			s.BroadcastToNamespace("/", "news", news)
+		}
+	}
+	return &app{Handler: s, sessions: s.Count, broadcast: broadcast, revoke: nobody, close: s.Close}, nil
 }
 
 // serveBare is the least that can be done with net/http: it verifies nothing, and
@@ -126,6 +135,7 @@ func serveZishangByHand(set setup) (*app, error) {
 					_ = s.Emit("authenticated")
 				})
 				_ = s.On("chat", func(...any) {})
+				listen(s)
 			})
 			return
 		}
@@ -142,7 +152,9 @@ func serveZishangByHand(set setup) (*app, error) {
 		})
 		_ = io.On("connection", func(args ...any) {
 			authenticated.Add(1)
-			_ = args[0].(*socket.Socket).On("chat", func(...any) {})
+			s := args[0].(*socket.Socket)
+			_ = s.On("chat", func(...any) {})
+			listen(s)
 		})
 	}), nil
 }

@@ -74,7 +74,7 @@ func churn(args []string, out io.Writer) error {
 
 // churn does it in one scenario.
 func (p *process) churn(out io.Writer, kind string, s scenario, upgrade bool, n, width int, token string) error {
-	c := client{p.url, s.eio, upgrade, s.in}
+	c := client{url: p.url, eio: s.eio, upgrade: upgrade, in: s.in}
 	same := func(int) string { return token }
 	rest := func() (report, error) {
 		polls.CloseIdleConnections()

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -23,6 +24,8 @@ type client struct {
 	eio     int    // 3 or 4
 	upgrade bool   // begin with polling, as clients do by default
 	in      string // "event", "query" or "auth"; "" presents nothing
+
+	dial func(ctx context.Context, network, address string) (net.Conn, error) // nil is the default
 }
 
 // patience bounds every wait for a server.
@@ -61,7 +64,7 @@ func (c client) open(token string, expectRefusal bool) (*connection, error) {
 		}
 	}
 	query.Set("transport", "websocket")
-	d := websocket.Dialer{ReadBufferSize: 512, WriteBufferSize: 512, HandshakeTimeout: patience}
+	d := websocket.Dialer{ReadBufferSize: 512, WriteBufferSize: 512, HandshakeTimeout: patience, NetDialContext: c.dial}
 	conn, _, err := d.Dial("ws"+strings.TrimPrefix(c.url, "http")+"/socket.io/?"+query.Encode(), nil)
 	if err != nil {
 		return nil, fmt.Errorf("websocket: %w", err)

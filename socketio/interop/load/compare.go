@@ -238,7 +238,7 @@ func compare(args []string, out io.Writer) error {
 				if err != nil {
 					return err
 				}
-				err = do(server.kind, s, p, client{p.url, s.eio, *upgrade, s.in})
+				err = do(server.kind, s, p, client{url: p.url, eio: s.eio, upgrade: *upgrade, in: s.in})
 				p.stop()
 				if err != nil {
 					return fmt.Errorf("%s, %s: %w\n%s", server.kind, s.name, err, p.log)

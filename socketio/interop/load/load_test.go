@@ -51,6 +51,12 @@ func TestAttack(t *testing.T) {
 	}
 }
 
+// TestScale: both bindings take the whole trial, and draw it.
+func TestScale(t *testing.T) {
+	dir := t.TempDir()
+	command(t, scale, "-sockets", "100,120", "-servers", "gosio,zishang", "-eio", "3,4", "-work", "1000", "-svg", dir)
+}
+
 func TestSoak(t *testing.T) {
 	command(t, soak, "-for", "2s", "-rate", "50")
 }

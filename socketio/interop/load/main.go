@@ -9,6 +9,7 @@
 //	go run . attack             # how honest clients fare while others misbehave
 //	go run . soak -for 30m      # everything a client may do, at a steady rate
 //	go run . faults             # issuer, Redis and network fail in turn
+//	go run . scale              # open sockets by the thousand: events, broadcasts, memory, leaving
 //
 // It is a module of its own, so that nobody inherits what it is measured beside.
 package main
@@ -30,9 +31,10 @@ var commands = map[string]func(args []string, out io.Writer) error{
 	"attack":  attack,
 	"soak":    soak,
 	"faults":  faults,
+	"scale":   scale,
 }
 
-const usage = "usage: load compare|churn|attack|soak|faults [flags], and -h for the flags of each"
+const usage = "usage: load compare|churn|attack|soak|faults|scale [flags], and -h for the flags of each"
 
 func main() {
 	if len(os.Args) < 2 {

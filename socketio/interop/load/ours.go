@@ -102,7 +102,16 @@ func serveGoogollee(set setup) (*app, error) {
 		c.Join(room)
 		n.BroadcastTo(room, "chat", text)
 	})
-	return &app{Handler: s, sessions: s.Library().Count, revoke: revokeIn(registry), close: s.Close}, nil
+	n.OnEvent("echo", func(_ *googollee.Conn, text string) string { return text })
+	n.OnEvent("join", func(c *googollee.Conn) string { c.Join("crowd"); return "" })
+	broadcast := func(crowd bool) {
+		if crowd {
+			n.BroadcastTo("crowd", "news", news)
+		} else {
+			n.Broadcast("news", news)
+		}
+	}
+	return &app{Handler: s, sessions: s.Library().Count, broadcast: broadcast, revoke: revokeIn(registry), close: s.Close}, nil
 }
 
 // serveZishang is the binding to socket.io for Go.
@@ -127,6 +136,7 @@ func serveZishang(set setup) (*app, error) {
 		zishang.OnAuthenticated(io, func(s *socket.Socket, _ *socketio.Session) error {
 			authenticated.Add(1)
 			room := socket.Room(fmt.Sprint("room ", next.Add(1)%rooms))
+			listen(s)
 			return s.On("chat", func(args ...any) {
 				s.Join(room)
 				_ = io.To(room).Emit("chat", args...)
@@ -144,6 +154,27 @@ func newZishang(options *socket.ServerOptions, handler func(*socket.Server) http
 		Handler:  handler(io),
 		sessions: func() int { return int(io.Engine().ClientsCount()) },
 		revoke:   revoke,
-		close:    func() error { io.Close(nil); return nil },
+		broadcast: func(crowd bool) {
+			if crowd {
+				_ = io.To("crowd").Emit("news", news)
+			} else {
+				_ = io.Emit("news", news)
+			}
+		},
+		close: func() error { io.Close(nil); return nil },
 	}
+}
+
+// listen has a socket of socket.io for Go answer "echo" and "join".
+func listen(s *socket.Socket) {
+	answer := func(args []any, values ...any) {
+		if ack, ok := args[len(args)-1].(socket.Ack); ok {
+			ack(values, nil)
+		}
+	}
+	_ = s.On("echo", func(args ...any) { answer(args, args[0]) })
+	_ = s.On("join", func(args ...any) {
+		s.Join("crowd")
+		answer(args, "")
+	})
 }

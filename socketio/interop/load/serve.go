@@ -39,8 +39,11 @@ type report struct {
 type app struct {
 	http.Handler
 	sessions func() int // connections that the library counts
-	revoke   func(subject string, life time.Duration) (int, error)
-	close    func() error
+	// broadcast sends the event "news" to everybody, or to the room "crowd", which
+	// the event "join" enters.
+	broadcast func(crowd bool)
+	revoke    func(subject string, life time.Duration) (int, error)
+	close     func() error
 }
 
 // authenticated counts the sockets that were let in.
@@ -64,8 +67,9 @@ var kinds = map[string]func(setup) (*app, error){
 }
 
 // serve runs a server and answers what is asked of it, a line each: "use" tells
-// of processor time, "size" of memory, "rest" of memory after a collection, "revoke", a subject and a duration
-// end that one's sessions, and refuse new ones for so long.
+// of processor time, "size" of memory, "rest" of memory after a collection, "broadcast" and
+// "all" or "crowd" send an event, "revoke", a subject and a duration end that one's
+// sessions, and refuse new ones for so long.
 func serve(args []string, in io.Reader, out io.Writer) error {
 	f := flags("serve")
 	timeout := f.Duration("timeout", 15*time.Second, "within which a socket is to authenticate")
@@ -124,6 +128,8 @@ func serve(args []string, in io.Reader, out io.Writer) error {
 					return err
 				}
 			}
+		case "broadcast":
+			a.broadcast(argument == "crowd")
 		case "revoke":
 			if err := r.revoke(a, argument); err != nil {
 				return err
@@ -140,12 +146,16 @@ func serve(args []string, in io.Reader, out io.Writer) error {
 	return nil
 }
 
+// news is what is broadcast: some hundred bytes.
+const news = "a text of a hundred bytes, more or less, as chats have them: the quick brown fox jumps over the lazy dog"
+
 func (r *report) revoke(a *app, argument string) error {
-	subject, life, _ := strings.Cut(argument, " ")
-	d, err := time.ParseDuration(life)
-	if err != nil {
-		return fmt.Errorf("serve: revoke: %w", err)
+	cut := strings.LastIndexByte(argument, ' ') // a subject may have spaces
+	d, err := time.ParseDuration(argument[cut+1:])
+	if err != nil || cut < 0 {
+		return fmt.Errorf("serve: revoke: expected a subject and a duration, got %q", argument)
 	}
+	subject := argument[:cut]
 	if r.Revoked, err = a.revoke(subject, d); err != nil {
 		r.Trouble = err.Error()
 	}

@@ -25,7 +25,15 @@ if (kind === 'node2') {
   io.on('connection', () => { authenticated++ })
 }
 
+io.on('connection', socket => {
+  socket.on('echo', (text, ack) => ack(text))
+  socket.on('join', ack => { socket.join('crowd'); ack('') })
+})
+
+const news = 'a text of a hundred bytes, more or less, as chats have them: the quick brown fox jumps over the lazy dog'
 const answer = {
+  'broadcast all' () { io.emit('news', news); return this.use() },
+  'broadcast crowd' () { io.to('crowd').emit('news', news); return this.use() },
   use () {
     const { user, system } = process.cpuUsage()
     return { cpu: (user + system) * 1000 }
@@ -40,6 +48,6 @@ require('readline').createInterface({ input: process.stdin }).on('line', line =>
   const usage = answer[line]
   if (!usage) process.exit()
   const sessions = io.engine.clientsCount
-  console.log(JSON.stringify({ ...usage(), authenticated, sessions }))
+  console.log(JSON.stringify({ ...usage.call(answer), authenticated, sessions }))
 }).on('close', () => process.exit())
 http.listen(0, '127.0.0.1', () => console.log('ready http://127.0.0.1:' + http.address().port))

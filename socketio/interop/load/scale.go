@@ -1,0 +1,462 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"text/tabwriter"
+	"time"
+)
+
+// The size of the room that is broadcast to, and how many users are revoked of a
+// hundred.
+const (
+	crowdSize = 100
+	revokedOf = 100
+)
+
+// cost is what a number of open sockets costs a server. Zero means that it was not
+// measured: the server cannot do it, or keeps no count.
+type cost struct {
+	server string
+	eio    int
+	n      int
+
+	connect   time.Duration // processor time of one connect, with authentication
+	perSecond float64       // connects
+	bytes     int64         // of an idle socket: heap and stacks
+	resident  int64
+	routines  float64       // goroutines of an idle socket
+	unasked   int64         // bytes of a connection that has asked for no namespace
+	ack       time.Duration // processor time of one event with its acknowledgement
+	delivery  time.Duration // of one socket's share of a broadcast to all
+	crowd     time.Duration // of one socket's share of a broadcast to a room of 100
+	revoke    time.Duration // of ending one revoked user's socket
+	gone      time.Duration // until the sockets of all that were revoked had ended
+	leave     time.Duration // of one socket that leaves, when all leave at once
+	storm     time.Duration // of one connect, when all come at once to a new server
+}
+
+// columns are the table's, in the order of the struct. A column with ratio is
+// compared between the most and the fewest sockets.
+var columns = []struct {
+	name  string
+	unit  string
+	value func(c cost) float64
+}{
+	{"connect", "µs", func(c cost) float64 { return micros(c.connect) }},
+	{"connects/s", "", func(c cost) float64 { return c.perSecond }},
+	{"idle", "KB", func(c cost) float64 { return float64(c.bytes) / 1000 }},
+	{"resident", "KB", func(c cost) float64 { return float64(c.resident) / 1000 }},
+	{"goroutines", "", func(c cost) float64 { return c.routines }},
+	{"unasked", "KB", func(c cost) float64 { return float64(c.unasked) / 1000 }},
+	{"event+ack", "µs", func(c cost) float64 { return micros(c.ack) }},
+	{"delivery", "µs", func(c cost) float64 { return micros(c.delivery) }},
+	{"to a room", "µs", func(c cost) float64 { return micros(c.crowd) }},
+	{"revoke", "µs", func(c cost) float64 { return micros(c.revoke) }},
+	{"until gone", "ms", func(c cost) float64 { return micros(c.gone) / 1000 }},
+	{"leave", "µs", func(c cost) float64 { return micros(c.leave) }},
+	{"storm", "µs", func(c cost) float64 { return micros(c.storm) }},
+}
+
+func micros(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }
+
+// scale measures what open sockets cost, for several numbers of them.
+func scale(args []string, out io.Writer) error {
+	f := flags("scale")
+	sizes := list(f, "sockets", "1000,5000,19000", "numbers of open sockets")
+	only := list(f, "servers", "gosio,zishang,zishang-hand,node4", "servers: gosio, gosio-hand, node2, zishang, zishang-hand, node4")
+	revisions := list(f, "eio", "4", "revisions of Engine.IO: 3, 4")
+	width := f.Int("width", 50, "sockets being opened at a time")
+	work := f.Int("work", 20000, "events with an acknowledgement, and ten times as many deliveries")
+	charts := f.String("svg", "", "folder for two pictures: a delivery's processor time and a socket's memory over the number of sockets")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	m, err := newMinter("HS256")
+	if err != nil {
+		return err
+	}
+	table := tabwriter.NewWriter(out, 12, 0, 2, ' ', tabwriter.AlignRight)
+	header(table)
+	var all []cost
+	for _, kind := range only() {
+		for _, r := range revisions() {
+			eio, err := strconv.Atoi(r)
+			if err != nil {
+				return fmt.Errorf("scale: the revision %q: expected 3 or 4", r)
+			}
+			for _, text := range sizes() {
+				n, err := strconv.Atoi(text)
+				if err != nil || n < crowdSize {
+					return fmt.Errorf("scale: the number of sockets %q: expected at least %d", text, crowdSize)
+				}
+				if !speaks(kind, eio) || !filesFor(n, out) {
+					continue
+				}
+				c, err := measure(m, kind, eio, n, *width, *work)
+				if err != nil {
+					if ours(kind) {
+						return fmt.Errorf("%s, Engine.IO %d, %d sockets: %w", kind, eio, n, err)
+					}
+					fmt.Fprintf(out, "%s, Engine.IO %d, %d sockets: %v\n", kind, eio, n, err)
+					continue
+				}
+				all = append(all, c)
+				row(table, c)
+				_ = table.Flush() // what there is so far
+			}
+		}
+	}
+	growth(table, all)
+	_ = table.Flush()
+	if *charts != "" {
+		return drawCharts(*charts, all)
+	}
+	return nil
+}
+
+func ours(kind string) bool { return kind == "gosio" || kind == "zishang" }
+
+func speaks(kind string, eio int) bool {
+	for _, s := range servers {
+		if s.kind == kind {
+			for _, e := range s.eio {
+				if e == eio {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// filesFor reports whether a process may have n connections open, and says so if not.
+func filesFor(n int, out io.Writer) bool {
+	var limit syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
+		return true
+	}
+	if uint64(n)+500 > limit.Max {
+		fmt.Fprintf(out, "%d sockets: skipped, a process may open %d files here (ulimit -Hn)\n", n, limit.Max)
+		return false
+	}
+	return true
+}
+
+// trial is the measurement of one server.
+type trial struct {
+	p     *process
+	c     client
+	width int
+	token func(i int) string
+	cost  cost
+}
+
+// measure takes all figures of one number of sockets. The order matters: memory is
+// measured while nothing has happened yet.
+func measure(m *minter, kind string, eio, n, width, work int) (cost, error) {
+	users := make([]string, 500)
+	for i := range users {
+		users[i] = prefix(kind) + m.token(fmt.Sprint("user ", i), time.Hour)
+	}
+	t := &trial{width: width, cost: cost{server: kind, eio: eio, n: n}, token: func(i int) string {
+		if i%revokedOf == 0 && ours(kind) {
+			return prefix(kind) + m.token(fmt.Sprint("victim ", i), time.Hour)
+		}
+		return users[i%len(users)]
+	}}
+	in := "auth"
+	if eio == 3 {
+		in = "query"
+	}
+	var err error
+	if t.p, err = start(m.verify, kind, "handshake"); err != nil {
+		return cost{}, err
+	}
+	t.c = client{url: t.p.url, eio: eio, in: in}
+	err = t.all(work)
+	t.p.stop()
+	if err != nil {
+		return cost{}, fmt.Errorf("%w\n%s", err, t.p.log)
+	}
+	if t.p, err = start(m.verify, kind, "handshake"); err != nil {
+		return cost{}, err
+	}
+	defer t.p.stop()
+	t.c.url = t.p.url
+	if err := t.reconnect(); err != nil {
+		return cost{}, fmt.Errorf("%w\n%s", err, t.p.log)
+	}
+	return t.cost, nil
+}
+
+func (t *trial) all(work int) error {
+	if err := t.warmUp(); err != nil {
+		return err
+	}
+	if err := t.knocking(); err != nil {
+		return err
+	}
+	s, err := t.connect()
+	if err != nil {
+		return err
+	}
+	defer s.stopPings()
+	for _, step := range []func(*swarm, int) error{t.events, t.broadcasts, t.revocations} {
+		if err := step(s, work); err != nil {
+			s.scatter()
+			return err
+		}
+	}
+	return t.leaving(s)
+}
+
+// warmUp has made what is made once, such as pools and the code of Node's JIT.
+func (t *trial) warmUp() error {
+	s, err := gather(t.c, 200, t.width, t.token)
+	if err != nil {
+		return err
+	}
+	if err = s.exchange(200, 10); err == nil {
+		err = t.broadcast(s, "all", 20, 200, nil)
+	}
+	s.scatter()
+	return err
+}
+
+// spent is the processor time that f takes the server, divided by so many.
+func (t *trial) spent(times int, f func() error) (time.Duration, error) {
+	before, err := t.p.ask("use")
+	if err != nil {
+		return 0, err
+	}
+	if err := f(); err != nil {
+		return 0, err
+	}
+	after, err := t.p.ask("use")
+	return time.Duration(after.CPU-before.CPU) / time.Duration(times), err
+}
+
+// knocking measures connections that never ask for a namespace.
+func (t *trial) knocking() error {
+	if t.cost.eio == 3 {
+		return nil
+	}
+	before, err := t.p.rested(10*time.Second, 100*time.Millisecond)
+	if err != nil {
+		return err
+	}
+	n := min(t.cost.n, 2000)
+	leave, err := knock(t.p.url, n, t.width)
+	defer leave()
+	if err != nil {
+		return err
+	}
+	after, err := t.p.ask("rest")
+	if err != nil {
+		return err
+	}
+	t.cost.unasked = (after.inUse() - before.inUse()) / int64(n)
+	return nil
+}
+
+func (t *trial) connect() (*swarm, error) {
+	before, err := t.p.rested(20*time.Second, 100*time.Millisecond)
+	if err != nil {
+		return nil, err
+	}
+	var s *swarm
+	began := time.Now()
+	t.cost.connect, err = t.spent(t.cost.n, func() (err error) {
+		s, err = gather(t.c, t.cost.n, t.width, t.token)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	t.cost.perSecond = float64(t.cost.n) / time.Since(began).Seconds()
+	after, err := t.p.ask("rest")
+	if err != nil {
+		s.scatter()
+		return nil, err
+	}
+	n := int64(t.cost.n)
+	t.cost.bytes, t.cost.resident = (after.inUse()-before.inUse())/n, (after.RSS-before.RSS)/n
+	t.cost.routines = float64(after.Goroutines-before.Goroutines) / float64(n)
+	return s, nil
+}
+
+func (t *trial) events(s *swarm, work int) (err error) {
+	senders := min(t.cost.n, 500)
+	each := max(1, work/senders)
+	t.cost.ack, err = t.spent(senders*each, func() error { return s.exchange(senders, each) })
+	return err
+}
+
+func (t *trial) broadcasts(s *swarm, work int) error {
+	if err := s.join(crowdSize); err != nil {
+		return err
+	}
+	if err := t.broadcast(s, "all", max(5, 10*work/t.cost.n), t.cost.n, &t.cost.delivery); err != nil {
+		return err
+	}
+	return t.broadcast(s, "crowd", work/crowdSize, crowdSize, &t.cost.crowd)
+}
+
+// broadcast sends an event so many times to a room, in which are so many, and
+// notes what one delivery costs.
+func (t *trial) broadcast(s *swarm, room string, times, members int, note *time.Duration) error {
+	want := s.deliveries.Load() + int64(members)
+	d, err := t.spent(times*members, func() error {
+		for range times {
+			// One at a time: what is measured is a broadcast, not a full buffer.
+			if _, err := t.p.ask("broadcast " + room); err != nil {
+				return err
+			}
+			if err := await("deliveries", s.deliveries.Load, want); err != nil {
+				return err
+			}
+			want += int64(members)
+		}
+		return nil
+	})
+	if note != nil {
+		*note = d
+	}
+	return err
+}
+
+// revocations ends the sessions of one user in a hundred.
+func (t *trial) revocations(s *swarm, _ int) (err error) {
+	if !ours(t.cost.server) {
+		return nil
+	}
+	users := (t.cost.n + revokedOf - 1) / revokedOf
+	began := time.Now()
+	t.cost.revoke, err = t.spent(users, func() error {
+		for i := range users {
+			r, err := t.p.ask(fmt.Sprintf("revoke victim %d 1h", i*revokedOf))
+			if err != nil {
+				return err
+			}
+			if r.Revoked != 1 || r.Trouble != "" {
+				return fmt.Errorf("revoking one user ended %d sessions: %s", r.Revoked, r.Trouble)
+			}
+		}
+		return await("sockets of revoked users that ended", s.gone.Load, int64(users))
+	})
+	t.cost.gone = time.Since(began)
+	return err
+}
+
+func (t *trial) leaving(s *swarm) error {
+	left := t.cost.n - int(s.gone.Load())
+	var err error
+	t.cost.leave, err = t.spent(left, func() error {
+		s.scatter()
+		r, err := t.p.settled(0, patience)
+		if err == nil && ours(t.cost.server) && r.Sessions > 0 {
+			err = fmt.Errorf("%d sessions are left", r.Sessions)
+		}
+		return err
+	})
+	return err
+}
+
+// reconnect has all clients come at once to a server that has just started.
+func (t *trial) reconnect() error {
+	var s *swarm
+	var err error
+	t.cost.storm, err = t.spent(t.cost.n, func() (err error) {
+		s, err = gather(t.c, t.cost.n, 20*t.width, t.token)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	s.scatter()
+	return nil
+}
+
+func header(table io.Writer) {
+	fmt.Fprint(table, "server\tEIO\tsockets")
+	for _, c := range columns {
+		name := c.name
+		if c.unit != "" {
+			name += " " + c.unit
+		}
+		fmt.Fprint(table, "\t", name)
+	}
+	fmt.Fprintln(table, "\t")
+}
+
+func row(table io.Writer, c cost) {
+	fmt.Fprintf(table, "%s\t%d\t%d", c.server, c.eio, c.n)
+	for _, col := range columns {
+		figure(table, col.value(c))
+	}
+	fmt.Fprintln(table, "\t")
+}
+
+func figure(table io.Writer, v float64) {
+	switch {
+	case v == 0:
+		fmt.Fprint(table, "\t")
+	case v < 10:
+		fmt.Fprintf(table, "\t%.1f", v)
+	default:
+		fmt.Fprintf(table, "\t%.0f", v)
+	}
+}
+
+// growth says for each server how many times the cost with the fewest sockets the
+// cost with the most is.
+func growth(table io.Writer, all []cost) {
+	for i, least := range all {
+		if i > 0 && all[i-1].server == least.server && all[i-1].eio == least.eio {
+			continue
+		}
+		most := least
+		for _, c := range all[i:] {
+			if c.server == least.server && c.eio == least.eio {
+				most = c
+			}
+		}
+		if most.n == least.n {
+			continue
+		}
+		fmt.Fprintf(table, "%s\t%d\t%d to %d", least.server, least.eio, most.n, least.n)
+		for _, col := range columns {
+			if v := col.value(least); v != 0 && col.value(most) != 0 {
+				fmt.Fprintf(table, "\t×%.2f", col.value(most)/v)
+			} else {
+				fmt.Fprint(table, "\t")
+			}
+		}
+		fmt.Fprintln(table, "\t")
+	}
+}
+
+// drawCharts writes the two pictures of docs/benchmarks.md.
+func drawCharts(dir string, all []cost) error {
+	for _, c := range []struct {
+		file, title, unit string
+		value             func(c cost) float64
+	}{
+		{"delivery.svg", "Processor time to deliver a broadcast to one socket", "µs", func(c cost) float64 { return micros(c.delivery) }},
+		{"memory.svg", "Memory of an idle socket", "KB", func(c cost) float64 { return float64(c.bytes) / 1000 }},
+	} {
+		ch := chart{title: c.title, unit: c.unit}
+		for _, one := range all {
+			ch.add(one.server+", Engine.IO "+strconv.Itoa(one.eio), float64(one.n), c.value(one))
+		}
+		if err := os.WriteFile(filepath.Join(dir, c.file), ch.svg(), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
