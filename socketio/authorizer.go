@@ -135,6 +135,9 @@ func (a *Authorizer) check(ctx context.Context, h *verifier.Handshake) (*Pass, *
 	var err error
 	refusal := a.guarded("the authenticator", func() {
 		if p.token, err = a.auth.Authenticate(ctx, h); err != nil {
+			if panic := (*verifier.PanicError)(nil); errors.As(err, &panic) {
+				a.logger.Error("socketio: a function of the authenticator panicked", "panic", panic.Value, "stack", string(panic.Stack))
+			}
 			return
 		}
 		if p.token == nil {

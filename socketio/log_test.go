@@ -198,7 +198,8 @@ func testLogRevealsNothing(t *testing.T) {
 	if n := strings.Count(text, "socketio: refused"); n < 2*21+6 {
 		t.Errorf("%d refusals are logged", n)
 	}
-	hide := strings.NewReplacer("https://"+mark+"-issuer.test/.well-known/jwks.json", "(the key set's address, which is configuration)")
+	hide := strings.NewReplacer("https://"+mark+"-issuer.test/.well-known/jwks.json", "(the key set's address, which is configuration)",
+		`"cause":"iss is \"https://`+mark+`-issuer.test/\", expected`, "(a wrong issuer, which is named)")
 	for line := range strings.Lines(hide.Replace(text)) {
 		if strings.Contains(line, mark) {
 			t.Errorf("the log has a claim, a cookie, a query or a secret: %s", line)

@@ -3,7 +3,9 @@ package verifier
 import "math/bits"
 
 // Algorithm is a JWS signature algorithm by its registered name (RFC 7518 §3.1,
-// RFC 8037 §3.1). "none" is not one.
+// RFC 8037 §3.1, RFC 9864 §2). "none" is not one. Two names of one algorithm are
+// the same wherever algorithms are compared: a key for [EdDSA] verifies tokens
+// whose alg is [Ed25519].
 type Algorithm string
 
 // The algorithms that can be verified.
@@ -20,7 +22,12 @@ const (
 	ES256 Algorithm = "ES256" // ECDSA on P-256 with SHA-256
 	ES384 Algorithm = "ES384" // ECDSA on P-384 with SHA-384
 	ES512 Algorithm = "ES512" // ECDSA on P-521 with SHA-512
-	EdDSA Algorithm = "EdDSA" // Ed25519
+	EdDSA Algorithm = "EdDSA" // on Ed25519
+
+	Ed25519 Algorithm = "Ed25519" // EdDSA by the name that RFC 9864 §2.2 gives it
+	ESP256  Algorithm = "ESP256"  // ES256 by the name that RFC 9864 §2.1 gives it
+	ESP384  Algorithm = "ESP384"  // ES384
+	ESP512  Algorithm = "ESP512"  // ES512
 )
 
 // algorithmSet is a set of algorithms, one bit each, so that asking whether a
@@ -67,13 +74,13 @@ func (a Algorithm) bit() algorithmSet {
 		return bitPS384
 	case PS512:
 		return bitPS512
-	case ES256:
+	case ES256, ESP256:
 		return bitES256
-	case ES384:
+	case ES384, ESP384:
 		return bitES384
-	case ES512:
+	case ES512, ESP512:
 		return bitES512
-	case EdDSA:
+	case EdDSA, Ed25519:
 		return bitEdDSA
 	}
 	return 0

@@ -3,6 +3,7 @@ package verifier
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -31,7 +32,7 @@ func CacheVerified(n int) Option {
 		}
 		cache, err := newVerifiedCache(n)
 		c.verified = cache
-		return err
+		return errors.Join(err, c.once("CacheVerified"))
 	}
 }
 

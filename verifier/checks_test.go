@@ -20,7 +20,7 @@ func verdict(t *testing.T, claims string, options ...Option) error {
 }
 
 func TestDates(t *testing.T) {
-	tolerance := ClockTolerance(10 * time.Second)
+	tolerance, none := ClockTolerance(10*time.Second), ClockTolerance(0)
 	for _, row := range []struct {
 		name    string
 		claims  string
@@ -43,27 +43,31 @@ func TestDates(t *testing.T) {
 		{"exp negative", `{"exp":-1}`, nil, ErrTokenExpired, "jwt expired"},
 		{"exp very negative", `{"exp":-1e300}`, nil, ErrTokenExpired, "jwt expired"},
 		{"exp tiny", `{"exp":1e-300}`, nil, ErrTokenExpired, "jwt expired"},
-		{"exp huge", `{"exp":1e300}`, nil, "", ""},
-		{"exp beyond a float", `{"exp":1e999}`, nil, "", ""},
-		{"exp beyond an int64", `{"exp":99999999999999999999}`, nil, "", ""},
-		{"exp at the end of an int64", `{"exp":9223372036854775807}`, []Option{ClockTolerance(time.Hour)}, "", ""},
+		{"exp huge", `{"exp":1e300}`, nil, ErrClaimInvalid, "invalid exp value"},
+		{"exp beyond a float", `{"exp":1e999}`, nil, ErrClaimInvalid, "invalid exp value"},
+		{"exp beyond an int64", `{"exp":99999999999999999999}`, nil, ErrClaimInvalid, "invalid exp value"},
+		{"exp at the end of an int64", `{"exp":9223372036854775807}`, []Option{ClockTolerance(time.Hour)}, ErrClaimInvalid, "invalid exp value"},
 		{"exp a string", `{"exp":"1700000001"}`, nil, ErrClaimInvalid, "invalid exp value"},
 		{"exp null", `{"exp":null}`, nil, ErrClaimInvalid, "invalid exp value"},
 		{"exp true", `{"exp":true}`, nil, ErrClaimInvalid, "invalid exp value"},
 		{"exp a list", `{"exp":[1700000001]}`, nil, ErrClaimInvalid, "invalid exp value"},
 		{"exp an object", `{"exp":{"$date":1}}`, nil, ErrClaimInvalid, "invalid exp value"},
-		{"exp in milliseconds", `{"exp":1700000001000}`, nil, "", ""},
+		{"exp in milliseconds", `{"exp":1700000001000}`, nil, ErrClaimInvalid, "invalid exp value"},
 
 		// nbf is inclusive.
 		{"nbf now", `{"nbf":1700000000}`, nil, "", ""},
-		{"nbf a second ahead", `{"nbf":1700000001}`, nil, ErrTokenNotActive, "jwt not active"},
-		{"nbf a fraction ahead", `{"nbf":1700000000.001}`, nil, ErrTokenNotActive, "jwt not active"},
+		{"nbf a second ahead", `{"nbf":1700000001}`, []Option{none}, ErrTokenNotActive, "jwt not active"},
+		{"nbf a fraction ahead", `{"nbf":1700000000.001}`, []Option{none}, ErrTokenNotActive, "jwt not active"},
+		{"FaultsC5 nbf at the default tolerance's end", `{"nbf":1700000005}`, nil, "", ""},
+		{"FaultsC5 nbf beyond the default tolerance", `{"nbf":1700000005.001}`, nil, ErrTokenNotActive, "jwt not active"},
+		{"FaultsC5 exp has no default tolerance", `{"exp":1699999999.999}`, nil, ErrTokenExpired, "jwt expired"},
+		{"FaultsC1 nbf in milliseconds", `{"nbf":1700000001000}`, nil, ErrClaimInvalid, "invalid nbf value"},
 		{"nbf at the tolerance's end", `{"nbf":1700000010}`, []Option{tolerance}, "", ""},
 		{"nbf beyond the tolerance", `{"nbf":1700000011}`, []Option{tolerance}, ErrTokenNotActive, "jwt not active"},
 		{"nbf ignored", `{"nbf":1e300}`, []Option{IgnoreNotBefore()}, "", ""},
 		{"nbf of any type ignored", `{"nbf":"x"}`, []Option{IgnoreNotBefore()}, "", ""},
 		{"nbf negative", `{"nbf":-1}`, nil, "", ""},
-		{"nbf huge", `{"nbf":1e300}`, nil, ErrTokenNotActive, "jwt not active"},
+		{"nbf huge", `{"nbf":1e300}`, nil, ErrClaimInvalid, "invalid nbf value"},
 		{"nbf a string", `{"nbf":"0"}`, nil, ErrClaimInvalid, "invalid nbf value"},
 		{"nbf null", `{"nbf":null}`, nil, ErrClaimInvalid, "invalid nbf value"},
 
@@ -74,7 +78,18 @@ func TestDates(t *testing.T) {
 		{"age at the tolerance's end", `{"iat":1699999930}`, []Option{MaxAge(time.Minute), tolerance}, ErrMaxAgeExceeded, "maxAge exceeded"},
 		{"age fractional", `{"iat":1699999940.5}`, []Option{MaxAge(time.Minute)}, "", ""},
 		{"age below a second", `{"iat":1699999999.8}`, []Option{MaxAge(100 * time.Millisecond)}, ErrMaxAgeExceeded, "maxAge exceeded"},
-		{"issued ahead", `{"iat":1700009999}`, []Option{MaxAge(time.Minute)}, "", ""},
+		{"FaultsC2 issued ahead", `{"iat":1700009999}`, []Option{MaxAge(time.Minute)}, ErrTokenNotActive, "jwt not active"},
+		{"FaultsC2 issued ahead, within the default tolerance", `{"iat":1700000005}`, []Option{MaxAge(time.Minute)}, "", ""},
+		{"FaultsC2 issued ahead, beyond the default tolerance", `{"iat":1700000006}`, []Option{MaxAge(time.Minute)}, ErrTokenNotActive, "jwt not active"},
+		{"FaultsC2 issued ahead, within the tolerance", `{"iat":1700000010}`, []Option{MaxAge(time.Minute), tolerance}, "", ""},
+		{"FaultsC2 issued ahead, beyond the tolerance", `{"iat":1700000011}`, []Option{tolerance, MaxAge(time.Minute)}, ErrTokenNotActive, "jwt not active"},
+		{"FaultsC2 issued ahead, no tolerance", `{"iat":1700000001}`, []Option{none, MaxAge(time.Minute)}, ErrTokenNotActive, "jwt not active"},
+		{"FaultsC2 in milliseconds, with a maximum", `{"iat":1700000000000}`, []Option{MaxAge(time.Minute)}, ErrClaimInvalid, "invalid iat value"},
+		{"FaultsC1 iat in milliseconds", `{"iat":1700000000000}`, nil, ErrClaimInvalid, "invalid iat value"},
+		{"FaultsC1 iat in milliseconds, with a fraction", `{"iat":1700000000000.5}`, nil, ErrClaimInvalid, "invalid iat value"},
+		{"FaultsC1 iat in nanoseconds", `{"iat":1700000000000000000}`, nil, ErrClaimInvalid, "invalid iat value"},
+		{"FaultsC1 the last date", `{"iat":1700000000,"exp":253402300799}`, nil, "", ""},
+		{"FaultsC1 behind the last date", `{"exp":253402300800}`, nil, ErrClaimInvalid, "invalid exp value"},
 		{"no iat", `{}`, []Option{MaxAge(time.Minute)}, ErrClaimInvalid, "iat required when maxAge is specified"},
 		{"iat null", `{"iat":null}`, []Option{MaxAge(time.Minute)}, ErrClaimInvalid, "iat required when maxAge is specified"},
 		{"iat a string", `{"iat":"1699999999"}`, []Option{MaxAge(time.Minute)}, ErrClaimInvalid, "iat required when maxAge is specified"},
@@ -216,7 +231,7 @@ func TestOrder(t *testing.T) {
 	// Each row mends the fault of the one before.
 	faults := []struct{ claim, message string }{
 		{`"nbf":"x"`, "invalid nbf value"},
-		{`"nbf":1700000001`, "jwt not active"},
+		{`"nbf":1700000060`, "jwt not active"},
 		{`"exp":"x"`, "invalid exp value"},
 		{`"exp":1`, "jwt expired"},
 		{`"aud":"x"`, "jwt audience invalid. expected: a"},

@@ -19,7 +19,7 @@ import (
 func ClaimsAs[T any](ctx context.Context, t *Token) (T, error) {
 	var claims, zero T
 	if err := t.Claims(&claims); err != nil {
-		return zero, refuse(ErrClaimInvalid, "invalid claims", err)
+		return zero, err
 	}
 	if v, ok := any(&claims).(interface{ Validate(context.Context) error }); ok {
 		if err := v.Validate(ctx); err != nil {

@@ -38,6 +38,20 @@ func TestMisconfigured(t *testing.T) {
 		{"first of a nil one", good, WithExtractor(FirstOf(BearerHeader(), nil)), "verifier: FirstOf: an extractor is nil"},
 		{"misuse within first of", good, WithExtractor(FirstOf(FirstOf(BearerHeader(), Cookie("")))), "verifier: Cookie: the name is empty"},
 
+		{"FaultsF3 a required header and others", good, WithExtractor(FirstOf(RequireBearerHeader(), Query("token"))), "verifier: FirstOf: RequireBearerHeader rejects whatever the other extractors find"},
+		{"FaultsF3 two extractors", good, both(WithExtractor(Query("a")), WithExtractor(Query("b"))), "verifier: WithExtractor is given twice"},
+		{"FaultsF3 two tolerances", good, both(ClockTolerance(0), ClockTolerance(time.Second)), "verifier: ClockTolerance is given twice"},
+		{"FaultsF3 two lengths", good, both(MaxTokenLength(1), MaxTokenLength(1)), "verifier: MaxTokenLength is given twice"},
+		{"FaultsF3 two caches", good, both(CacheVerified(1), CacheVerified(2)), "verifier: CacheVerified is given twice"},
+		{"FaultsF3 two lifetimes", good, both(MaxLifetime(1), MaxLifetime(2)), "verifier: MaxLifetime is given twice"},
+		{"FaultsF3 a proof that does not count", good, both(IgnoreConfirmation(), Validate(confirms("jkt"))), "verifier: IgnoreConfirmation contradicts a validator"},
+		{"FaultsF3 two proofs of one kind", good, Validate(confirms("jkt"), confirms("jkt")), "verifier: two validators confirm the cnf jkt"},
+		{"FaultsF3 a lifetime that does not count", good, both(IgnoreExpiration(), MaxLifetime(time.Hour)), "verifier: IgnoreExpiration contradicts MaxLifetime"},
+		{"FaultsF3 ID tokens refused and not", good, both(IgnoreTokenUse(), RefuseIDTokens()), "verifier: RefuseIDTokens and IgnoreTokenUse contradict"},
+		{"FaultsF3 a secret for RS256", keyList{newKey(t, secret, KeyOptions{})}, Algorithms(RS256, PS512), "verifier: New: Algorithms allows RS256, PS512, but the keys are for HS256, HS384, HS512: no token could be accepted"},
+		{"FaultsF3 a key for another algorithm", keyList{newKey(t, public(signer(RS256)), KeyOptions{Algorithms: []Algorithm{RS256}})}, Algorithms(PS256), "verifier: New: Algorithms allows PS256, but the keys are for RS256"},
+		{"no lifetime", good, MaxLifetime(0), "verifier: MaxLifetime is 0s: expected a positive duration"},
+
 		{"no algorithm", good, Algorithms(), "verifier: an empty list of algorithms allows none"},
 		{"none", good, Algorithms("none"), `verifier: algorithm "none" is not supported: expected one of HS256,`},
 		{"an algorithm in another case", good, Algorithms("hs256"), `verifier: algorithm "hs256" is not supported`},
@@ -71,6 +85,12 @@ func TestMisconfigured(t *testing.T) {
 		})
 	}
 }
+
+// keyList is a provider that can tell all its keys, as that of package keys.
+type keyList []*Key
+
+func (l keyList) Keys(context.Context, *UnverifiedToken) ([]*Key, error) { return l, nil }
+func (l keyList) All() []*Key                                            { return l }
 
 // both is two options in one.
 func both(a, b Option) Option {

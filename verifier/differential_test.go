@@ -82,6 +82,22 @@ var stricter = []struct {
 		}
 		return false
 	}},
+	{"a date after the year 9999, in milliseconds for one", func(p *presented) bool {
+		for _, name := range []string{"exp", "nbf", "iat"} {
+			if f, err := strconv.ParseFloat(string(p.claims[name]), 64); f > maxDate && (err == nil || errors.Is(err, strconv.ErrRange)) {
+				return true
+			}
+		}
+		return false
+	}},
+	{"a refresh token by its claims", func(p *presented) bool {
+		for _, name := range kindClaims {
+			if kindOfClaim(name, string(p.claims[name]))&kindRefresh != 0 {
+				return true
+			}
+		}
+		return false
+	}},
 	{"a registered claim of another type (RFC 7519 §4.1)", func(p *presented) bool {
 		return notStrings(p.claims, "iss", "sub", "jti") || json.Unmarshal(p.claims["aud"], new([]*string)) != nil && notStrings(p.claims, "aud") ||
 			bytes.Contains(p.claims["aud"], []byte("null"))
@@ -210,6 +226,8 @@ func FuzzAgainstJWX(f *testing.F) {
 			{header, `{"exp":"1800000000"}`},
 			{header, `{"exp":1e400,"nbf":-1}`},
 			{header, `{"nbf":1700000001}`},
+			{header, `{"exp":1700000001000}`},
+			{header, `{"token_use":"refresh"}`},
 			{header, `{"iat":1800000000}`},
 			{header, `{"exp":null,"aud":null}`},
 			{header, `{"aud":["a",null]}`},

@@ -3,7 +3,9 @@ package verifier
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 )
 
@@ -15,7 +17,8 @@ const (
 	CodeMissingHeader        = "missing_authorization_header"
 	CodeInvalidSecret        = "invalid_secret"
 	CodeInvalidToken         = "invalid_token"
-	CodeUnknown              = "unknown" // a check of the application's failed and gave no code
+	CodeUnknown              = "unknown"        // a check of the application's failed and gave no code
+	CodeInternal             = "internal_error" // a function of the application's panicked
 )
 
 // Reason says why a token was refused: a short, stable word that clients see
@@ -33,10 +36,11 @@ const (
 	ErrSignature        Reason = "signature_invalid"     // the signature does not hold
 	ErrKeyNotFound      Reason = "key_not_found"         // no key is known for the token
 	ErrKeysUnavailable  Reason = "keys_unavailable"      // the keys could not be had now; retryable
-	ErrTypeMismatch     Reason = "type_mismatch"         // typ is not that of the tokens expected
+	ErrTypeMismatch     Reason = "type_mismatch"         // not the kind of token expected, by typ or by claims
 	ErrTokenNotActive   Reason = "token_not_active"      // nbf lies ahead
 	ErrTokenExpired     Reason = "token_expired"         // exp has passed
 	ErrMaxAgeExceeded   Reason = "max_age_exceeded"      // issued longer ago than MaxAge
+	ErrLifetimeExceeded Reason = "lifetime_exceeded"     // good for longer than MaxLifetime
 	ErrAudienceMismatch Reason = "audience_mismatch"     // aud is not the expected one
 	ErrIssuerMismatch   Reason = "issuer_mismatch"       // iss is not the expected one
 	ErrSubjectMismatch  Reason = "subject_mismatch"      // sub is not the expected one
@@ -48,6 +52,7 @@ const (
 	ErrTokenInactive    Reason = "token_inactive"        // an opaque token that its issuer does not know, or not any more
 	ErrTokenBound       Reason = "token_bound"           // the token is bound to a key, and nothing here confirms who holds it
 	ErrRejected         Reason = "rejected"              // a ClaimValidator or the application refused the token
+	ErrServer           Reason = "server_error"          // a function of the application's panicked: see PanicError
 )
 
 // Error returns the reason itself, so that a Reason can be the target of
@@ -61,6 +66,9 @@ func (r Reason) Error() string { return string(r) }
 //
 // Code, Message, Reason, Retryable and Nonce are shown to the remote client. Err
 // is not: it is for the server's log.
+//
+// A nil *UnauthorizedError in a variable of type error is not nil. Its methods
+// work, and it refuses the token with [ErrRejected].
 type UnauthorizedError struct {
 	Code      string // one of the Code constants, or the application's own; CodeUnknown if empty
 	Message   string // what the client is told; never internals
@@ -72,6 +80,9 @@ type UnauthorizedError struct {
 
 // Error returns the message and, behind it, the cause.
 func (e *UnauthorizedError) Error() string {
+	if e == nil {
+		e = nilError
+	}
 	if e.Err == nil {
 		return e.Message
 	}
@@ -79,7 +90,12 @@ func (e *UnauthorizedError) Error() string {
 }
 
 // Unwrap returns the cause.
-func (e *UnauthorizedError) Unwrap() error { return e.Err }
+func (e *UnauthorizedError) Unwrap() error {
+	if e == nil {
+		return nil
+	}
+	return e.Err
+}
 
 // Is reports whether target is the error's [Reason].
 func (e *UnauthorizedError) Is(target error) bool {
@@ -88,7 +104,7 @@ func (e *UnauthorizedError) Is(target error) bool {
 }
 
 func (e *UnauthorizedError) reason() Reason {
-	if e.Reason == "" {
+	if e == nil || e.Reason == "" {
 		return ErrRejected
 	}
 	return e.Reason
@@ -97,6 +113,9 @@ func (e *UnauthorizedError) reason() Reason {
 // MarshalJSON gives the object that clients receive: message, code and type
 // as socketio-jwt has them, then reason and retryable, and nonce if there is one.
 func (e *UnauthorizedError) MarshalJSON() ([]byte, error) {
+	if e == nil {
+		e = nilError
+	}
 	code := e.Code
 	if code == "" {
 		code = CodeUnknown
@@ -111,21 +130,25 @@ func (e *UnauthorizedError) MarshalJSON() ([]byte, error) {
 	}{e.Message, code, "UnauthorizedError", e.reason(), e.Retryable, e.Nonce})
 }
 
-// aboutClaims are the reasons whose cause quotes what a token claims.
+// aboutClaims are the reasons whose cause quotes what a token claims. The issuer
+// is not a user's affair: its name is logged, or a wrong one is not found.
 var aboutClaims = []Reason{
-	ErrTokenNotActive, ErrTokenExpired, ErrMaxAgeExceeded, ErrAudienceMismatch, ErrIssuerMismatch, ErrSubjectMismatch,
+	ErrTokenNotActive, ErrTokenExpired, ErrMaxAgeExceeded, ErrLifetimeExceeded, ErrAudienceMismatch, ErrSubjectMismatch,
 	ErrTokenIDMismatch, ErrNonceMismatch, ErrClaimInvalid, ErrClaimMismatch, ErrScope,
 }
 
 // LogValue is what log/slog writes: code, reason, message and the cause, but for
 // a cause that quotes claims. Who wants those in a log writes err.Error().
 func (e *UnauthorizedError) LogValue() slog.Value {
+	if e == nil {
+		e = nilError
+	}
 	code := e.Code
 	if code == "" {
 		code = CodeUnknown
 	}
 	attributes := []slog.Attr{slog.String("reason", string(e.reason())), slog.String("code", code), slog.String("message", e.Message)}
-	if inner := (*UnauthorizedError)(nil); errors.As(e.Err, &inner) {
+	if inner := find(e.Err); inner != nil {
 		attributes = append(attributes, slog.Any("cause", inner))
 	} else if e.Err != nil && !slices.Contains(aboutClaims, e.reason()) {
 		attributes = append(attributes, slog.Any("cause", e.Err))
@@ -135,16 +158,56 @@ func (e *UnauthorizedError) LogValue() slog.Value {
 
 // AsUnauthorized returns err as an [UnauthorizedError]: the first in its tree,
 // or a new one that says only that the server rejected the token and keeps err
-// as its cause. Nil stays nil.
+// as its cause. It returns nil only for nil: a nil *UnauthorizedError in err is
+// a mistake of whoever returned it, and rejects the token.
 func AsUnauthorized(err error) *UnauthorizedError {
 	if err == nil {
 		return nil
 	}
+	if u := find(err); u != nil {
+		return u
+	}
+	if e, ok := err.(*UnauthorizedError); ok && e == nil {
+		return nilError
+	}
+	return &UnauthorizedError{Code: CodeUnknown, Message: "rejected by the server", Reason: ErrRejected, Err: err}
+}
+
+// find returns the first UnauthorizedError in err's tree. A nil pointer is not
+// one.
+func find(err error) *UnauthorizedError {
 	var u *UnauthorizedError
 	if errors.As(err, &u) {
 		return u
 	}
-	return &UnauthorizedError{Code: CodeUnknown, Message: "rejected by the server", Reason: ErrRejected, Err: err}
+	return nil
+}
+
+// nilError stands for a nil *UnauthorizedError that was returned as an error.
+var nilError = &UnauthorizedError{
+	Code: CodeUnknown, Message: "rejected by the server", Reason: ErrRejected,
+	Err: errors.New("verifier: a nil *UnauthorizedError was returned as an error: return nil of type error for success"),
+}
+
+// PanicError is the cause of a refusal with the reason [ErrServer]: a function
+// that the application gave to this library panicked.
+type PanicError struct {
+	Value any    // what it panicked with
+	Stack []byte // where, as runtime/debug.Stack formats it
+}
+
+// Error names the value and leaves out the stack.
+func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
+
+// recovered makes a refusal of a panic. Defer it where functions of the
+// application's run.
+func recovered(err *error) {
+	if value := recover(); value != nil {
+		*err = &UnauthorizedError{
+			Code: CodeInternal, Message: "internal server error", Reason: ErrServer,
+			Err: &PanicError{Value: value, Stack: debug.Stack()},
+		}
+	}
 }
 
 // refuse makes the error of a failed verification, whose code is always

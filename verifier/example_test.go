@@ -131,7 +131,7 @@ func ExampleKeyProviderFunc() {
 	fmt.Println(err)
 	// Output:
 	// https://acme.example/ jane
-	// secret or public key must be provided
+	// secret or public key must be provided: no key for iss "https://evil.example/", kid "", alg "HS256"
 }
 
 // A check of the application's own. Its message reaches the client because it is

@@ -9,10 +9,9 @@ import (
 
 // Extractor finds the raw token in a handshake.
 //
-// Nothing here is not an error: Extract then returns "" and nil, and a chain
-// goes on. Something here that is malformed is an error, an
-// [*UnauthorizedError] where the client is to be told more than "rejected by
-// the server", and ends the chain. Extract may block on ctx, for a one-time
+// Where there is no token, Extract returns "" and nil, and a chain goes on. A token
+// that is malformed is an error, an [*UnauthorizedError] where the client is to be
+// told more than "rejected by the server", and ends the chain. Extract may block on ctx, for a one-time
 // ticket that is looked up, and is called from many goroutines at once.
 type Extractor interface {
 	Extract(ctx context.Context, h *Handshake) (token string, err error)
@@ -24,16 +23,58 @@ type ExtractorFunc func(ctx context.Context, h *Handshake) (string, error)
 // Extract calls f.
 func (f ExtractorFunc) Extract(ctx context.Context, h *Handshake) (string, error) { return f(ctx, h) }
 
+// extractor is an Extractor of this package, of which a Verifier knows where it
+// looks.
+type extractor struct {
+	find    func(ctx context.Context, h *Handshake) (string, error)
+	inBand  bool // it can find a token in an "authenticate" event
+	cookie  bool // it reads a cookie
+	only    bool // it is an error if this one finds nothing
+	misused error
+}
+
+// Extract calls find.
+func (e *extractor) Extract(ctx context.Context, h *Handshake) (string, error) {
+	if e.misused != nil {
+		return "", e.misused
+	}
+	return e.find(ctx, h)
+}
+
+// FindsInEvent reports whether the verifier's extractor can find a token in an
+// "authenticate" event ([Handshake.InBand]). A header and the query are then no
+// longer what the client presents. It is true of an extractor of the application's.
+func (v *Verifier) FindsInEvent() bool {
+	e, ok := v.extractor.(*extractor)
+	return !ok || e.inBand
+}
+
+// ReadsCookie reports whether the verifier's extractor is or contains a [Cookie]:
+// the binding must then check the origin.
+func (v *Verifier) ReadsCookie() bool {
+	e, ok := v.extractor.(*extractor)
+	return ok && e.cookie
+}
+
+// foreignError is the error of what is malformed and perhaps no token: another
+// scheme, an auth payload for another purpose. It counts if there is no token
+// elsewhere.
+type foreignError struct{ err *UnauthorizedError }
+
+func (e *foreignError) Error() string { return e.err.Error() }
+func (e *foreignError) Unwrap() error { return e.err }
+
 // BearerHeader takes the token from the header "Authorization: Bearer <token>"
-// (RFC 6750 §2.1; the scheme in any case). Another scheme is nothing here. A
-// header that has not two parts, or occurs twice, is refused.
-func BearerHeader() Extractor { return ExtractorFunc(bearerHeader) }
+// (RFC 6750 §2.1, RFC 9110 §11.4; the scheme in any case, spaces behind it).
+// Another scheme is no token. A header that has not two parts is rejected, unless
+// [FirstOf] finds a token elsewhere; one that occurs twice always is.
+func BearerHeader() Extractor { return &extractor{find: bearerHeader} }
 
 // RequireBearerHeader is [BearerHeader] for servers that take no token from
-// anywhere else: its absence is refused with the code
+// anywhere else: its absence is rejected with the code
 // missing_authorization_header.
 func RequireBearerHeader() Extractor {
-	return ExtractorFunc(func(ctx context.Context, h *Handshake) (string, error) {
+	return &extractor{only: true, find: func(ctx context.Context, h *Handshake) (string, error) {
 		token, err := bearerHeader(ctx, h)
 		if token == "" && err == nil {
 			err = &UnauthorizedError{
@@ -41,7 +82,7 @@ func RequireBearerHeader() Extractor {
 			}
 		}
 		return token, err
-	})
+	}}
 }
 
 func bearerHeader(_ context.Context, h *Handshake) (string, error) {
@@ -53,30 +94,48 @@ func bearerHeader(_ context.Context, h *Handshake) (string, error) {
 		return "", badFormat(errors.New("more than one Authorization header"))
 	}
 	scheme, token, ok := strings.Cut(values[0], " ")
+	token = strings.Trim(token, " ")
+	bearer := strings.EqualFold(scheme, "bearer")
 	if !ok || scheme == "" || token == "" || strings.Contains(token, " ") {
-		return "", badFormat(nil)
+		if bearer {
+			return "", badFormat(nil)
+		}
+		return "", &foreignError{badFormat(nil)}
 	}
-	if !strings.EqualFold(scheme, "bearer") {
+	if !bearer {
 		return "", nil
 	}
 	return token, nil
 }
 
-func badFormat(cause error) error {
+func badFormat(cause error) *UnauthorizedError {
 	return &UnauthorizedError{
 		Code: CodeCredentialsBadFormat, Message: "Format is Authorization: Bearer [token]", Reason: ErrTokenMalformed, Err: cause,
 	}
 }
 
+// withoutScheme returns the token of "Bearer <token>", and anything else as it is.
+func withoutScheme(s string) string {
+	const scheme = "bearer"
+	if len(s) <= len(scheme) || !strings.EqualFold(s[:len(scheme)], scheme) {
+		return s
+	}
+	rest := s[len(scheme):]
+	if token := strings.TrimLeft(rest, " "); token != "" && len(token) < len(rest) {
+		return token
+	}
+	return s
+}
+
 // Query takes the token from the named query parameter, "token" by the
-// original's convention. Servers and proxies log URLs: prefer a header, the
-// auth payload or the "authenticate" event where the client can send one. Two
-// different values are refused.
+// original's convention; "Bearer <token>" is one, too. Servers and proxies log
+// URLs: prefer a header, the auth payload or the "authenticate" event where the
+// client can send one. Two different values are rejected.
 func Query(name string) Extractor {
 	if name == "" {
-		return misused{errors.New("verifier: Query: the name is empty")}
+		return &extractor{misused: errors.New("verifier: Query: the name is empty")}
 	}
-	return ExtractorFunc(func(_ context.Context, h *Handshake) (string, error) {
+	return &extractor{find: func(_ context.Context, h *Handshake) (string, error) {
 		values := h.Query[name]
 		if len(values) == 0 || h.InBand {
 			return "", nil
@@ -86,42 +145,48 @@ func Query(name string) Extractor {
 				return "", conflict(errors.New("the query parameter occurs with two different values"))
 			}
 		}
-		return values[0], nil
-	})
+		return withoutScheme(values[0]), nil
+	}}
 }
 
-// Cookie takes the token from the named cookie. A browser sends cookies along
-// whoever opened the page, so let the binding check the origin (RFC 6265 §8.2).
-// The same cookie with two values is refused.
+// Cookie takes the token from the named cookie; "Bearer <token>" is one, too, and
+// so is "Bearer%20<token>". A browser sends cookies along whoever opened the page,
+// so let the binding check the origin (RFC 6265 §8.2). The same cookie with two
+// values is rejected.
 func Cookie(name string) Extractor {
 	if name == "" {
-		return misused{errors.New("verifier: Cookie: the name is empty")}
+		return &extractor{misused: errors.New("verifier: Cookie: the name is empty")}
 	}
-	return ExtractorFunc(func(_ context.Context, h *Handshake) (string, error) {
+	return &extractor{inBand: true, cookie: true, find: func(_ context.Context, h *Handshake) (string, error) {
 		token, err := h.cookie(name)
 		if err != nil {
 			return "", conflict(err)
 		}
-		return token, nil
-	})
+		const escaped = "bearer%20"
+		if len(token) > len(escaped) && strings.EqualFold(token[:len(escaped)], escaped) {
+			token = "Bearer " + token[len(escaped):]
+		}
+		return withoutScheme(token), nil
+	}}
 }
 
 // AuthPayload takes the token from a member of what the client sent inside
 // Socket.IO: the auth payload of clients 3.x and later, or the argument of the
 // "authenticate" event. It may be the bare token or "Bearer <token>", as
 // clients of @thream/socketio-jwt send it, the scheme in any case. A payload
-// that is not an object, or a member that is not a string, is refused.
+// that is not an object is rejected unless [FirstOf] finds a token elsewhere; a
+// member that is not a string always is.
 func AuthPayload(member string) Extractor {
 	if member == "" {
-		return misused{errors.New("verifier: AuthPayload: the member is empty")}
+		return &extractor{misused: errors.New("verifier: AuthPayload: the member is empty")}
 	}
-	return ExtractorFunc(func(_ context.Context, h *Handshake) (string, error) {
+	return &extractor{inBand: true, find: func(_ context.Context, h *Handshake) (string, error) {
 		if h.Auth == nil {
 			return "", nil
 		}
 		object, ok := h.Auth.(map[string]any)
 		if !ok {
-			return "", errTokenDatatype()
+			return "", &foreignError{errTokenDatatype()}
 		}
 		value, ok := object[member]
 		if !ok || value == nil {
@@ -131,43 +196,54 @@ func AuthPayload(member string) Extractor {
 		if !ok {
 			return "", errTokenDatatype()
 		}
-		const scheme = "bearer "
-		if len(token) > len(scheme) && strings.EqualFold(token[:len(scheme)], scheme) {
-			token = token[len(scheme):]
-		}
+		token = withoutScheme(token)
 		if token == "" && h.InBand {
 			return "", refuse(ErrTokenMissing, "jwt must be provided", nil)
 		}
 		return token, nil
-	})
+	}}
 }
 
-func errTokenDatatype() error {
+func errTokenDatatype() *UnauthorizedError {
 	return refuse(ErrTokenMalformed, "invalid token datatype", nil)
 }
 
 // FirstOf asks the extractors in order and returns the first token found. The
 // others are asked too: a handshake that carries two different tokens is
-// refused, because which of them counts should not depend on a rule that its
+// rejected, because which of them counts should not depend on a rule that its
 // sender may not know.
 func FirstOf(extractors ...Extractor) Extractor {
+	all := &extractor{}
 	if len(extractors) == 0 {
-		return misused{errors.New("verifier: FirstOf needs at least one extractor")}
+		all.misused = errors.New("verifier: FirstOf needs at least one extractor")
 	}
 	for _, e := range extractors {
 		if isNil(e) {
-			return misused{errors.New("verifier: FirstOf: an extractor is nil")}
+			return &extractor{misused: errors.New("verifier: FirstOf: an extractor is nil")}
 		}
-		if m, ok := e.(misused); ok {
-			return m
+		ours, ok := e.(*extractor)
+		switch {
+		case !ok:
+			all.inBand = true
+		case ours.misused != nil:
+			return ours
+		case ours.only && len(extractors) > 1:
+			return &extractor{misused: errors.New("verifier: FirstOf: RequireBearerHeader rejects whatever the other extractors find: give BearerHeader, or it alone")}
+		default:
+			all.inBand = all.inBand || ours.inBand
+			all.cookie = all.cookie || ours.cookie
+			all.only = all.only || ours.only
 		}
 	}
 	extractors = slices.Clone(extractors)
-	return ExtractorFunc(func(ctx context.Context, h *Handshake) (string, error) {
+	all.find = func(ctx context.Context, h *Handshake) (string, error) {
 		first := ""
+		var foreign error
 		for _, e := range extractors {
 			token, err := e.Extract(ctx, h)
-			if err != nil {
+			if f, ok := err.(*foreignError); ok && foreign == nil {
+				foreign = f
+			} else if err != nil && !ok {
 				return "", err
 			}
 			if token == "" {
@@ -178,8 +254,12 @@ func FirstOf(extractors ...Extractor) Extractor {
 			}
 			first = token
 		}
+		if first == "" {
+			return "", foreign
+		}
 		return first, nil
-	})
+	}
+	return all
 }
 
 func conflict(cause error) error {
@@ -187,13 +267,6 @@ func conflict(cause error) error {
 		Code: CodeCredentialsBadFormat, Message: "more than one token provided", Reason: ErrTokenConflict, Err: cause,
 	}
 }
-
-// misused stands for an extractor that makes no sense. [WithExtractor] has [New]
-// fail with its error.
-type misused struct{ err error }
-
-// Extract finds nothing but the error.
-func (m misused) Extract(context.Context, *Handshake) (string, error) { return "", m.err }
 
 // DefaultExtractor is what a [Verifier] uses unless [WithExtractor] says
 // otherwise: the member "token" of the auth payload or event, then the bearer

@@ -25,6 +25,13 @@ func header(name string, values ...string) *Handshake {
 
 func query(q string) *Handshake { return &Handshake{Query: must(url.ParseQuery(q))} }
 
+// with is a handshake with a query beside what else it has.
+func with(h *Handshake, q string) *Handshake {
+	c := *h
+	c.Query = must(url.ParseQuery(q))
+	return &c
+}
+
 func payload(text string) *Handshake { return &Handshake{Auth: decoded(text)} }
 
 func event(text string) *Handshake { return &Handshake{Auth: decoded(text), InBand: true} }
@@ -59,7 +66,10 @@ func TestExtractors(t *testing.T) {
 		{"bearer, no token", BearerHeader(), header("Authorization", "Bearer "), "", ErrTokenMalformed, CodeCredentialsBadFormat, badFormat},
 		{"bearer, empty", BearerHeader(), header("Authorization", ""), "", ErrTokenMalformed, CodeCredentialsBadFormat, badFormat},
 		{"bearer, three parts", BearerHeader(), header("Authorization", "Bearer x.y.z w"), "", ErrTokenMalformed, CodeCredentialsBadFormat, badFormat},
-		{"bearer, two spaces", BearerHeader(), header("Authorization", "Bearer  x.y.z"), "", ErrTokenMalformed, CodeCredentialsBadFormat, badFormat},
+		{"FaultsG8 bearer, two spaces", BearerHeader(), header("Authorization", "Bearer  x.y.z"), "x.y.z", "", "", ""},
+		{"FaultsG8 bearer, spaces all around", BearerHeader(), header("Authorization", "bearer    x.y.z  "), "x.y.z", "", "", ""},
+		{"FaultsG8 bearer, spaces alone", BearerHeader(), header("Authorization", "Bearer    "), "", ErrTokenMalformed, CodeCredentialsBadFormat, badFormat},
+		{"bearer, a tab", BearerHeader(), header("Authorization", "Bearer\tx.y.z"), "", ErrTokenMalformed, CodeCredentialsBadFormat, badFormat},
 		{"bearer, a space before", BearerHeader(), header("Authorization", " x.y.z"), "", ErrTokenMalformed, CodeCredentialsBadFormat, badFormat},
 		{"bearer, twice", BearerHeader(), header("Authorization", "Bearer x.y.z", "Bearer x.y.z"), "", ErrTokenMalformed, CodeCredentialsBadFormat, badFormat},
 		{"bearer, in band", BearerHeader(), inBand(header("Authorization", "Bearer x.y.z")), "", "", "", ""},
@@ -119,6 +129,27 @@ func TestExtractors(t *testing.T) {
 		{"first of, none", FirstOf(Query("a"), Query("b")), query("c=x"), "", "", "", ""},
 		{"first of, the same", FirstOf(Query("a"), Query("b")), query("a=x&b=x"), "x", "", "", ""},
 		{"first of, two", FirstOf(Query("a"), Query("b")), query("a=x&b=y"), "", ErrTokenConflict, CodeCredentialsBadFormat, "more than one token provided"},
+		{"FaultsG8 query with a scheme", Query("token"), query("token=Bearer+x.y.z"), "x.y.z", "", "", ""},
+		{"FaultsG8 query with a scheme, spaces", Query("token"), query("token=bearer%20%20x.y.z"), "x.y.z", "", "", ""},
+		{"query, a token that begins like a scheme", Query("token"), query("token=bearerx.y.z"), "bearerx.y.z", "", "", ""},
+		{"query, the scheme alone", Query("token"), query("token=Bearer+"), "Bearer ", "", "", ""},
+		{"FaultsG8 cookie with a scheme", Cookie("jwt"), header("Cookie", `jwt="Bearer x.y.z"`), "x.y.z", "", "", ""},
+		{"FaultsG8 cookie with a scheme, encoded", Cookie("jwt"), header("Cookie", `jwt=Bearer%20x.y.z`), "x.y.z", "", "", ""},
+		{"FaultsG8 payload with a scheme and spaces", AuthPayload("token"), payload(`{"token":"Bearer   x.y.z"}`), "x.y.z", "", "", ""},
+
+		{"FaultsG8 basic beside a token", DefaultExtractor(), with(header("Authorization", "Basic eDp5"), "token=x"), "x", "", "", ""},
+		{"FaultsG8 digest beside a token", DefaultExtractor(), with(header("Authorization", `Digest username="a", realm="b"`), "token=x"), "x", "", "", ""},
+		{"FaultsG8 one part beside a token", DefaultExtractor(), with(header("Authorization", "Negotiate"), "token=x"), "x", "", "", ""},
+		{"FaultsG8 an empty header beside a token", DefaultExtractor(), with(header("Authorization", ""), "token=x"), "x", "", "", ""},
+		{"FaultsG8 a payload for another purpose beside a token", DefaultExtractor(), with(payload(`["room"]`), "token=x"), "x", "", "", ""},
+		{"FaultsG8 digest alone", DefaultExtractor(), header("Authorization", `Digest username="a", realm="b"`), "", ErrTokenMalformed, CodeCredentialsBadFormat, badFormat},
+		{"a malformed payload alone", DefaultExtractor(), payload(`["room"]`), "", ErrTokenMalformed, CodeInvalidToken, datatype},
+		{"a malformed bearer beside a token", DefaultExtractor(), with(header("Authorization", "Bearer x y"), "token=x"), "", ErrTokenMalformed, CodeCredentialsBadFormat, badFormat},
+		{"no bearer token beside a token", DefaultExtractor(), with(header("Authorization", "Bearer"), "token=x"), "", ErrTokenMalformed, CodeCredentialsBadFormat, badFormat},
+		{"two headers beside a token", DefaultExtractor(), with(header("Authorization", "Basic eDp5", "Bearer y"), "token=x"), "", ErrTokenMalformed, CodeCredentialsBadFormat, badFormat},
+		{"a member that is no string beside a token", DefaultExtractor(), with(payload(`{"token":1}`), "token=x"), "", ErrTokenMalformed, CodeInvalidToken, datatype},
+		{"foreign within a chain of chains", FirstOf(FirstOf(BearerHeader()), Query("token")), with(header("Authorization", "Negotiate"), "token=x"), "x", "", "", ""},
+
 		{"first of, an error", FirstOf(failing, never), query("a=x"), "", ErrRejected, CodeUnknown, "rejected by the server"},
 		{"first of, an error behind a token", FirstOf(Query("a"), failing), query("a=x"), "", ErrRejected, CodeUnknown, "rejected by the server"},
 

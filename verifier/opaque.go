@@ -1,15 +1,18 @@
 package verifier
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 )
 
 // Introspector knows what an opaque token stands for, as a token introspection
 // endpoint does (RFC 7662): package introspection asks one.
 //
-// Introspect returns the claims set of a token that is active, a JSON object. A
-// token that is not is an [*UnauthorizedError], [Inactive] as a rule. Any other
+// Introspect returns the answer for a token, a JSON object with the member active
+// and, of an active token, its claims (RFC 7662 §2.2). Unless active is true the
+// token is rejected. An [*UnauthorizedError], such as that of [Inactive], rejects it too. Any other
 // error means that the answer could not be had and becomes
 // [ErrKeysUnavailable], which is retryable. Introspect is called from many
 // goroutines at once.
@@ -48,6 +51,13 @@ func NewOpaque(introspector Introspector, options ...Option) (*Verifier, error) 
 		return nil, errors.New("verifier: NewOpaque: Type, AccessTokenProfile, Algorithms and CacheVerified are about JWTs: leave them out")
 	}
 	v.introspector = introspector
+	v.refusedKinds = anotherKind
+	if v.refuseID {
+		v.refusedKinds |= shapeOfIDToken
+	}
+	if v.ignoreUse {
+		v.refusedKinds = 0
+	}
 	return v, nil
 }
 
@@ -64,8 +74,18 @@ func (v *Verifier) verifyOpaque(ctx context.Context, raw string, h *Handshake) (
 		return nil, keyError(err)
 	}
 	t := &Token{raw: raw, payload: string(claims)}
-	if _, err := v.accept(ctx, t, h); err != nil {
+	c, err := v.read(t)
+	if err != nil {
 		return nil, err
+	}
+	if active, _ := t.claim("active"); active != "true" {
+		return nil, Inactive(fmt.Errorf("active is %.20q, not true (RFC 7662 §2.2)", active))
+	}
+	if err := v.check(ctx, t, &c, h); err != nil {
+		return nil, err
+	}
+	if t.ExpiresAt.IsZero() {
+		t.end = v.now().Add(cmp.Or(v.maxLifetime, DefaultOpaqueLifetime))
 	}
 	return t, nil
 }

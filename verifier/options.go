@@ -25,19 +25,35 @@ type config struct {
 	profile         bool     // RFC 9068
 	confirmed       []string // the members of cnf that a validator confirms
 	ignoreCnf       bool
+	refusedKinds    kinds
+	refuseID        bool
+	ignoreUse       bool
 	audience        *matcher
 	issuer          *matcher
 	subject         *string
 	id              *string
 	nonce           *string
 	maxAge          time.Duration
-	tolerance       time.Duration
+	tolerance       time.Duration // of exp, and of the end of maxAge
+	skew            time.Duration // of nbf, and of an iat ahead
+	maxLifetime     time.Duration
 	now             func() time.Time
 	ignoreExpiry    bool
 	ignoreNotBefore bool
 	maxLength       int
 	validators      []ClaimValidator
 	verified        *verifiedCache
+	given           []string // the options that count once
+}
+
+// once notes that an option was given. A second one would have the first count
+// no more, without a word.
+func (c *config) once(option string) error {
+	if slices.Contains(c.given, option) {
+		return fmt.Errorf("verifier: %s is given twice", option)
+	}
+	c.given = append(c.given, option)
+	return nil
 }
 
 // matcher is what aud or iss is compared with: a list, or a function.
@@ -59,6 +75,11 @@ func (m *matcher) match(s string) bool {
 	return false
 }
 
+// cause is the error of an issuer that does not match: for the server's log.
+func (m *matcher) cause(iss string) error {
+	return fmt.Errorf("iss is %.200q, expected %.200q", iss, m.shown)
+}
+
 // WithExtractor says where the token of a handshake is. The default is
 // [DefaultExtractor].
 func WithExtractor(e Extractor) Option {
@@ -66,11 +87,11 @@ func WithExtractor(e Extractor) Option {
 		if isNil(e) {
 			return errors.New("verifier: WithExtractor: the extractor is nil")
 		}
-		if m, ok := e.(misused); ok {
-			return m.err
+		if ours, ok := e.(*extractor); ok && ours.misused != nil {
+			return ours.misused
 		}
 		c.extractor = e
-		return nil
+		return c.once("WithExtractor")
 	}
 }
 
@@ -147,7 +168,8 @@ func Nonce(nonce string) Option {
 	return exactly("Nonce", nonce, func(c *config) **string { return &c.nonce })
 }
 
-// MaxAge asks that the token was issued, by its iat, less than d ago.
+// MaxAge asks that the token was issued, by its iat, less than d ago, and not
+// ahead of our clock by more than the [ClockTolerance].
 func MaxAge(d time.Duration) Option {
 	return func(c *config) error {
 		if d <= 0 {
@@ -161,15 +183,39 @@ func MaxAge(d time.Duration) Option {
 	}
 }
 
-// ClockTolerance forgives that much difference between the issuer's clock and
-// ours in exp, nbf and MaxAge. The default is none; a minute is plenty.
+// DefaultClockTolerance is how far nbf and iat may lie ahead of our clock unless
+// [ClockTolerance] says otherwise. A token that is used at once is otherwise
+// rejected wherever the issuer's clock is a second fast. There is no tolerance
+// for exp: a token that has expired was good for long enough to be replaced.
+const DefaultClockTolerance = 5 * time.Second
+
+// ClockTolerance is how much the issuer's clock and ours may differ: in exp, nbf,
+// iat and [MaxAge]. Without it exp and MaxAge have no tolerance, and nbf and iat
+// that of [DefaultClockTolerance]; 0 is none for all of them. A minute is plenty.
 func ClockTolerance(d time.Duration) Option {
 	return func(c *config) error {
 		if d < 0 {
 			return fmt.Errorf("verifier: ClockTolerance is %v: expected zero or more", d)
 		}
-		c.tolerance = d
-		return nil
+		c.tolerance, c.skew = d, d
+		return c.once("ClockTolerance")
+	}
+}
+
+// DefaultOpaqueLifetime is the [MaxLifetime] of [NewOpaque].
+const DefaultOpaqueLifetime = 24 * time.Hour
+
+// MaxLifetime rejects tokens that are good for longer than d: from iat to exp,
+// and from now to exp. A JWT must have an exp. An opaque token without one is
+// accepted, and ends that long after it was verified: see [Token.ValidUntil]. The
+// default is no limit, and for opaque tokens without exp [DefaultOpaqueLifetime].
+func MaxLifetime(d time.Duration) Option {
+	return func(c *config) error {
+		if d <= 0 {
+			return fmt.Errorf("verifier: MaxLifetime is %v: expected a positive duration", d)
+		}
+		c.maxLifetime = d
+		return c.once("MaxLifetime")
 	}
 }
 
@@ -201,7 +247,7 @@ func MaxTokenLength(n int) Option {
 			return fmt.Errorf("verifier: MaxTokenLength is %d: expected a positive number of bytes", n)
 		}
 		c.maxLength = n
-		return nil
+		return c.once("MaxTokenLength")
 	}
 }
 

@@ -200,8 +200,8 @@ func TestNewOpaque(t *testing.T) {
 		"elsewhere":  `{"active":true,"sub":"s","iss":"i","aud":"b","exp":1700000600}`,
 		"bound":      `{"active":true,"iss":"i","aud":"a","cnf":{"jkt":"x"}}`,
 		"not claims": `[]`,
-		"twice":      `{"sub":"s","SUB":"t"}`,
-		"rejected":   `{"iss":"i","aud":"a","sub":"banned"}`,
+		"twice":      `{"active":true,"sub":"s","SUB":"t"}`,
+		"rejected":   `{"active":true,"iss":"i","aud":"a","sub":"banned"}`,
 	}
 	v, err := NewOpaque(IntrospectorFunc(func(_ context.Context, token string) ([]byte, error) {
 		switch claims, ok := known[token]; {

@@ -33,6 +33,7 @@ type Token struct {
 	key     *Key
 	one     [1]string     // what Audience is a slice of, if it has one member
 	leeway  time.Duration // after exp; negative: exp does not count
+	end     time.Time     // of a token without exp whose claims have no end of their own; zero for none
 }
 
 // Raw returns the token in its compact serialization. It is a credential: keep
@@ -43,12 +44,16 @@ func (t *Token) Raw() string { return t.raw }
 func (t *Token) Key() *Key { return t.key }
 
 // ValidUntil returns when the token ceases to be good: at exp, or later by the
-// [ClockTolerance] of the verifier that returned it; that verifier would refuse
-// it from then on. It is zero if the token has no exp or the verifier ignores
-// it.
+// [ClockTolerance] of the verifier that returned it; that verifier rejects it
+// from then on. An opaque token without exp is good for [MaxLifetime] from its
+// verification. The result is zero if the verifier ignores exp, and for a JWT
+// without exp.
 func (t *Token) ValidUntil() time.Time {
-	if t.ExpiresAt.IsZero() || t.leeway < 0 {
+	switch {
+	case t.leeway < 0:
 		return time.Time{}
+	case t.ExpiresAt.IsZero():
+		return t.end
 	}
 	return t.ExpiresAt.Add(t.leeway)
 }
@@ -66,9 +71,14 @@ func (t *Token) Unverified(h *Handshake) *UnverifiedToken {
 // that no member can be taken for another: two of the same name, letter case
 // aside, are an error at any depth, and so is one that differs in letter case
 // alone from the name that a tag gives a field of v's. [ClaimsAs] is the same with a type parameter.
-func (t *Token) Claims(v any) error {
-	if err := decodeClaims(t.payload, v); err != nil {
-		return fmt.Errorf("verifier: claims do not fit %T: %w", v, err)
+//
+// The error is an [*UnauthorizedError] with the reason [ErrClaimInvalid], so that
+// a [ClaimValidator] can return it.
+func (t *Token) Claims(v any) error { return claimsInto(t.payload, v) }
+
+func claimsInto(payload string, v any) error {
+	if err := decodeClaims(payload, v); err != nil {
+		return refuse(ErrClaimInvalid, "invalid claims", fmt.Errorf("verifier: claims do not fit %T: %w", v, err))
 	}
 	return nil
 }
@@ -134,13 +144,15 @@ func (t *UnverifiedToken) claims() (string, error) {
 	return t.payload, nil
 }
 
-// Claims decodes the unverified claims set into v, as [Token.Claims] does.
+// Claims decodes the unverified claims set into v, as [Token.Claims] does. The
+// error is an [*UnauthorizedError] that is not retryable, so that a [KeyProvider]
+// can return it: claims that cannot be read are the token's fault, and no outage.
 func (t *UnverifiedToken) Claims(v any) error {
 	payload, err := t.claims()
 	if err != nil {
-		return err
+		return refuse(ErrTokenMalformed, "invalid token", err)
 	}
-	return decodeClaims(payload, v)
+	return claimsInto(payload, v)
 }
 
 // Issuer returns the unverified iss, "" if the payload is not a claims set or
@@ -191,8 +203,10 @@ type claims struct {
 	nonce    string
 	cnf      string // its JSON text, "" if absent
 	hasIat   bool
-	badExp   bool
-	badNbf   bool
+	exp      dateFault
+	nbf      dateFault
+	iat      dateFault
+	kind     kinds  // what the token says that it is
 	badOther string // the first other registered claim of the wrong type
 }
 
@@ -207,16 +221,12 @@ func parseClaims(t *Token) (claims, error) {
 		ok := true
 		switch o.name {
 		case "exp":
-			t.ExpiresAt, ok = numericDate(o.value)
-			c.badExp = !ok
-			continue
+			t.ExpiresAt, c.exp = numericDate(o.value)
 		case "nbf":
-			t.NotBefore, ok = numericDate(o.value)
-			c.badNbf = !ok
-			continue
+			t.NotBefore, c.nbf = numericDate(o.value)
 		case "iat":
-			t.IssuedAt, ok = numericDate(o.value)
-			c.hasIat = ok
+			t.IssuedAt, c.iat = numericDate(o.value)
+			c.hasIat, ok = c.iat == dateGood, c.iat == dateGood
 		case "iss":
 			t.Issuer, ok = stringOrNull(o.value)
 		case "aud":
@@ -229,6 +239,11 @@ func parseClaims(t *Token) (claims, error) {
 			t.SessionID, _ = jsonString(o.value) // not RFC 7519's: any other type is the application's affair
 		case "nonce":
 			c.nonce, _ = jsonString(o.value)
+			c.kind |= shapeOfIDToken
+		case "at_hash", "c_hash", "s_hash":
+			c.kind |= shapeOfIDToken
+		case "token_use", "token_type", "typ", "type", "purpose", "tokenName":
+			c.kind |= kindOfClaim(o.name, o.value)
 		case "cnf":
 			if o.value != "null" {
 				c.cnf = o.value
@@ -291,26 +306,49 @@ func audience(text string, one *[1]string) ([]string, bool) {
 	return out, true
 }
 
-// maxDate bounds a NumericDate to years that time.Time and its arithmetic
-// hold: 31 December 9999. What lies beyond is taken for the bound, and what
-// lies before 1970 for 1970, so that no date is the zero time.Time, which here
-// means absent.
+// maxDate is the last NumericDate that is taken for one: 31 December 9999. What
+// lies behind it is a date in milliseconds, or finer, that an issuer took for
+// seconds: an exp like that would never come, an nbf neither.
 const maxDate = 253402300799
 
+// dateFault says what is wrong with a date.
+type dateFault uint8
+
+const (
+	dateGood dateFault = iota
+	dateType           // not a number
+	dateFar            // after maxDate
+)
+
 // numericDate reads a NumericDate (RFC 7519 §2): seconds since 1970, which may
-// have a fraction.
-func numericDate(text string) (time.Time, bool) {
+// have a fraction. What lies before 1970 is taken for 1970, so that no date is
+// the zero time.Time, which here means absent.
+func numericDate(text string) (time.Time, dateFault) {
 	if text[0] != '-' && !digit(text[0]) {
-		return time.Time{}, false
+		return time.Time{}, dateType
 	}
 	if seconds, err := strconv.ParseInt(text, 10, 64); err == nil {
-		return time.Unix(min(max(seconds, 0), maxDate), 0), true
+		if seconds > maxDate {
+			return time.Time{}, dateFar
+		}
+		return time.Unix(max(seconds, 0), 0), dateGood
 	}
 	f, err := strconv.ParseFloat(text, 64)
 	if err != nil && !errors.Is(err, strconv.ErrRange) {
-		return time.Time{}, false
+		return time.Time{}, dateType
 	}
-	f = min(max(f, 0), maxDate) // a value out of range is an infinity
-	whole, fraction := math.Modf(f)
-	return time.Unix(int64(whole), int64(fraction*1e9)), true
+	if f > maxDate { // a value out of range is an infinity
+		return time.Time{}, dateFar
+	}
+	whole, fraction := math.Modf(max(f, 0))
+	return time.Unix(int64(whole), int64(fraction*1e9)), dateGood
+}
+
+// cause says what is wrong with the date in the named claim of t.
+func (f dateFault) cause(t *Token, name string) error {
+	text, _ := t.claim(name)
+	if f == dateFar {
+		return fmt.Errorf("%s is %.40s, after the year 9999: expected seconds since 1970 (RFC 7519 §2), not milliseconds", name, text)
+	}
+	return fmt.Errorf("%s is %.40q: expected a number, seconds since 1970 (RFC 7519 §2)", name, text)
 }

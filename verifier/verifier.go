@@ -1,10 +1,12 @@
 package verifier
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -50,7 +52,17 @@ func New(keys KeyProvider, options ...Option) (*Verifier, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := v.checkKeys(keys); err != nil {
+		return nil, err
+	}
 	v.keys = keys
+	v.refusedKinds = kindRefresh
+	if v.refuseID {
+		v.refusedKinds = anotherKind | shapeOfIDToken
+	}
+	if v.ignoreUse {
+		v.refusedKinds = 0
+	}
 	return v, nil
 }
 
@@ -63,6 +75,7 @@ func compose(options []Option) (*Verifier, error) {
 			algorithms: allAlgorithms,
 			now:        time.Now,
 			maxLength:  DefaultMaxTokenLength,
+			skew:       DefaultClockTolerance,
 		},
 		headers: headerCache{seed: maphash.MakeSeed()},
 	}
@@ -78,13 +91,58 @@ func compose(options []Option) (*Verifier, error) {
 	if v.profile && (v.issuer == nil || v.audience == nil) {
 		return nil, errors.New("verifier: AccessTokenProfile needs Issuer and Audience too (RFC 9068 §4)")
 	}
-	return v, nil
+	return v, v.contradiction()
 }
 
+// checkKeys refuses keys that Algorithms leaves nothing to verify, where the
+// provider has a list of all its keys, as that of package keys has.
+func (c *config) checkKeys(provider KeyProvider) error {
+	set, ok := provider.(interface{ All() []*Key })
+	if !ok {
+		return nil
+	}
+	var fits algorithmSet
+	for _, k := range set.All() {
+		if k != nil {
+			fits |= k.allowed
+		}
+	}
+	if fits&c.algorithms == 0 {
+		return fmt.Errorf("verifier: New: Algorithms allows %s, but the keys are for %s: no token could be accepted", names(c.algorithms), cmp.Or(names(fits), "none"))
+	}
+	return nil
+}
+
+// contradiction reports options of which one undoes the other.
+func (c *config) contradiction() error {
+	switch {
+	case c.ignoreUse && c.refuseID:
+		return errors.New("verifier: RefuseIDTokens and IgnoreTokenUse contradict each other: give one of them")
+	case c.ignoreCnf && len(c.confirmed) > 0:
+		return errors.New("verifier: IgnoreConfirmation contradicts a validator that confirms who holds the token: leave one out")
+	case c.ignoreExpiry && c.maxLifetime != 0:
+		return errors.New("verifier: IgnoreExpiration contradicts MaxLifetime: leave one out")
+	}
+	for i, member := range c.confirmed {
+		if slices.Contains(c.confirmed[:i], member) {
+			return fmt.Errorf("verifier: two validators confirm the cnf %s: the second would take the proof for used", member)
+		}
+	}
+	return nil
+}
+
+// errUnbuilt is the cause where a Verifier is used that New did not make.
+var errUnbuilt = errors.New("verifier: the Verifier is nil or not made by New or NewOpaque")
+
 // Authenticate finds the token in the handshake and verifies it. A handshake
-// without one is refused with the code credentials_required. The error is
-// always an [*UnauthorizedError].
-func (v *Verifier) Authenticate(ctx context.Context, h *Handshake) (*Token, error) {
+// without one is rejected with the code credentials_required. The error is
+// always an [*UnauthorizedError], also where a function of the application's
+// panics ([ErrServer]).
+func (v *Verifier) Authenticate(ctx context.Context, h *Handshake) (token *Token, err error) {
+	defer recovered(&err)
+	if v == nil || v.extractor == nil {
+		return nil, AsUnauthorized(errUnbuilt)
+	}
 	if h == nil {
 		h = &Handshake{}
 	}
@@ -99,8 +157,13 @@ func (v *Verifier) Authenticate(ctx context.Context, h *Handshake) (*Token, erro
 }
 
 // Verify verifies a raw token in the compact serialization, outside of any
-// handshake. The error is always an [*UnauthorizedError].
-func (v *Verifier) Verify(ctx context.Context, raw string) (*Token, error) {
+// handshake. The error is always an [*UnauthorizedError], also where a function
+// of the application's panics ([ErrServer]).
+func (v *Verifier) Verify(ctx context.Context, raw string) (token *Token, err error) {
+	defer recovered(&err)
+	if v == nil || v.extractor == nil {
+		return nil, AsUnauthorized(errUnbuilt)
+	}
 	return v.verify(ctx, raw, nil)
 }
 
@@ -239,9 +302,8 @@ func (v *Verifier) check(ctx context.Context, t *Token, c *claims, h *Handshake)
 
 // keyError classes what a provider answered: see [KeyProvider].
 func keyError(err error) error {
-	var u *UnauthorizedError
-	if errors.As(err, &u) {
-		return u
+	if u := (*UnauthorizedError)(nil); errors.As(err, &u) { // perhaps a nil one, which is no outage
+		return AsUnauthorized(err)
 	}
 	return &UnauthorizedError{
 		Code: CodeInvalidSecret, Message: "keys unavailable, try again later",
@@ -284,9 +346,7 @@ func (v *Verifier) checkSignature(ctx context.Context, s *scratch, input, segmen
 		return nil, keyError(err)
 	}
 	if len(keys) == 0 {
-		return nil, &UnauthorizedError{
-			Code: CodeInvalidSecret, Message: "secret or public key must be provided", Reason: ErrKeyNotFound,
-		}
+		return nil, v.noKey(t)
 	}
 	least, most := algorithm.signatureSize()
 	fits := least <= len(signature) && len(signature) <= most
@@ -314,36 +374,47 @@ func (v *Verifier) checkSignature(ctx context.Context, s *scratch, input, segmen
 	return nil, refuse(ErrSignature, "invalid signature", nil)
 }
 
+// noKey is the refusal of a token for which no key is known. The usual cause is
+// another issuer, which then is said; the client is told no more than that,
+// since nobody signed the token as far as we know.
+func (v *Verifier) noKey(t *UnverifiedToken) error {
+	if v.issuer != nil {
+		if iss := t.Issuer(); iss == "" || !v.issuer.match(iss) {
+			return refuse(ErrIssuerMismatch, "jwt issuer invalid", v.issuer.cause(iss))
+		}
+	}
+	return &UnauthorizedError{
+		Code: CodeInvalidSecret, Message: "secret or public key must be provided", Reason: ErrKeyNotFound,
+		Err: noKeyError{t.Issuer(), t.Header.KeyID, t.Header.Algorithm},
+	}
+}
+
+// noKeyError says for what no key is known. A log has no iss of it, which is a
+// claim that no option asks for.
+type noKeyError struct {
+	issuer, kid string
+	algorithm   Algorithm
+}
+
+func (e noKeyError) Error() string {
+	return fmt.Sprintf("no key for iss %.200q, kid %.200q, alg %.20q", e.issuer, e.kid, string(e.algorithm))
+}
+
+func (e noKeyError) LogValue() slog.Value {
+	return slog.StringValue(fmt.Sprintf("no key for kid %.200q, alg %.20q", e.kid, string(e.algorithm)))
+}
+
 // checkClaims is jsonwebtoken's list, in its order.
 func (v *Verifier) checkClaims(t *Token, c *claims) error {
 	now := v.now()
-	if !v.ignoreNotBefore {
-		if c.badNbf {
-			return refuse(ErrClaimInvalid, "invalid nbf value", nil)
-		}
-		if t.NotBefore.After(now.Add(v.tolerance)) {
-			return refuse(ErrTokenNotActive, "jwt not active", fmt.Errorf("not before %v", t.NotBefore))
-		}
+	if err := v.checkDates(t, c, now); err != nil {
+		return err
 	}
-	if !v.ignoreExpiry {
-		if c.badExp {
-			return refuse(ErrClaimInvalid, "invalid exp value", nil)
-		}
-		if !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt.Add(v.tolerance)) {
-			return refuse(ErrTokenExpired, "jwt expired", fmt.Errorf("expired at %v", t.ExpiresAt))
-		}
-	}
-	if v.audience != nil {
-		found := false
-		for _, a := range t.Audience {
-			found = found || v.audience.match(a)
-		}
-		if !found {
-			return refuse(ErrAudienceMismatch, "jwt audience invalid. expected: "+v.audience.shown, fmt.Errorf("aud is %q", t.Audience))
-		}
+	if v.audience != nil && !slices.ContainsFunc(t.Audience, v.audience.match) {
+		return refuse(ErrAudienceMismatch, "jwt audience invalid. expected: "+v.audience.shown, fmt.Errorf("aud is %q", t.Audience))
 	}
 	if v.issuer != nil && (t.Issuer == "" || !v.issuer.match(t.Issuer)) {
-		return refuse(ErrIssuerMismatch, "jwt issuer invalid. expected: "+v.issuer.shown, fmt.Errorf("iss is %q", t.Issuer))
+		return refuse(ErrIssuerMismatch, "jwt issuer invalid. expected: "+v.issuer.shown, v.issuer.cause(t.Issuer))
 	}
 	if v.subject != nil && t.Subject != *v.subject {
 		return refuse(ErrSubjectMismatch, "jwt subject invalid. expected: "+*v.subject, fmt.Errorf("sub is %q", t.Subject))
@@ -354,16 +425,68 @@ func (v *Verifier) checkClaims(t *Token, c *claims) error {
 	if v.nonce != nil && c.nonce != *v.nonce {
 		return refuse(ErrNonceMismatch, "jwt nonce invalid. expected: "+*v.nonce, fmt.Errorf("nonce is %q", c.nonce))
 	}
-	if v.maxAge != 0 {
-		if !c.hasIat {
-			return refuse(ErrClaimInvalid, "iat required when maxAge is specified", nil)
-		}
-		if !now.Before(t.IssuedAt.Add(v.maxAge).Add(v.tolerance)) {
-			return refuse(ErrMaxAgeExceeded, "maxAge exceeded", fmt.Errorf("issued at %v", t.IssuedAt))
-		}
+	if err := v.checkAge(t, c, now); err != nil {
+		return err
+	}
+	if c.badOther == "iat" {
+		return refuse(ErrClaimInvalid, "invalid iat value", c.iat.cause(t, "iat"))
 	}
 	if c.badOther != "" {
 		return refuse(ErrClaimInvalid, "invalid "+c.badOther+" value", nil)
+	}
+	return v.checkKind(t, c.kind)
+}
+
+// checkDates checks nbf and exp.
+func (v *Verifier) checkDates(t *Token, c *claims, now time.Time) error {
+	if !v.ignoreNotBefore {
+		if c.nbf != dateGood {
+			return refuse(ErrClaimInvalid, "invalid nbf value", c.nbf.cause(t, "nbf"))
+		}
+		if t.NotBefore.After(now.Add(v.skew)) {
+			return refuse(ErrTokenNotActive, "jwt not active", fmt.Errorf("not before %v", t.NotBefore))
+		}
+	}
+	if !v.ignoreExpiry {
+		if c.exp != dateGood {
+			return refuse(ErrClaimInvalid, "invalid exp value", c.exp.cause(t, "exp"))
+		}
+		if !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt.Add(v.tolerance)) {
+			return refuse(ErrTokenExpired, "jwt expired", fmt.Errorf("expired at %v", t.ExpiresAt))
+		}
+	}
+	return nil
+}
+
+// checkAge checks what MaxAge and MaxLifetime ask of iat and exp.
+func (v *Verifier) checkAge(t *Token, c *claims, now time.Time) error {
+	if v.maxAge != 0 {
+		switch {
+		case c.iat == dateFar:
+			return refuse(ErrClaimInvalid, "invalid iat value", c.iat.cause(t, "iat"))
+		case !c.hasIat:
+			return refuse(ErrClaimInvalid, "iat required when maxAge is specified", nil)
+		case t.IssuedAt.After(now.Add(v.skew)):
+			return refuse(ErrTokenNotActive, "jwt not active", fmt.Errorf("issued at %v, ahead of our clock", t.IssuedAt))
+		case !now.Before(t.IssuedAt.Add(v.maxAge).Add(v.tolerance)):
+			return refuse(ErrMaxAgeExceeded, "maxAge exceeded", fmt.Errorf("issued at %v", t.IssuedAt))
+		}
+	}
+	if v.maxLifetime == 0 {
+		return nil
+	}
+	if t.ExpiresAt.IsZero() {
+		if v.introspector != nil {
+			return nil // it ends by Token.end
+		}
+		return refuse(ErrClaimInvalid, "claim required: exp", errors.New("MaxLifetime asks for an exp"))
+	}
+	from := now.Add(v.skew)
+	if c.hasIat && t.IssuedAt.Before(from) {
+		from = t.IssuedAt
+	}
+	if t.ExpiresAt.After(from.Add(v.maxLifetime)) {
+		return refuse(ErrLifetimeExceeded, "jwt lifetime exceeded", fmt.Errorf("good until %v: more than %v", t.ExpiresAt, v.maxLifetime))
 	}
 	return nil
 }

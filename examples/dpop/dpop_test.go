@@ -104,7 +104,7 @@ func TestPageProof(t *testing.T) {
 		t.Fatal(err)
 	}
 	v, err := verifier.NewOpaque(verifier.IntrospectorFunc(func(context.Context, string) ([]byte, error) {
-		return json.Marshal(map[string]any{"cnf": map[string]string{"jkt": thumbprint}})
+		return json.Marshal(map[string]any{"active": true, "cnf": map[string]string{"jkt": thumbprint}})
 	}), verifier.Validate(proof))
 	if err != nil {
 		t.Fatal(err)

@@ -138,7 +138,8 @@ func TestAttacks(t *testing.T) {
 		{"jwk as a string", a.proof(good, members{"jwk": "x"}, nil), badProof("jwk", "", "not a JSON object")},
 		{"a kid instead", a.proof(good, members{"jwk": nil, "kid": a.thumbprint()}, nil), badProof("jwk", "", "has none")},
 		{"private EC key", a.proof(good, jwkWith(members{"d": encode(make([]byte, 32))}), nil), badProof("jwk", "", `has the member "d"`)},
-		{"private member null", a.proof(good, members{"jwk": json.RawMessage(`{"kty":"EC","crv":"P-256","x":"x","y":"y","d":null}`)}, nil), badProof("jwk", "", `has the member "d"`)},
+		{"FaultsG2 empty private members", a.proof(good, jwkWith(members{"d": json.RawMessage("null"), "oth": []string{}, "p": ""}), nil), accepted},
+		{"FaultsG2 a private member with a space", a.proof(good, jwkWith(members{"d": " "}), nil), badProof("jwk", "", `has the member "d"`)},
 		{"private RSA key", rsaClient.proof(rsaClient.token(), members{"jwk": with(rsaClient.jwk, members{"p": "AA"})}, nil), badProof("jwk", "", `has the member "p"`)},
 		{"symmetric key", a.proof(good, members{"jwk": members{"kty": "oct"}}, nil), badProof("jwk", "", "symmetric")},
 		{"symmetric key with its k", a.proof(good, members{"jwk": members{"kty": "oct", "k": encode(secret)}}, nil), badProof("jwk", "", `has the member "k"`)},
@@ -147,6 +148,7 @@ func TestAttacks(t *testing.T) {
 		{"a point off the curve", a.proof(good, jwkWith(members{"y": encode(make([]byte, 32))}), nil), badProof("jwk", "", "point")},
 		{"a short coordinate", a.proof(good, jwkWith(members{"x": encode(make([]byte, 31))}), nil), badProof("jwk", "", `member "x"`)},
 		{"a padded coordinate", a.proof(good, jwkWith(members{"x": a.jwk["x"].(string) + "="}), nil), badProof("jwk", "", `member "x"`)},
+		{"FaultsG9 a line break in a coordinate", a.proof(good, jwkWith(members{"x": a.jwk["x"].(string)[:10] + "\r\n" + a.jwk["x"].(string)[10:]}), nil), badProof("jwk", "", `member "x"`)},
 		{"no coordinate", a.proof(good, jwkWith(members{"y": nil}), nil), badProof("jwk", "", `member "y"`)},
 		{"X25519", a.proof(good, members{"jwk": members{"kty": "OKP", "crv": "X25519", "x": encode(make([]byte, 32))}}, nil), badProof("jwk", "", "curve")},
 		{"a small RSA key", a.proof(good, members{"alg": "RS256", "jwk": members{"kty": "RSA", "n": encode(append([]byte{1}, make([]byte, 127)...)), "e": "AQAB"}}, nil), badProof("jwk", "", "bits")},
@@ -177,7 +179,8 @@ func TestAttacks(t *testing.T) {
 		{"too old", a.proof(good, nil, members{"iat": now.Unix() - 600}), badProof("iat", "", "issued at")},
 		{"from the future, just within", a.proof(good, nil, members{"iat": now.Unix() + 5}), accepted},
 		{"from the future", a.proof(good, nil, members{"iat": now.Unix() + 6}), badProof("iat", "", "issued at")},
-		{"from the far future", a.proof(good, nil, members{"iat": 1e300}), badProof("iat", "", "issued at")},
+		{"from the far future", a.proof(good, nil, members{"iat": 1e9}), badProof("iat", "", "issued at")},
+		{"FaultsC1 in milliseconds", a.proof(good, nil, members{"iat": now.UnixMilli()}), badProof("claims", verifier.ErrClaimInvalid, "milliseconds")},
 		{"expired of its own", a.proof(good, nil, members{"exp": now.Unix() - 5}), badProof("exp", verifier.ErrTokenExpired, "")},
 		{"not active of its own", a.proof(good, nil, members{"nbf": now.Unix() + 6}), badProof("nbf", verifier.ErrTokenNotActive, "")},
 
@@ -218,6 +221,18 @@ func TestAlgorithms(t *testing.T) {
 		_, err := v.Authenticate(context.Background(), inPayload(c.token(), c.proof(c.token(), nil, nil)))
 		if err != nil {
 			t.Errorf("%s: %v", a, err)
+		}
+	}
+	// FaultsG1: the names of RFC 9864, which WebCrypto and jose use.
+	for alg, same := range map[verifier.Algorithm]string{verifier.Ed25519: "EdDSA", verifier.ESP256: "ES256", verifier.ESP384: "ES384", verifier.ESP512: "ES512"} {
+		for _, narrowed := range [][]Option{nil, {Algorithms(alg)}, {Algorithms(verifier.Algorithm(same))}} {
+			c := newClient(same)
+			for _, name := range []string{same, string(alg)} {
+				_, err := newServer(t, narrowed...).Authenticate(context.Background(), inPayload(c.token(), c.proof(c.token(), members{"alg": name}, nil)))
+				if err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
 		}
 	}
 	narrow := newServer(t, Algorithms(verifier.EdDSA))
@@ -284,6 +299,10 @@ func TestPlaces(t *testing.T) {
 		{"the handshake's proof beside that of a renewal", nil, &verifier.Handshake{InBand: true, Auth: auth("token", good, "dpop", proof), Header: header("DPoP", "old")}, accepted},
 
 		{"as Bearer", nil, &verifier.Handshake{Header: header("Authorization", "Bearer "+good, "DPoP", proof)}, downgrade},
+		{"FaultsG8 as DPoP with two spaces", nil, &verifier.Handshake{Header: header("Authorization", "DPoP  "+good, "DPoP", proof)}, accepted},
+		{"FaultsG8 as Bearer with two spaces", nil, &verifier.Handshake{Header: header("Authorization", "Bearer  "+good, "DPoP", proof)}, downgrade},
+		{"FaultsG8 as Bearer with spaces around", []Option{AllowBearer()}, &verifier.Handshake{Header: header("Authorization", "bearer   "+good+"  ", "DPoP", proof)}, downgrade},
+		{"FaultsG8 another scheme beside a token in the payload", nil, &verifier.Handshake{Auth: auth("token", good, "dpop", proof), Header: header("Authorization", "Negotiate")}, accepted},
 		{"as Bearer, without a proof", nil, &verifier.Handshake{Header: header("Authorization", "Bearer "+good)}, downgrade},
 		{"as Bearer, where that is allowed", []Option{AllowBearer()}, &verifier.Handshake{Header: header("Authorization", "Bearer "+good)}, downgrade},
 		{"bound, without a proof, where Bearer is allowed", []Option{AllowBearer()}, &verifier.Handshake{Auth: auth("token", good)}, missing},

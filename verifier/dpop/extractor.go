@@ -34,6 +34,7 @@ func Extractor() verifier.Extractor {
 func authorization(h *verifier.Handshake) (scheme, credentials string) {
 	if values := h.Header["Authorization"]; len(values) > 0 && !h.InBand {
 		scheme, credentials, _ = strings.Cut(values[0], " ")
+		credentials = strings.Trim(credentials, " ") // 1*SP (RFC 9110 §11.4)
 	}
 	return scheme, credentials
 }

@@ -1,6 +1,7 @@
 package dpop
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -11,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"strings"
 )
 
 var b64 = base64.RawURLEncoding.Strict()
@@ -36,7 +38,9 @@ func parseJWK(text []byte) (material any, thumbprint string, err error) {
 		return nil, "", errors.New("the jwk is not a JSON object (RFC 7517 §4)")
 	}
 	for _, name := range private {
-		if _, ok := members[name]; ok {
+		switch value := string(bytes.TrimSpace(members[name])); value {
+		case "", "null", `""`, "[]": // some libraries write out what they do not have
+		default:
 			return nil, "", fmt.Errorf("the jwk has the member %q: it must be a public key (RFC 9449 §4.3)", name)
 		}
 	}
@@ -46,7 +50,11 @@ func parseJWK(text []byte) (material any, thumbprint string, err error) {
 		return s
 	}
 	octets := func(name string, size int) []byte {
-		b, decodeErr := b64.DecodeString(member(name))
+		text := member(name)
+		b, decodeErr := b64.DecodeString(text)
+		if strings.ContainsAny(text, "\r\n") { // encoding/base64 passes over them: one key would have two thumbprints
+			decodeErr = errors.New("a line break")
+		}
 		if err == nil && (decodeErr != nil || len(b) == 0 || size > 0 && len(b) != size) {
 			err = fmt.Errorf("the jwk's member %q is not what its kty asks for (RFC 7518 §6)", name)
 		}

@@ -71,7 +71,7 @@ func TrustForwarded(proxies ...netip.Prefix) Option {
 func Algorithms(algorithms ...verifier.Algorithm) Option {
 	return func(c *config) error {
 		for _, a := range algorithms {
-			if !slices.Contains(asymmetric, a) {
+			if !slices.Contains(asymmetric, canonical(a)) {
 				return fmt.Errorf("dpop: Algorithms: %q cannot sign a proof: expected one of %v", a, asymmetric)
 			}
 		}
@@ -81,6 +81,17 @@ func Algorithms(algorithms ...verifier.Algorithm) Option {
 		c.algorithms = algorithms
 		return nil
 	}
+}
+
+// canonical returns the name of an algorithm that asymmetric has (RFC 9864 §2).
+func canonical(a verifier.Algorithm) verifier.Algorithm {
+	switch a {
+	case verifier.Ed25519:
+		return verifier.EdDSA
+	case verifier.ESP256, verifier.ESP384, verifier.ESP512:
+		return "ES" + a[len("ESP"):]
+	}
+	return a
 }
 
 var asymmetric = []verifier.Algorithm{

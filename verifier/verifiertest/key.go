@@ -46,13 +46,13 @@ func NewKey(a verifier.Algorithm, id string) *Key {
 		k.private = secret
 	case verifier.RS256, verifier.RS384, verifier.RS512, verifier.PS256, verifier.PS384, verifier.PS512:
 		k.private = must(rsa.GenerateKey(rand.Reader, 2048))
-	case verifier.ES256:
+	case verifier.ES256, verifier.ESP256:
 		k.private = must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
-	case verifier.ES384:
+	case verifier.ES384, verifier.ESP384:
 		k.private = must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))
-	case verifier.ES512:
+	case verifier.ES512, verifier.ESP512:
 		k.private = must(ecdsa.GenerateKey(elliptic.P521(), rand.Reader))
-	case verifier.EdDSA:
+	case verifier.EdDSA, verifier.Ed25519:
 		_, private, err := ed25519.GenerateKey(rand.Reader)
 		k.private = must(private, err)
 	default:
@@ -124,7 +124,7 @@ func (k *Key) Mint(header Claims, payload any) string {
 
 func (k *Key) sign(input string) []byte {
 	var hash crypto.Hash
-	switch k.algorithm[2:] {
+	switch k.algorithm[len(k.algorithm)-3:] {
 	case "256":
 		hash = crypto.SHA256
 	case "384":
