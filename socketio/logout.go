@@ -20,6 +20,8 @@ const logoutEvent = "http://schemas.openid.net/event/backchannel-logout"
 const (
 	maxLogoutBody = 64 << 10 // bytes
 	maxLogoutIDs  = 10_000   // jti remembered
+
+	logoutTimeout = 10 * time.Second // for the provider's keys and the Store
 )
 
 // LogoutOptions sets up a [BackChannelLogout].
@@ -90,7 +92,10 @@ func (l *logout) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if raw := r.PostForm["logout_token"]; err == nil && len(raw) != 1 {
 		err = fmt.Errorf("%d parameters logout_token in the body: expected one", len(raw))
 	} else if err == nil {
-		err = l.logout(r.Context(), raw[0])
+		// A provider that gives up its request has the user logged out nevertheless.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), logoutTimeout)
+		defer cancel()
+		err = l.logout(ctx, raw[0])
 	}
 	if err == nil {
 		w.WriteHeader(http.StatusOK)

@@ -197,7 +197,15 @@ func WithClock(now func() time.Time) Option {
 		if now == nil {
 			return errors.New("socketio: WithClock: the clock is nil")
 		}
-		c.now = now
+		c.now = func() (t time.Time) {
+			defer func() {
+				if p := recover(); p != nil {
+					c.logger.Error("socketio: the function of WithClock panicked, the system's clock is used", "panic", p)
+					t = time.Now()
+				}
+			}()
+			return now()
+		}
 		return nil
 	}
 }

@@ -2,6 +2,7 @@ package socketio
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"log/slog"
 	"sync"
@@ -21,13 +22,13 @@ type Registry struct {
 	stop     context.CancelFunc
 	tasks    sync.WaitGroup
 
+	wake chan struct{} // has pending revocations put
+
 	mu       sync.Mutex                   // guards the rest
 	index    [indexes]map[string]*Session // the longest-lived of each name's ring
 	sessions int                          // how many
-	revoked  map[indexed][]Revocation     // by what they name
-	entries  int                          // in revoked
-	prune    int                          // at how many entries the expired ones are dropped
-	behind   error                        // why the store's revocations are not all known; nil if they are
+	revocations
+	following
 }
 
 // The names that sessions can be found by. Each session stands in one ring for
@@ -71,7 +72,10 @@ func NewRegistry(o *RegistryOptions) *Registry {
 	if o == nil {
 		o = &RegistryOptions{}
 	}
-	r := &Registry{store: o.Store, failOpen: o.FailOpen, logger: o.Logger, revoked: make(map[indexed][]Revocation), prune: minPrune}
+	r := &Registry{
+		store: o.Store, failOpen: o.FailOpen, logger: o.Logger, wake: make(chan struct{}, 1),
+		revocations: newRevocations(), following: following{changed: make(chan struct{})},
+	}
 	if r.logger == nil {
 		r.logger = slog.Default()
 	}
@@ -83,18 +87,32 @@ func NewRegistry(o *RegistryOptions) *Registry {
 		ctx, stop := context.WithCancel(context.Background())
 		r.stop = stop
 		r.tasks.Go(func() { r.follow(ctx) })
+		r.tasks.Go(func() { r.putPending(ctx) })
 	}
 	return r
 }
 
 // Close stops following the Store. It ends no session; from then on the Store
-// counts as out of reach.
+// counts as out of reach. It returns an error if the Store has not returned after
+// five seconds.
 func (r *Registry) Close() error {
-	if r.stop != nil {
-		r.stop()
-		r.tasks.Wait()
+	if r.stop == nil {
+		return nil
 	}
-	return nil
+	r.stop()
+	done := make(chan struct{})
+	go func() {
+		r.tasks.Wait()
+		close(done)
+	}()
+	timeout := time.NewTimer(closeTimeout)
+	defer timeout.Stop()
+	select {
+	case <-done:
+		return nil
+	case <-timeout.C:
+		return errors.New("socketio: Close: the revocation store ignores its context")
+	}
 }
 
 // Filter selects sessions: those whose names are all the given ones. An empty
@@ -220,7 +238,7 @@ func (r *Registry) extract(s *Session, by int, name string) {
 // check tells why a token may not have a session, nil if it may. The caller holds
 // mu.
 func (r *Registry) check(t *verifier.Token) *verifier.UnauthorizedError {
-	if r.isRevoked(t, time.Now()) {
+	if r.isRevoked(t, r.now()) {
 		return errRevoked
 	}
 	if r.behind != nil && !r.failOpen {

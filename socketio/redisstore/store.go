@@ -1,11 +1,3 @@
-// Package redisstore shares the revocations of a socketio.Registry between
-// processes through Redis: [New] makes the Store of its RegistryOptions.
-//
-// The revocations are a sorted set whose scores are their expiry, and a channel
-// tells of new ones. Every process keeps them all in memory, so that no token
-// costs a round trip, and reads the whole set again whenever it has lost the
-// link: what was revoked meanwhile is then applied. Redis may lose its memory,
-// too: each process puts back what it knows.
 package redisstore
 
 import (
@@ -13,8 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
-	"strconv"
+	"iter"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -22,110 +14,157 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 )
 
-// heartbeat is how long the channel may be silent before Redis is asked whether
-// it is still there, and how long it may take to answer: a link that is dead
-// without having been closed is noticed within twice that.
-const heartbeat = 5 * time.Second
+const (
+	// checkEvery is how often a process asks Redis whether it still has the list,
+	// and itself whether it still hears the channel.
+	checkEvery = time.Second
+
+	// answerTimeout is how long the answer may take before Redis counts as out of
+	// reach.
+	answerTimeout = 5 * time.Second
+
+	// settleTime is how long after the loss of a list a process waits for others
+	// to put back what they know. It covers the time in which those notice the
+	// loss and reconnect.
+	settleTime = 5 * time.Second
+
+	// keepExpired is how long a revocation stays in Redis after it has expired: for
+	// processes whose clock is slow.
+	keepExpired = time.Hour
+
+	pageSize  = 4000 // members of a page when the list is read
+	batchSize = 500  // revocations that are put back in one command
+)
 
 // Store is a [socketio.RevocationStore] in Redis. It is safe for concurrent use.
 type Store struct {
-	client redis.UniversalClient
-	key    string // of the set, and the name of the channel
+	client  redis.UniversalClient
+	key     string // of the sorted set
+	channel string // of its news
 }
 
-var _ socketio.RevocationStore = (*Store)(nil)
+var _ socketio.RevocationSyncer = (*Store)(nil)
 
-// New makes a store of a client, which stays the caller's to close, and of the
-// key of the sorted set, such as "chat:revocations", which is the name of the
-// channel too. Processes with the same key share their revocations: whoever may
-// write it can end sessions, and whoever may delete from it can not bring any
-// back.
+// New makes a store from a client, which the caller closes, and the key of the
+// list, such as "chat:revocations". Processes with the same key and database
+// number share their revocations. Whoever can write the key can end sessions;
+// deleting it brings nobody back while a process that knows the list is running.
+//
+// New returns an error wrapping [socketio.ErrStoreMisconfigured] if Redis answers
+// within a second and its eviction policy may evict the list. If Redis is out of
+// reach, [socketio.Registry.Err] returns that error later.
 func New(client redis.UniversalClient, key string) (*Store, error) {
-	if client == nil {
+	if isNil(client) {
 		return nil, errors.New("redisstore: New: the client is nil")
 	}
 	if key == "" {
 		return nil, errors.New("redisstore: New: the key is empty")
 	}
-	return &Store{client: client, key: key}, nil
+	s := &Store{client: client, key: key, channel: channelOf(client, key)}
+	if err := checkPolicy(client, noneOf("allkeys-")); err != nil {
+		return nil, fmt.Errorf("redisstore: New: %w", err)
+	}
+	return s, nil
 }
 
-// Put stores a revocation and publishes it, in one transaction. What has expired
-// is dropped on the occasion.
+// Put stores a revocation and publishes it in one step.
 func (s *Store) Put(ctx context.Context, r socketio.Revocation) error {
-	member, err := json.Marshal(r)
-	if err != nil {
-		return fmt.Errorf("redisstore: %w", err)
+	return s.put(ctx, s.client, r)
+}
+
+func (s *Store) put(ctx context.Context, client redis.UniversalClient, all ...socketio.Revocation) error {
+	args := []any{s.channel, int(keepExpired.Seconds()), time.Now().Unix()}
+	for _, r := range all {
+		member, err := json.Marshal(r)
+		if err != nil {
+			return fmt.Errorf("redisstore: %w", err)
+		}
+		args = append(args, r.Expires.Unix()+1, member) // rounded up
 	}
-	_, err = s.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
-		p.ZRemRangeByScore(ctx, s.key, "-inf", "("+seconds(time.Now()))
-		p.ZAdd(ctx, s.key, redis.Z{Score: float64(r.Expires.Unix()), Member: member})
-		p.Publish(ctx, s.key, member)
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("redisstore: %w", err)
+	if err := putScript.Run(ctx, client, []string{s.key}, args...).Err(); err != nil {
+		return fmt.Errorf("redisstore: Put: %w", err)
 	}
 	return nil
 }
 
-// Follow subscribes to the channel, reads the set, and then listens.
+// Follow is Sync for a caller that knows no revocations.
 func (s *Store) Follow(ctx context.Context, apply func(socketio.Revocation), synced func()) error {
-	// The subscription comes first: what is put while the set is read comes
-	// through the channel.
-	sub := s.client.Subscribe(ctx, s.key)
-	defer sub.Close()
-	defer context.AfterFunc(ctx, func() { sub.Close() })() // ends a read
-	if _, err := sub.ReceiveTimeout(ctx, heartbeat); err != nil {
-		return fmt.Errorf("redisstore: %w", err)
-	}
-	members, err := s.client.ZRangeByScore(ctx, s.key, &redis.ZRangeBy{Min: seconds(time.Now()), Max: "+inf"}).Result()
+	return s.Sync(ctx, &socketio.RevocationSync{
+		Begin:   func() bool { return false },
+		Apply:   apply,
+		Missing: func() iter.Seq[socketio.Revocation] { return func(func(socketio.Revocation) bool) {} },
+		Clock:   func(time.Time) {},
+		Synced:  synced,
+	})
+}
+
+// Sync subscribes to the channel, reads the list, puts back what it lacks, waits
+// until other processes have done the same if the list is new, and then listens.
+func (s *Store) Sync(ctx context.Context, to *socketio.RevocationSync) error {
+	f, err := s.newFollower(ctx, to)
 	if err != nil {
+		return err
+	}
+	defer f.close()
+	if err := f.follow(); err != nil {
 		return fmt.Errorf("redisstore: %w", err)
 	}
-	for _, m := range members {
-		if err := decode(m, apply); err != nil {
+	return ctx.Err()
+}
+
+// member is the JSON form of a member of the sorted set: a revocation, or the
+// mark of the list, or the mark of a process that puts back what it knows.
+type member struct {
+	socketio.Revocation
+	List      string `json:"list,omitempty"`      // the list's own id
+	Run       string `json:"run,omitempty"`       // the Redis process that had it last
+	Since     int64  `json:"since,omitempty"`     // when List or Run became that, in Unix milliseconds
+	Restoring string `json:"restoring,omitempty"` // the process
+}
+
+func (m *member) isMark() bool { return m.List != "" || m.Restoring != "" }
+
+// decode reads a member. One that this version does not understand completely is
+// an error: it may revoke more or less than it seems to.
+func decode(text string) (m member, err error) {
+	d := json.NewDecoder(strings.NewReader(text))
+	d.DisallowUnknownFields()
+	err = d.Decode(&m)
+	switch {
+	case err != nil:
+	case d.More():
+		err = errors.New("more than one JSON value")
+	case m.isMark() && m.Revocation == (socketio.Revocation{}):
+	case m.isMark():
+		err = errors.New("it is a mark and names claims")
+	case m.Issuer == "" && m.Subject == "" && m.SessionID == "" && m.TokenID == "":
+		err = errors.New("it names no iss, sub, sid or jti")
+	case m.Expires.IsZero():
+		err = errors.New("it has no exp")
+	}
+	if err != nil {
+		return m, fmt.Errorf("a member of the set is no revocation that this version understands: %w", err)
+	}
+	return m, nil
+}
+
+// decodeNews reads a message of the channel: one member, or a list of them.
+func decodeNews(payload string, each func(member) error) error {
+	members := []json.RawMessage{json.RawMessage(payload)}
+	if strings.HasPrefix(payload, "[") {
+		members = nil
+		if err := json.Unmarshal([]byte(payload), &members); err != nil {
+			return fmt.Errorf("a message of the channel is no revocation: %w", err)
+		}
+	}
+	for _, text := range members {
+		m, err := decode(string(text))
+		if err == nil {
+			err = each(m)
+		}
+		if err != nil {
 			return err
 		}
 	}
-	synced()
-	silent := false
-	for {
-		message, err := sub.ReceiveTimeout(ctx, heartbeat)
-		var timeout net.Error
-		switch {
-		case err == nil:
-		case errors.As(err, &timeout) && timeout.Timeout() && !silent && ctx.Err() == nil:
-			silent = true
-			if err := sub.Ping(ctx); err != nil {
-				return fmt.Errorf("redisstore: %w", err)
-			}
-			continue
-		default:
-			// The client would connect again by itself, and nobody would know
-			// what was published meanwhile.
-			return fmt.Errorf("redisstore: %w", err)
-		}
-		silent = false
-		if m, ok := message.(*redis.Message); ok {
-			if err := decode(m.Payload, apply); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-// decode applies a member of the set. One that cannot be read is an error: who
-// was revoked by it is not known.
-func decode(member string, apply func(socketio.Revocation)) error {
-	var r socketio.Revocation
-	if err := json.Unmarshal([]byte(member), &r); err != nil {
-		return fmt.Errorf("redisstore: a member of the set is no revocation: %w", err)
-	}
-	apply(r)
 	return nil
 }
-
-// seconds is a score: the expiry rounded down, so that a member is dropped up to
-// a second late and never early.
-func seconds(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) }

@@ -1,0 +1,585 @@
+package socketio_test
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio"
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
+)
+
+// buffer is a bytes.Buffer for several goroutines.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) { b.mu.Lock(); defer b.mu.Unlock(); return b.b.Write(p) }
+func (b *buffer) String() string              { b.mu.Lock(); defer b.mu.Unlock(); return b.b.String() }
+
+// oddStore is a memoryStore whose Put and Follow do what a test has them do first.
+type oddStore struct {
+	*memoryStore
+	put    func(context.Context, socketio.Revocation) error
+	follow func(ctx context.Context, apply func(socketio.Revocation), synced func()) error
+}
+
+func (o *oddStore) Put(ctx context.Context, v socketio.Revocation) error {
+	if o.put != nil {
+		if err := o.put(ctx, v); err != nil {
+			return err
+		}
+	}
+	return o.memoryStore.Put(ctx, v)
+}
+
+func (o *oddStore) Follow(ctx context.Context, apply func(socketio.Revocation), synced func()) error {
+	if o.follow != nil {
+		if err := o.follow(ctx, apply, synced); err != nil {
+			return err
+		}
+	}
+	return o.memoryStore.Follow(ctx, apply, synced)
+}
+
+// cluster is two registries on one store: here may be odd, there is not.
+func cluster(t *testing.T, here *oddStore) (a, b *socketio.Registry) {
+	t.Helper()
+	here.memoryStore = newMemoryStore()
+	a = socketio.NewRegistry(&socketio.RegistryOptions{Store: here, Logger: slog.New(slog.DiscardHandler)})
+	b = socketio.NewRegistry(&socketio.RegistryOptions{Store: here.memoryStore, Logger: slog.New(slog.DiscardHandler)})
+	t.Cleanup(func() {
+		if err := errors.Join(a.Close(), b.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	synctest.Wait()
+	return a, b
+}
+
+// admits reports whether a registry's namespace accepts a new client.
+func admits(t *testing.T, r *socketio.Registry, word string) error {
+	t.Helper()
+	_, err := newLive(t, socketio.ByHandshake(), socketio.WithRegistry(r)).Admit(t.Context(), withToken("/", word))
+	return err
+}
+
+// TestFaultsI1RevocationsThatAreNotStored: whatever makes Put fail while the list is
+// followed, the revocation gets into the store, and until then Err says that it is
+// not there.
+func TestFaultsI1RevocationsThatAreNotStored(t *testing.T) {
+	broken := errors.New("OOM command not allowed")
+	tests := map[string]struct {
+		put func(context.Context, socketio.Revocation) error
+		ctx func(context.Context) context.Context
+	}{
+		"the store rejects writes": {put: func(context.Context, socketio.Revocation) error { return broken }},
+		"the caller has given up": {
+			put: func(ctx context.Context, _ socketio.Revocation) error { return cmp.Or(ctx.Err(), broken) },
+			ctx: func(ctx context.Context) context.Context {
+				ctx, cancel := context.WithCancel(ctx)
+				cancel()
+				return ctx
+			},
+		},
+		"the store panics": {put: func(context.Context, socketio.Revocation) error { panic(broken) }},
+	}
+	for name, test := range tests {
+		for _, action := range []string{"Revoke", "Unrevoke"} {
+			t.Run(name+", "+action, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					store := &oddStore{}
+					a, b := cluster(t, store)
+					act, want := a.Revoke, error(socketio.ErrTokenRevoked)
+					if action == "Unrevoke" {
+						revoke(t, a, socketio.Revocation{Subject: "mallory"})
+						act, want = a.Unrevoke, nil
+					}
+					fails := 3
+					store.put = func(ctx context.Context, v socketio.Revocation) error {
+						if fails--; fails >= 0 {
+							return test.put(ctx, v)
+						}
+						return nil
+					}
+					ctx := t.Context()
+					if test.ctx != nil {
+						ctx = test.ctx(ctx)
+					}
+					if err := act(ctx, socketio.Revocation{Subject: "mallory"}); err == nil || !strings.Contains(err.Error(), "in this process only") {
+						t.Fatalf("%s: %v", action, err)
+					}
+					if err := a.Err(); err == nil || !strings.Contains(err.Error(), "1 revocations are not in the store yet") {
+						t.Errorf("Err: %v", err)
+					}
+					if err := admits(t, a, "alice"); err != nil {
+						t.Errorf("a process that knows everything refuses others: %v", err)
+					}
+					time.Sleep(5 * time.Second)
+					if err := a.Err(); err != nil {
+						t.Errorf("Err afterwards: %v", err)
+					}
+					for _, r := range []*socketio.Registry{a, b} {
+						if err := admits(t, r, "mallory"); !errors.Is(err, want) && (want != nil || err != nil) {
+							t.Errorf("mallory: %v, want %v", err, want)
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestFaultsI2UnstorableRevocation: what cannot be stored is rejected at once and
+// takes no effect.
+func TestFaultsI2UnstorableRevocation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _ := cluster(t, &oddStore{})
+		for name, v := range map[string]socketio.Revocation{
+			"the year 10000":          {Subject: "mallory", Expires: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)},
+			"issued in the year -1":   {Subject: "mallory", IssuedBefore: time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC)},
+			"bytes that are no UTF-8": {Subject: "mallory", SessionID: "\xff"},
+			"more than any token has": {Subject: "mallory", TokenID: strings.Repeat("x", 1<<20)},
+			"a withdrawal":            {Subject: "mallory", Withdrawn: true},
+		} {
+			if err := a.Revoke(t.Context(), v); err == nil || strings.Contains(err.Error(), "in this process only") {
+				t.Errorf("%s: %v", name, err)
+			}
+			if err := a.Err(); err != nil || a.Revocations() != 0 {
+				t.Errorf("%s: Err %v, %d are kept", name, err, a.Revocations())
+			}
+		}
+	})
+}
+
+// TestFaultsI2OneBlocksNoOther: a revocation that the store never takes stops none
+// of the others, after an outage as well as after a restart.
+func TestFaultsI2OneBlocksNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var away atomic.Bool
+		away.Store(true)
+		poison := errors.New("this one is too large")
+		down := errors.New("connection refused")
+		store := &oddStore{}
+		a, b := cluster(t, store)
+		store.put = func(_ context.Context, v socketio.Revocation) error {
+			switch {
+			case strings.HasPrefix(v.Subject, "poison"):
+				return poison
+			case away.Load():
+				return down
+			}
+			return nil
+		}
+		for i := range 200 {
+			name := fmt.Sprint("user", i)
+			if i%20 == 0 {
+				name = "poison" + name
+			}
+			if err := a.Revoke(t.Context(), socketio.Revocation{Subject: name}); err == nil {
+				t.Fatal("it was stored")
+			}
+		}
+		away.Store(false)
+		time.Sleep(2 * time.Minute)
+		if n := b.Revocations(); n != 190 {
+			t.Errorf("%d of 190 are known elsewhere", n)
+		}
+		if err := a.Err(); !errors.Is(err, poison) || !strings.Contains(err.Error(), "10 revocations") {
+			t.Errorf("Err: %v", err)
+		}
+	})
+}
+
+// TestFaultsI3SlowCallback: revocations from elsewhere take effect while functions
+// of the application's take their time.
+func TestFaultsI3SlowCallback(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := cluster(t, &oddStore{})
+		release := make(chan struct{})
+		live := newLive(t, socketio.WithRegistry(b), socketio.OnFailure(func(*verifier.Handshake, *verifier.UnauthorizedError) { <-release }))
+		var guards []*socketio.Guard
+		for i := range 5 {
+			g, _ := join(t, live, fmt.Sprintf("mallory jti=%d", i))
+			guards = append(guards, g)
+		}
+		bystander, _ := join(t, live, "bob jti=x")
+		revoke(t, a, socketio.Revocation{Subject: "mallory"})
+		synctest.Wait()
+		revoke(t, a, socketio.Revocation{Subject: "bob"})
+		revoke(t, a, socketio.Revocation{Subject: "carol"})
+		synctest.Wait()
+		for _, g := range append(guards, bystander) {
+			if g.Session() != nil {
+				t.Error("a revoked session is live while a callback runs")
+			}
+		}
+		if err := admits(t, b, "carol"); !errors.Is(err, socketio.ErrTokenRevoked) {
+			t.Errorf("carol: %v", err)
+		}
+		close(release)
+	})
+}
+
+// TestFaultsD4CloseInCallback: a function of the application's that a revocation
+// from elsewhere has called may close the registry.
+func TestFaultsD4CloseInCallback(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := cluster(t, &oddStore{})
+		closed := make(chan error, 1)
+		live := newLive(t, socketio.WithRegistry(b), socketio.OnFailure(func(*verifier.Handshake, *verifier.UnauthorizedError) { closed <- b.Close() }))
+		join(t, live, "mallory")
+		revoke(t, a, socketio.Revocation{Subject: "mallory"})
+		if err := <-closed; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestFaultsD4CloseReturns: also if the store does not mind its context.
+func TestFaultsD4CloseReturns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stuck := make(chan struct{})
+		store := &oddStore{memoryStore: newMemoryStore(), follow: func(context.Context, func(socketio.Revocation), func()) error {
+			<-stuck
+			return errors.New("over")
+		}}
+		r := socketio.NewRegistry(&socketio.RegistryOptions{Store: store})
+		if err := r.Close(); err == nil || !strings.Contains(err.Error(), "ignores its context") {
+			t.Errorf("Close: %v", err)
+		}
+		close(stuck)
+	})
+}
+
+// TestFaultsI8Panics: a store that panics counts as out of reach, and is followed
+// again.
+func TestFaultsI8Panics(t *testing.T) {
+	for name, follow := range map[string]func(context.Context, func(socketio.Revocation), func()) error{
+		"at once": func(context.Context, func(socketio.Revocation), func()) error { panic("at once") },
+		"nil": func(context.Context, func(socketio.Revocation), func()) error {
+			var m map[string]int
+			m["x"] = 1
+			return nil
+		},
+		"after synced": func(_ context.Context, _ func(socketio.Revocation), synced func()) error { synced(); panic("later") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				calls := 0
+				store := &oddStore{follow: func(ctx context.Context, apply func(socketio.Revocation), synced func()) error {
+					if calls++; calls > 3 {
+						return nil
+					}
+					return follow(ctx, apply, synced)
+				}}
+				a, _ := cluster(t, store)
+				if err := a.Err(); err == nil || !strings.Contains(err.Error(), "panicked") {
+					t.Errorf("Err: %v", err)
+				}
+				if err := admits(t, a, "alice"); !errors.Is(err, socketio.ErrRevocationsUnavailable) {
+					t.Errorf("alice: %v", err)
+				}
+				if err := a.Synced(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// TestFaultsI8ClockPanics: a clock that panics ends nothing.
+func TestFaultsI8ClockPanics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log buffer
+		a := newLive(t, socketio.WithClock(func() time.Time { panic("no clock") }), socketio.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+		g, _ := enter(t, a, "/", "alice exp=60")
+		if g.Session() == nil {
+			t.Error("no session")
+		}
+		time.Sleep(2 * time.Minute)
+		if g.Session() != nil {
+			t.Error("the session outlives its token")
+		}
+		if !strings.Contains(log.String(), "no clock") {
+			t.Errorf("the log has %q", log.String())
+		}
+	})
+}
+
+// TestFaultsI10OneLogLine: a connection that breaks again and again is one line in
+// the log, and is not tried without a pause.
+func TestFaultsI10OneLogLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log buffer
+		var follows atomic.Int64
+		var flapping atomic.Bool
+		flapping.Store(true)
+		store := &oddStore{memoryStore: newMemoryStore(), follow: func(_ context.Context, _ func(socketio.Revocation), synced func()) error {
+			follows.Add(1)
+			if !flapping.Load() {
+				return nil
+			}
+			synced()
+			return errors.New("connection reset by peer")
+		}}
+		r := socketio.NewRegistry(&socketio.RegistryOptions{Store: store, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		defer r.Close()
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if n := follows.Load(); n > 40 {
+			t.Errorf("the store was tried %d times in 10 s", n)
+		}
+		if n := strings.Count(log.String(), "\n"); n != 1 {
+			t.Errorf("%d lines in the log:\n%s", n, log.String())
+		}
+		flapping.Store(false)
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if n := strings.Count(log.String(), "store is back"); n != 1 {
+			t.Errorf("that it is back is logged %d times:\n%s", n, log.String())
+		}
+		// The next loss is told again, and tried again soon.
+		store.lose(errors.New("gone"))
+		store.restore()
+		time.Sleep(100 * time.Millisecond)
+		synctest.Wait()
+		if n := strings.Count(log.String(), "out of reach"); n != 2 || r.Err() != nil {
+			t.Errorf("the second loss: %d lines, Err %v:\n%s", n, r.Err(), log.String())
+		}
+	})
+}
+
+// TestFaultsI11LogoutGivenUp: a logout whose request the provider gives up is
+// applied everywhere all the same.
+func TestFaultsI11LogoutGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &oddStore{put: func(ctx context.Context, _ socketio.Revocation) error { return ctx.Err() }}
+		a, b := cluster(t, store)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		form := url.Values{"logout_token": {mintTyped(logoutSecret, "logout+jwt", logoutClaims(map[string]any{"jti": "x"}))}}
+		r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/logout", strings.NewReader(form.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		w := httptest.NewRecorder()
+		newLogout(t, a).ServeHTTP(w, r)
+		if w.Code != http.StatusOK {
+			t.Errorf("answered %d %s", w.Code, w.Body)
+		}
+		synctest.Wait()
+		for _, r := range []*socketio.Registry{a, b} {
+			if err := admits(t, r, "alice sid=s1"); !errors.Is(err, socketio.ErrTokenRevoked) {
+				t.Errorf("alice: %v", err)
+			}
+		}
+	})
+}
+
+// TestFaultsI14Unrevoke: a revocation can be taken back, in all processes, and the
+// same user can be revoked again.
+func TestFaultsI14Unrevoke(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &oddStore{}
+		a, b := cluster(t, store)
+		refused := func(word string, want bool, when string) {
+			t.Helper()
+			synctest.Wait()
+			for i, r := range []*socketio.Registry{a, b} {
+				if err := admits(t, r, word); errors.Is(err, socketio.ErrTokenRevoked) != want {
+					t.Errorf("%s, %s is told %v by process %d, want refused: %v", when, word, err, i, want)
+				}
+			}
+		}
+		exp := time.Now().Add(time.Hour)
+		v := socketio.Revocation{Subject: "alice", Expires: exp}
+		for range 3 {
+			revoke(t, a, v)
+			revoke(t, b, socketio.Revocation{Subject: "alice", Expires: exp.Add(-time.Minute)}) // the list drops it as covered
+			revoke(t, a, socketio.Revocation{Subject: "alice", Issuer: "issuer"})
+			refused("alice", true, "revoked")
+			if err := b.Unrevoke(t.Context(), socketio.Revocation{Subject: "alice"}); err != nil {
+				t.Fatal(err)
+			}
+			refused("alice iss=other", false, "taken back")
+			refused("alice", true, "the narrower one still counts")
+			if err := a.Unrevoke(t.Context(), socketio.Revocation{Subject: "alice", Issuer: "issuer"}); err != nil {
+				t.Fatal(err)
+			}
+			refused("alice", false, "both taken back")
+		}
+		if err := a.Unrevoke(t.Context(), socketio.Revocation{Subject: "nobody"}); err == nil {
+			t.Error("what was never revoked was taken back")
+		}
+		// The order in which a process reads the list does not matter.
+		slices.Reverse(store.all)
+		late := socketio.NewRegistry(&socketio.RegistryOptions{Store: store.memoryStore})
+		defer late.Close()
+		synctest.Wait()
+		if err := admits(t, late, "alice"); err != nil {
+			t.Errorf("a process that reads the list backwards: %v", err)
+		}
+		// Revoked in a process that does not know of a withdrawal, with the same
+		// expiry: the revocation counts.
+		bob := socketio.Revocation{Subject: "bob", Expires: exp}
+		var away atomic.Bool
+		away.Store(true)
+		offline := func(context.Context) error {
+			if away.Load() {
+				return errors.New("away")
+			}
+			return nil
+		}
+		c := socketio.NewRegistry(&socketio.RegistryOptions{Logger: slog.New(slog.DiscardHandler), Store: &oddStore{
+			memoryStore: store.memoryStore,
+			put:         func(ctx context.Context, _ socketio.Revocation) error { return offline(ctx) },
+			follow:      func(ctx context.Context, _ func(socketio.Revocation), _ func()) error { return offline(ctx) },
+		}})
+		defer c.Close()
+		revoke(t, b, bob)
+		if err := c.Revoke(t.Context(), bob); err == nil {
+			t.Fatal("it was stored")
+		}
+		if err := b.Unrevoke(t.Context(), bob); err != nil {
+			t.Fatal(err)
+		}
+		refused("bob", false, "taken back")
+		away.Store(false)
+		time.Sleep(5 * time.Second)
+		refused("bob", true, "revoked elsewhere meanwhile")
+	})
+}
+
+// syncStore is a store that may lose its list, with a clock of its own.
+type syncStore struct {
+	*memoryStore
+	ahead time.Duration
+	mu    sync.Mutex
+	lost  []socketio.Revocation // what was put back
+}
+
+func (s *syncStore) Sync(ctx context.Context, to *socketio.RevocationSync) error {
+	to.Begin()
+	to.Clock(time.Now().Add(s.ahead))
+	return s.Follow(ctx, to.Apply, func() {
+		s.mu.Lock()
+		s.lost = slices.AppendSeq(s.lost, iter.Seq[socketio.Revocation](to.Missing()))
+		s.mu.Unlock()
+		to.Synced()
+	})
+}
+
+func (s *syncStore) missing() []socketio.Revocation {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.lost)
+}
+
+// TestFaultsI7Clocks: a revocation counts until the store's clock says that it has
+// expired, and its life is never shorter than asked for by either clock.
+func TestFaultsI7Clocks(t *testing.T) {
+	for _, ahead := range []time.Duration{-10 * time.Minute, 0, 10 * time.Minute} {
+		t.Run(ahead.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := &syncStore{memoryStore: newMemoryStore(), ahead: ahead}
+				r := socketio.NewRegistry(&socketio.RegistryOptions{Store: store})
+				defer r.Close()
+				synctest.Wait()
+				// Made elsewhere, by a clock that is right.
+				if err := store.Put(t.Context(), socketio.Revocation{Subject: "mallory", Expires: time.Now().Add(ahead + time.Minute)}); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				time.Sleep(50 * time.Second)
+				if err := admits(t, r, "mallory"); ahead <= 0 && !errors.Is(err, socketio.ErrTokenRevoked) {
+					t.Errorf("before the revocation expires: %v", err)
+				}
+				revoke(t, r, socketio.Revocation{Subject: "trudy"})
+				store.memoryStore.mu.Lock()
+				last := store.all[len(store.all)-1].Expires
+				store.memoryStore.mu.Unlock()
+				if until := time.Now().Add(max(0, ahead) + socketio.DefaultRevocationTTL); last.Before(until) {
+					t.Errorf("the revocation ends at %v, %v early", last, until.Sub(last))
+				}
+			})
+		})
+	}
+}
+
+// TestMissing: a store that lost its list is told what the process knows and the
+// store has not told of since.
+func TestMissing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &syncStore{memoryStore: newMemoryStore()}
+		r := socketio.NewRegistry(&socketio.RegistryOptions{Store: store})
+		defer r.Close()
+		synctest.Wait()
+		for _, name := range []string{"alice", "bob", "carol"} {
+			revoke(t, r, socketio.Revocation{Subject: name})
+		}
+		if lost := store.missing(); len(lost) != 0 {
+			t.Errorf("missing from a full list: %v", lost)
+		}
+		store.memoryStore.mu.Lock()
+		store.all = store.all[1:2]
+		store.memoryStore.mu.Unlock()
+		store.lose(errors.New("restarted"))
+		store.restore()
+		time.Sleep(2 * time.Second)
+		var names []string
+		for _, v := range store.missing() {
+			names = append(names, v.Subject)
+		}
+		slices.Sort(names)
+		if got := strings.Join(names, " "); got != "alice carol" {
+			t.Errorf("missing are %q", got)
+		}
+	})
+}
+
+// TestSynced waits for the list, and tells why it waits no longer.
+func TestSynced(t *testing.T) {
+	if err := socketio.NewRegistry(nil).Synced(t.Context()); err != nil {
+		t.Errorf("without a store: %v", err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		down := errors.New("connection refused")
+		store := newMemoryStore()
+		store.lose(down)
+		r := socketio.NewRegistry(&socketio.RegistryOptions{Store: store, Logger: slog.New(slog.DiscardHandler)})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := r.Synced(ctx); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, down) {
+			t.Errorf("while the store is away: %v", err)
+		}
+		time.AfterFunc(3*time.Second, store.restore)
+		if err := r.Synced(t.Context()); err != nil || r.Err() != nil {
+			t.Errorf("when it is back: %v, Err %v", err, r.Err())
+		}
+		store.lose(fmt.Errorf("policy: %w", socketio.ErrStoreMisconfigured))
+		synctest.Wait()
+		if err := r.Synced(t.Context()); !errors.Is(err, socketio.ErrStoreMisconfigured) {
+			t.Errorf("a store that is set up wrongly: %v", err)
+		}
+		store.lose(down)
+		time.AfterFunc(5*time.Second, func() { _ = r.Close() })
+		time.Sleep(2 * time.Second)
+		if err := r.Synced(t.Context()); err == nil {
+			t.Error("a closed registry is synced")
+		}
+	})
+}
