@@ -3,6 +3,8 @@ package zishang
 import (
 	"context"
 	"errors"
+	"maps"
+	"reflect"
 	"sync"
 
 	"github.com/zishang520/socket.io/servers/socket/v3"
@@ -70,9 +72,14 @@ type middleware struct {
 // admit is called by the library for every socket, on the goroutine that reads
 // its connection.
 func (m *middleware) admit(s *socket.Socket, next func(*socket.ExtendedError)) {
+	if s == nil { // authorizerOf asks
+		next(socket.NewExtendedError("", m))
+		return
+	}
 	c := connectionOf(s)
 	g := &guarded{
-		number: guards.Add(1), conn: c, socket: s, namespace: s.Nsp().Name(), goOn: next, logger: m.authorizer.Logger(),
+		number: guards.Add(1), conn: c, socket: s, namespace: s.Nsp().Name(), goOn: next,
+		authorizer: m.authorizer, logger: m.authorizer.Logger(),
 		arrived: make(chan struct{}), entered: make(chan struct{}), left: make(chan struct{}),
 	}
 	switch err := c.enter(g); {
@@ -109,13 +116,11 @@ func (m *middleware) admit(s *socket.Socket, next func(*socket.ExtendedError)) {
 		return
 	}
 	g.passed, g.attaching = pass != nil, true
-	c.sending.Lock()
 	guard := m.authorizer.Attach(g, h, pass)
 	g.guard.Store(guard)
 	if pass == nil {
 		g.hold() // unless it was let in as a guest
 	}
-	c.sending.Unlock()
 	g.attachDone()
 	if c.isClosed() {
 		g.gone() // nobody told it
@@ -125,16 +130,37 @@ func (m *middleware) admit(s *socket.Socket, next func(*socket.ExtendedError)) {
 	}
 }
 
+// watched is kept with a namespace whose sockets a middleware has seen.
+type watched struct{ authorizer *socketio.Authorizer }
+
+// authorizerOf returns the authorizer that guards a namespace, nil for none. It also
+// knows a namespace that no client has entered yet, by its middlewares.
+func authorizerOf(n socket.Namespace) *socketio.Authorizer {
+	if w := attached[watched](n.EventEmitter().EventEmitter); w != nil {
+		return w.authorizer
+	}
+	ours := reflect.ValueOf((&middleware{}).admit).Pointer()
+	var found *middleware
+	for _, f := range n.Fns().All() {
+		if reflect.ValueOf(f).Pointer() == ours {
+			f(nil, func(err *socket.ExtendedError) { found, _ = err.Data.(*middleware) })
+		}
+	}
+	if found == nil {
+		return nil
+	}
+	return found.authorizer
+}
+
 // watch has the namespace tell when the library has connected a socket.
 func (m *middleware) watch(n socket.Namespace) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	type watched struct{}
 	e := n.EventEmitter().EventEmitter
 	if attached[watched](e) != nil {
 		return
 	}
-	attach(e, &watched{})
+	attach(e, &watched{m.authorizer})
 	_ = n.On("connect", func(args ...any) {
 		if s, ok := args[0].(*socket.Socket); ok {
 			if g := attached[guarded](s.StrictEventEmitter.EventEmitter); g != nil {
@@ -148,6 +174,7 @@ func (m *middleware) watch(n socket.Namespace) {
 // connection, and the CONNECT packet for the namespace.
 func handshakeOf(s *socket.Socket) *verifier.Handshake {
 	h := verifier.HandshakeFromRequest(s.Request().Request())
+	h.Header = h.Header.Clone()
 	h.Namespace = s.Nsp().Name()
 	auth := s.Handshake().Auth
 	switch {
@@ -158,7 +185,7 @@ func handshakeOf(s *socket.Socket) *verifier.Handshake {
 			}
 		}
 	case auth != nil:
-		h.Auth = auth
+		h.Auth = maps.Clone(auth) // the library's copy loses its token
 	}
 	return h
 }

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"log/slog"
 	"net/url"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"sync"
@@ -13,6 +15,7 @@ import (
 
 	enginepacket "github.com/zishang520/socket.io/parsers/engine/v3/packet"
 	"github.com/zishang520/socket.io/servers/engine/v3"
+	"github.com/zishang520/socket.io/servers/engine/v3/transports"
 	"github.com/zishang520/socket.io/servers/socket/v3"
 	"github.com/zishang520/socket.io/v3/pkg/types"
 
@@ -230,13 +233,7 @@ func (c *connection) incoming(args ...any) {
 	case g == nil && h.kind == typeDisconnect:
 		return
 	case c.isBarred():
-		// It enters the root namespace or none.
-		if h.kind == typeConnect {
-			text, _ := packet(typeDisconnect, h.namespace, "", nil)
-			c.sending.Lock()
-			c.write(text)
-			c.sending.Unlock()
-		}
+		// It enters the root namespace or none, and is not told so: it would ask again.
 	case g == nil || g.passes(h):
 		if g == nil || h.kind == typeConnect || c.begin(g, h, p.Data) {
 			return
@@ -313,7 +310,10 @@ func (c *connection) read(args ...any) {
 
 func (c *connection) readLocked() {
 	for _, f := range c.later {
-		go f()
+		go func() {
+			defer c.recovered()
+			f()
+		}()
 	}
 	c.later = nil
 	if c.enough != nil {
@@ -415,21 +415,69 @@ func (c *connection) write(packets ...string) {
 }
 
 // bar lets nothing more in from a client 2.x that was refused in the root
-// namespace, in which it must be to be anywhere, or has been disconnected there. It
-// has a while to take note of that, in each of the others it asks for too, and to
-// close the connection, as clients do; then it is cut off. A TCP connection that is
-// closed with something unread is reset, and the client may lose what it has yet to
-// read.
-func (c *connection) bar() {
+// namespace, in which it must be to be anywhere, or has been disconnected there.
+//
+// Applications of such clients usually call connect() when they hear "disconnect", for
+// which the client has no back-off. So the connection stays as it is, and silent, for
+// barTime (retryTime if the client may come back): that is how often such a client can
+// come. A refused client then hears a disconnect packet, after which it stays away if
+// the application does not say otherwise; one that may come back does so by itself
+// when the connection closes.
+func (c *connection) bar(retryable bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.barred = true
-	if c.cut == nil && !c.isClosed() {
-		c.cut = time.AfterFunc(barTime, func() { c.conn.Close(true) })
+	if c.cut != nil || c.isClosed() {
+		return
+	}
+	wait := barTime
+	if retryable {
+		wait = retryTime
+	}
+	c.cut = time.AfterFunc(wait, func() {
+		defer c.recovered()
+		c.mu.Lock()
+		c.cut = time.AfterFunc(lastAnswer, func() { // for a client that does not read
+			defer c.recovered()
+			c.conn.Close(true)
+		})
+		c.mu.Unlock()
+		if retryable {
+			c.conn.Close(false)
+			return
+		}
+		goodbye := ours{types.NewStringBufferString(string(typeDisconnect)).(*types.StringBuffer)}
+		c.conn.Send(goodbye, nil, func(transports.Transport) { go c.closeSoftly() }) // when it is on its way
+	})
+}
+
+func (c *connection) closeSoftly() {
+	defer c.recovered()
+	c.conn.Close(false)
+}
+
+const (
+	barTime   = 5 * time.Second
+	retryTime = time.Second
+)
+
+// recovered is deferred by goroutines and timers of ours, which run listeners of the
+// application's when they close something: a panic of these ends the connection only.
+func (c *connection) recovered() {
+	if r := recover(); r != nil {
+		slog.Error("zishang: a listener panicked", "panic", r, "stack", string(debug.Stack()))
+		defer func() { _ = recover() }()
+		c.conn.Close(true)
 	}
 }
 
-const barTime = 5 * time.Second
+// background calls f on a goroutine of its own.
+func (g *guarded) background(f func()) {
+	go func() {
+		defer g.conn.recovered()
+		f()
+	}()
+}
 
 // others returns the guards of the other namespaces.
 func (c *connection) others(than *guarded) []*guarded {

@@ -35,24 +35,25 @@ const (
 // that it may emit "authenticate", and what it sends is taken out of the
 // library's way.
 type guarded struct {
-	number    uint64 // its own in the process
-	conn      *connection
-	socket    *socket.Socket
-	namespace string
-	logger    *slog.Logger
-	passed    bool // whether it came with a pass
-	greeting  string
-	recovery  recovery
-	goOn      func(*socket.ExtendedError)
-	going     sync.Once
-	leaving   sync.Once
-	guard     atomic.Pointer[socketio.Guard]
-	session   atomic.Pointer[socketio.Session] // also once it has ended
-	phase     atomic.Int32
-	wasHeld   atomic.Bool
-	answered  atomic.Bool // whether the client has its CONNECT or CONNECT_ERROR
-	dismissed atomic.Bool // whether next was called with a farewell
-	departs   atomic.Bool // whether a goodbye is on its way, from either side
+	number     uint64 // its own in the process
+	conn       *connection
+	socket     *socket.Socket
+	namespace  string
+	logger     *slog.Logger
+	authorizer *socketio.Authorizer
+	passed     bool // whether it came with a pass
+	greeting   string
+	recovery   recovery
+	goOn       func(*socket.ExtendedError)
+	going      sync.Once
+	leaving    sync.Once
+	guard      atomic.Pointer[socketio.Guard]
+	session    atomic.Pointer[socketio.Session] // also once it has ended
+	phase      atomic.Int32
+	wasHeld    atomic.Bool
+	answered   atomic.Bool // whether the client has its CONNECT or CONNECT_ERROR
+	dismissed  atomic.Bool // whether next was called with a farewell
+	departs    atomic.Bool // whether a goodbye is on its way, from either side
 
 	arrived chan struct{} // closed when the library has the socket
 	entered chan struct{} // closed when the handlers of "connection" have run
@@ -151,9 +152,10 @@ func (g *guarded) Open(event string) {
 		g.Emit(event, nil)
 	case g.passed:
 	case !g.recovery.recovering():
+		withoutToken(g.socket.Handshake(), "")
 		g.enter("", nil)
 	case g.move(over, admitting): // the session was not a guest's
-		go g.refuse(errNotRecovered)
+		g.background(func() { g.refuse(errNotRecovered) })
 	}
 }
 
@@ -219,7 +221,8 @@ func (g *guarded) arrive() {
 func (g *guarded) Authenticated(s *socketio.Session) error {
 	g.session.Store(s)
 	if g.is(admitting, held) {
-		recovered, err := g.recovery.claim(s)
+		withoutToken(g.socket.Handshake(), s.Token().Raw())
+		recovered, err := g.recovery.claim(s, g.authorizer)
 		if err != nil {
 			return err
 		}
@@ -295,6 +298,8 @@ func (g *guarded) hold() {
 		}{g.ID(), string(g.recovery.begin())}
 	}
 	text, _ := packet(typeConnect, g.namespace, "", data)
+	g.conn.sending.Lock() // Close takes it before it writes to a socket that is held
+	defer g.conn.sending.Unlock()
 	if g.move(held, admitting) {
 		g.wasHeld.Store(true)
 		g.answered.Store(true)
@@ -306,9 +311,9 @@ func (g *guarded) hold() {
 // on the goroutine that reads the connection, and may make it wait.
 func (g *guarded) passes(h header) bool {
 	now := phase(g.phase.Load())
-	if now == entering {
-		// What a client sends as soon as it is told that it is connected must not
-		// reach the library before that knows of the socket.
+	if now == entering || now == admitting {
+		// What a client sends as soon as it is told that it is connected, or sooner,
+		// must not reach the library before that knows of the socket.
 		if !g.await(g.arrived) {
 			return false
 		}
@@ -338,6 +343,7 @@ func (g *guarded) passes(h header) bool {
 		if h.kind == typeConnect && g.departs.Load() {
 			return g.await(nil) // the library does not queue it behind the goodbye
 		}
+		g.socket.Enqueue(g.silenceOverdue) // ahead of the packet
 	case over:
 		if h.kind != typeConnect {
 			return false
@@ -421,6 +427,30 @@ func (g *guarded) emits(h header) bool {
 func (g *guarded) authenticate(data any) {
 	if guard := g.guard.Load(); guard != nil {
 		guard.Authenticate(data)
+	}
+}
+
+// silenceOverdue keeps a packet from the application if the session's time is up: the
+// clock may have been set, and the timer that ends the session is late. Listeners of
+// OnAny and of acknowledgements are called before filter is, or without it.
+func (g *guarded) silenceOverdue() {
+	guard := g.guard.Load()
+	if s := g.session.Load(); s == nil || guard == nil || guard.Session() == s {
+		return
+	}
+	g.silence()
+}
+
+// silence removes what the application listens with.
+func (g *guarded) silence() {
+	g.socket.OffAny(nil)
+	g.socket.Acks().Clear()
+	for _, event := range g.socket.EventNames() {
+		switch event {
+		case "disconnect", "disconnecting", "error", key:
+		default:
+			g.socket.RemoveAllListeners(event)
+		}
 	}
 }
 

@@ -7,9 +7,7 @@ import (
 	"strconv"
 	"sync/atomic"
 
-	"github.com/zishang520/socket.io/servers/engine/v3/transports"
 	"github.com/zishang520/socket.io/servers/socket/v3"
-	"github.com/zishang520/socket.io/v3/pkg/types"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
@@ -40,12 +38,12 @@ func (g *guarded) Close(cause error, event string, args ...any) {
 		return
 	}
 	if onItsWay && !g.answered.Swap(true) {
-		packets = g.refusal(verifier.AsUnauthorized(cause)) // it is not connected yet
+		packets = []string{g.refusal(verifier.AsUnauthorized(cause))} // it is not connected yet
 	}
 	g.conn.write(packets...)
 	g.conn.sending.Unlock()
 	if g.legacy() && g.namespace == "/" {
-		g.conn.bar()
+		g.conn.bar(false)
 		for _, other := range g.conn.others(g) {
 			if other.is(held, entering, open) {
 				other.Close(socketio.ErrDisconnected, "")
@@ -61,14 +59,7 @@ func (g *guarded) Close(cause error, event string, args ...any) {
 	}
 	// What the library has queued is not handled any more, even if it takes a while
 	// to forget the socket.
-	g.socket.OffAny(nil)
-	for _, event := range g.socket.EventNames() {
-		switch event {
-		case "disconnect", "disconnecting", "error", key:
-		default:
-			g.socket.RemoveAllListeners(event)
-		}
-	}
+	g.silence()
 	g.conn.whenRead(func() { g.socket.Disconnect(false) })
 }
 
@@ -84,20 +75,8 @@ var (
 	guards atomic.Uint64                   // that there have been
 )
 
-// cutOff ends the whole connection of a client 2.x that may come back to the root
-// namespace, once what was written is on its way: it is in that namespace or
-// nowhere.
-func (g *guarded) cutOff() {
-	if !g.legacy() || g.namespace != "/" {
-		return
-	}
-	// What is sent here is taken out again: it is for the callback.
-	last := types.NewStringBufferString(string(typeDisconnect))
-	g.conn.conn.Send(last, nil, func(transports.Transport) { go g.conn.conn.Close(false) })
-}
-
 // refusal is what tells the client that its socket is not let in.
-func (g *guarded) refusal(err *verifier.UnauthorizedError) (packets []string) {
+func (g *guarded) refusal(err *verifier.UnauthorizedError) string {
 	var data any = err
 	if !g.legacy() {
 		data = struct {
@@ -106,23 +85,17 @@ func (g *guarded) refusal(err *verifier.UnauthorizedError) (packets []string) {
 		}{err.Message, err}
 	}
 	text, _ := packet(typeConnectError, g.namespace, "", data)
-	packets = []string{text}
-	if g.legacy() && g.namespace == "/" && !err.Retryable { // it would come back for ever
-		packets = append(packets, string(typeDisconnect))
-	}
-	return packets
+	return text
 }
 
 // refuse refuses a socket that the middleware has. The phase is over.
 func (g *guarded) refuse(err *verifier.UnauthorizedError) {
-	packets := g.refusal(err)
+	text := g.refusal(err)
 	g.conn.sending.Lock()
-	g.conn.write(packets...)
+	g.conn.write(text)
 	g.conn.sending.Unlock()
-	if len(packets) > 1 {
-		g.conn.bar()
-	} else {
-		g.cutOff()
+	if g.legacy() && g.namespace == "/" {
+		g.conn.bar(err.Retryable)
 	}
 	g.gone()
 	g.conn.refused()

@@ -46,10 +46,9 @@ type presented struct {
 // What is persisted as the data of a guarded socket: in a form that adapters
 // which encode it keep.
 const (
-	keptMark    = key
-	keptData    = "data"
-	keptIssuer  = "iss"
-	keptSubject = "sub"
+	keptMark  = key
+	keptData  = "data"
+	keptToken = "token" // the record of the token that the session had
 )
 
 // PersistSession keeps with a session whose it is. Guests have none.
@@ -66,8 +65,7 @@ func (a *recoverable) PersistSession(session *socket.SessionToPersist) {
 		if pid := g.recovery.pid; pid != "" {
 			session.Pid = pid
 		}
-		t := owner.Token()
-		session.Data = map[string]any{keptMark: true, keptData: session.Data, keptIssuer: t.Issuer, keptSubject: t.Subject}
+		session.Data = map[string]any{keptMark: true, keptData: session.Data, keptToken: owner.Token().Record()}
 	}
 	a.release(session.Pid)
 	a.Adapter.PersistSession(session)
@@ -80,8 +78,16 @@ func (a *recoverable) RestoreSession(pid socket.PrivateSessionId, offset string)
 	if err != nil || session == nil {
 		return nil, err
 	}
-	if _, guarded := kept(session.SessionToPersist); !guarded {
+	authorizer := authorizerOf(a.Nsp())
+	owner, marked := ownerOf(session.SessionToPersist)
+	switch {
+	case authorizer == nil && !marked:
 		return session, nil
+	case authorizer == nil || !marked:
+		return nil, nil // of a namespace that was not guarded then, or is not now
+	}
+	if err := authorizer.MayInherit(owner, owner); err != nil && !err.Retryable {
+		return nil, nil // of a token that was revoked meanwhile
 	}
 	if !a.present(&presented{session.SessionToPersist, time.Now()}) {
 		return nil, nil
@@ -116,14 +122,20 @@ func (a *recoverable) removeLocked(p *presented) {
 	}
 }
 
-func kept(session *socket.SessionToPersist) (data map[string]any, ok bool) {
-	data, ok = session.Data.(map[string]any)
-	return data, ok && data[keptMark] == true
+// ownerOf returns the token that a session of a guarded socket had.
+func ownerOf(session *socket.SessionToPersist) (owner *verifier.Token, ok bool) {
+	data, _ := session.Data.(map[string]any)
+	record, _ := data[keptToken].(string)
+	if data[keptMark] != true || record == "" {
+		return nil, false
+	}
+	owner, err := verifier.TokenFromRecord(record)
+	return owner, err == nil
 }
 
 // claim returns the session that was presented, with what was missed by now, if it is
 // that of who has authenticated. Either way it is used up.
-func (a *recoverable) claim(pid socket.PrivateSessionId, offset string, t *verifier.Token) *socket.Session {
+func (a *recoverable) claim(pid socket.PrivateSessionId, offset string, by *socketio.Authorizer, t *verifier.Token) *socket.Session {
 	a.mu.Lock()
 	p := a.presented[pid]
 	if p == nil || a.pending[p.Sid] != p {
@@ -132,8 +144,8 @@ func (a *recoverable) claim(pid socket.PrivateSessionId, offset string, t *verif
 	}
 	delete(a.pending, p.Sid)
 	a.mu.Unlock()
-	data, _ := kept(p.SessionToPersist)
-	if t.Subject == "" || data[keptSubject] != t.Subject || data[keptIssuer] != t.Issuer {
+	owner, ok := ownerOf(p.SessionToPersist)
+	if !ok || by.MayInherit(owner, t) != nil {
 		return nil
 	}
 	a.Adapter.PersistSession(p.SessionToPersist)
@@ -231,11 +243,11 @@ var errNotRecovered = &verifier.UnauthorizedError{
 
 // claim returns the session that the socket came to recover, as it is by now, if it
 // is that of who has authenticated; nil if it came for none.
-func (r *recovery) claim(s *socketio.Session) (*socket.Session, error) {
+func (r *recovery) claim(s *socketio.Session, by *socketio.Authorizer) (*socket.Session, error) {
 	if !r.recovering() {
 		return nil, nil
 	}
-	if session := r.adapter.claim(r.pid, r.offset, s.Token()); session != nil {
+	if session := r.adapter.claim(r.pid, r.offset, by, s.Token()); session != nil {
 		return session, nil
 	}
 	return nil, errNotRecovered
@@ -243,7 +255,7 @@ func (r *recovery) claim(s *socketio.Session) (*socket.Session, error) {
 
 // restore gives the socket its rooms, its data, and what it missed.
 func (g *guarded) restore(session *socket.Session) {
-	data, _ := kept(session.SessionToPersist)
+	data, _ := session.Data.(map[string]any)
 	g.socket.SetData(data[keptData])
 	g.socket.Join(session.Rooms.Keys()...)
 	encoder := g.socket.Nsp().Server().Encoder()

@@ -1,0 +1,522 @@
+package zishang
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"github.com/zishang520/socket.io/servers/socket/v3"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio"
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
+)
+
+// spelled verifies nothing: the token spells its claims, as sub.org.jkt.jti.
+func spelled(t testing.TB, options ...verifier.Option) *verifier.Verifier {
+	t.Helper()
+	claims := verifier.IntrospectorFunc(func(_ context.Context, token string) ([]byte, error) {
+		words := append(strings.Split(token, "."), "", "", "")
+		if words[0] == "bad" {
+			return nil, verifier.Inactive(nil)
+		}
+		return json.Marshal(map[string]any{
+			"active": true, "iss": "i", "sub": words[0], "org": words[1], "cnf": map[string]string{"jkt": words[2]}, "jti": words[3],
+		})
+	})
+	v, err := verifier.NewOpaque(claims, append(options, verifier.IgnoreConfirmation())...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// sameOrg is the option SameIdentity on the claim org.
+func sameOrg() socketio.Option {
+	org := func(t *verifier.Token) string {
+		var c struct {
+			Org string `json:"org"`
+		}
+		_ = t.Claims(&c)
+		return c.Org
+	}
+	return socketio.SameIdentity(func(old, renewed *verifier.Token) bool { return org(old) == org(renewed) })
+}
+
+// guard has a namespace of a server guarded.
+func guard(t testing.TB, io *socket.Server, namespace string, auth socketio.Authenticator, options ...socketio.Option) socket.Namespace {
+	t.Helper()
+	m, err := Authorize(auth, options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := io.Of(namespace, nil)
+	n.Use(m)
+	return n
+}
+
+// comeback is a server whose clients may recover their state, and which tells a room
+// something while its client is away.
+type comeback struct {
+	io       *socket.Server
+	web      *httptest.Server
+	gone     chan struct{}
+	sessions chan string // "subject recovered rooms"
+}
+
+func newComeback(t *testing.T, auth socketio.Authenticator, options ...socketio.Option) *comeback {
+	t.Helper()
+	c := &comeback{gone: make(chan struct{}, 9), sessions: make(chan string, 9)}
+	recovery := socket.DefaultConnectionStateRecovery()
+	recovery.SetMaxDisconnectionDuration(60_000)
+	serverOptions := socket.DefaultServerOptions()
+	serverOptions.SetConnectionStateRecovery(recovery)
+	c.web = serve(t, serverOptions, func(io *socket.Server) {
+		c.io = io
+		n := guard(t, io, "/", auth, options...)
+		OnAuthenticated(n, func(s *socket.Socket, session *socketio.Session) error {
+			_ = s.Once("disconnect", func(...any) { c.gone <- struct{}{} })
+			rooms := s.Rooms().Has("secret")
+			if !s.Recovered() {
+				s.Join("secret")
+			}
+			c.sessions <- fmt.Sprint(session.Token().Subject, " ", s.Recovered(), " ", rooms)
+			return s.Emit("welcome")
+		})
+	})
+	return c
+}
+
+// enters authenticates a client, which may have been here before, and returns what it
+// needs to come back.
+func (c *comeback) enters(t *testing.T, auth map[string]any, token string, byEvent bool) (f *frames, again map[string]any) {
+	t.Helper()
+	f = upgrade(t, c.web)
+	if !byEvent {
+		auth["token"] = token
+	}
+	payload, _ := json.Marshal(auth)
+	f.send("40" + string(payload))
+	var names struct{ Sid, Pid string }
+	read := func() string {
+		text := f.next()
+		if strings.HasPrefix(text, "40") {
+			_ = json.Unmarshal([]byte(text[2:]), &names)
+			if byEvent {
+				f.send(fmt.Sprintf(`42["authenticate",{"token":%q}]`, token))
+			}
+		}
+		return text
+	}
+	for {
+		text := read()
+		switch {
+		case strings.HasPrefix(text, `42["welcome"`):
+			var welcome []string
+			_ = json.Unmarshal([]byte(text[2:]), &welcome)
+			return f, map[string]any{"pid": names.Pid, "offset": welcome[1]}
+		case strings.Contains(text, "of the past"):
+			t.Log("heard", text)
+			return f, nil
+		case strings.HasPrefix(text, "44"), strings.HasPrefix(text, `42["unauthorized"`):
+			return f, map[string]any{"refused": text}
+		}
+	}
+}
+
+// leaves cuts a client off, and tells the room something.
+func (c *comeback) leaves(f *frames) {
+	_ = f.conn.Close()
+	<-c.gone
+	_ = c.io.To("secret").Emit("secret", "of the past")
+}
+
+// TestFaultsA4: what is kept of a session goes to the same identity only, as it is
+// defined for renewals, and a stranger's attempt does not reveal it.
+func TestFaultsA4(t *testing.T) {
+	tests := []struct {
+		name, first, then string
+		options           []socketio.Option
+		recovers          bool
+	}{
+		{"the same user", "ada.red", "ada.red", nil, true},
+		{"another user", "ada.red", "bob.red", nil, false},
+		{"another org that is the same", "ada.red..1", "ada.red..2", []socketio.Option{sameOrg()}, true},
+		{"another org", "ada.red", "ada.blue", []socketio.Option{sameOrg()}, false},
+		{"another key", "ada.red.k1", "ada.red.k2", nil, false},
+		{"no key any more", "ada.red.k1", "ada.red", nil, false},
+	}
+	for _, mode := range []string{"by handshake", "by event"} {
+		for _, test := range tests {
+			t.Run(mode+"/"+test.name, func(t *testing.T) {
+				byEvent := mode == "by event"
+				options := test.options
+				if byEvent {
+					options = append(options, socketio.ByEvent())
+				}
+				c := newComeback(t, spelled(t), options...)
+				f, again := c.enters(t, map[string]any{}, test.first, byEvent)
+				<-c.sessions
+				c.leaves(f)
+				_, heard := c.enters(t, again, test.then, byEvent)
+				if recovered := heard == nil; recovered != test.recovers {
+					t.Errorf("recovered: %v, want %v", recovered, test.recovers)
+				}
+			})
+		}
+	}
+}
+
+// TestFaultsA5: a session of a token that was revoked while its client was away is
+// none. The client begins a new one.
+func TestFaultsA5(t *testing.T) {
+	for _, mode := range []string{"by handshake", "by event"} {
+		for name, revoked := range map[string]socketio.Revocation{
+			"the user":  {Subject: "ada", IssuedBefore: time.Now()},
+			"the token": {TokenID: "1"},
+		} {
+			t.Run(mode+"/"+name, func(t *testing.T) {
+				byEvent := mode == "by event"
+				registry := socketio.NewRegistry(nil)
+				options := []socketio.Option{socketio.WithRegistry(registry)}
+				if byEvent {
+					options = append(options, socketio.ByEvent())
+				}
+				issued := spelled(t)
+				auth := socketio.AuthenticatorFunc(func(ctx context.Context, h *verifier.Handshake) (*verifier.Token, error) {
+					token, err := issued.Authenticate(ctx, h)
+					if err == nil && token.ID == "2" {
+						token.IssuedAt = time.Now().Add(time.Second)
+					}
+					return token, err
+				})
+				c := newComeback(t, auth, options...)
+				f, again := c.enters(t, map[string]any{}, "ada...1", byEvent)
+				<-c.sessions
+				c.leaves(f)
+				if err := registry.Revoke(t.Context(), revoked); err != nil {
+					t.Fatal(err)
+				}
+				if _, heard := c.enters(t, again, "ada...2", byEvent); heard == nil || heard["refused"] != nil {
+					t.Fatalf("the client got %v", heard)
+				}
+				if got := <-c.sessions; got != "ada false false" {
+					t.Errorf("the session is %s", got)
+				}
+			})
+		}
+	}
+}
+
+// TestFaultsA7: a persisted session that nobody has marked as a guarded one's is none.
+// The client begins a new one, without the old packets and without a refusal.
+func TestFaultsA7(t *testing.T) {
+	for _, mode := range []string{"by handshake", "by event"} {
+		for name, data := range map[string]any{
+			"without data": nil,
+			"of Node":      map[string]any{"user": "ada"},
+			"half a mark":  map[string]any{keptMark: true, keptData: "x"},
+		} {
+			t.Run(mode+"/"+name, func(t *testing.T) {
+				byEvent := mode == "by event"
+				var options []socketio.Option
+				if byEvent {
+					options = append(options, socketio.ByEvent())
+				}
+				c := newComeback(t, spelled(t), options...)
+				f, again := c.enters(t, map[string]any{}, "ada", byEvent)
+				<-c.sessions
+				c.leaves(f)
+				const pid = "written elsewhere"
+				adapter := c.io.Sockets().Adapter().(*recoverable).Adapter
+				adapter.PersistSession(&socket.SessionToPersist{
+					Sid: "old", Pid: pid, Rooms: newRooms("secret"), Data: data,
+				})
+				again["pid"] = pid
+				f = upgrade(t, c.web)
+				if !byEvent {
+					again["token"] = "ada"
+				}
+				payload, _ := json.Marshal(again)
+				f.send("40" + string(payload))
+				if got := f.next(); !strings.HasPrefix(got, "40{") || strings.Contains(got, `"old"`) {
+					t.Fatalf("got %s, want a new session", got)
+				}
+				if byEvent {
+					f.send(`42["authenticate",{"token":"ada"}]`)
+					f.expect(`42["authenticated"]`)
+				}
+				f.expect(`42["welcome"`)
+				if got := <-c.sessions; got != "ada false false" {
+					t.Errorf("the session is %s", got)
+				}
+			})
+		}
+	}
+}
+
+// TestFaultsA8: what FetchSockets publishes of a socket that has authenticated holds no
+// token, wherever it came from.
+func TestFaultsA8(t *testing.T) {
+	const token = "ada.red.key.a-token-of-some-length"
+	places := map[string]struct {
+		query, auth string
+		header      http.Header
+		extractor   verifier.Extractor
+	}{
+		"auth payload": {"", `{"token":"` + token + `","nested":{"copy":["` + token + `"]},"color":"red"}`, nil, nil},
+		"query":        {"&token=" + token + "&color=red", "", nil, nil},
+		"header":       {"", `{"color":"red"}`, http.Header{"Authorization": {"Bearer " + token}}, nil},
+		"cookie":       {"", `{"color":"red"}`, http.Header{"Cookie": {"a=b; jwt=" + token + "; color=red"}}, verifier.Cookie("jwt")},
+		"own header":   {"", `{"color":"red"}`, http.Header{"X-Token": {token}, "Referer": {"https://e.test/?t=" + token}}, verifier.ExtractorFunc(func(_ context.Context, h *verifier.Handshake) (string, error) { return h.Header.Get("X-Token"), nil })},
+	}
+	for _, mode := range []string{"by handshake", "by event", "guest"} {
+		for name, place := range places {
+			t.Run(mode+"/"+name, func(t *testing.T) {
+				var options []socketio.Option
+				switch mode {
+				case "by event":
+					options = append(options, socketio.ByEvent())
+				case "guest":
+					if name == "cookie" || name == "own header" {
+						t.Skip("nobody can tell which value of a guest's is a token")
+					}
+					options = append(options, socketio.ByEvent(), socketio.Optional())
+				}
+				var verify []verifier.Option
+				if place.extractor != nil {
+					verify = append(verify, verifier.WithExtractor(verifier.FirstOf(place.extractor, verifier.DefaultExtractor())))
+				}
+				var server *socket.Server
+				web := serve(t, nil, func(io *socket.Server) {
+					server = io
+					OnAuthenticated(guard(t, io, "/", spelled(t, verify...), options...), func(s *socket.Socket, _ *socketio.Session) error {
+						return s.Emit("welcome")
+					})
+				})
+				conn, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(web.URL, "http")+"/socket.io/?EIO=4&transport=websocket"+place.query, place.header)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer conn.Close()
+				f := &frames{t, conn}
+				f.expect("0{")
+				f.send("40" + place.auth)
+				f.expect("40")
+				if mode != "by handshake" {
+					f.send(`42["authenticate",{"token":"` + token + `"}]`)
+					f.expect(`42["authenticated"]`)
+				}
+				f.expect(`42["welcome"`)
+				var published []byte
+				server.FetchSockets()(func(all []*socket.RemoteSocket, err error) {
+					if err != nil || len(all) != 1 {
+						t.Fatal(len(all), err)
+					}
+					if published, err = json.Marshal(all[0].Handshake()); err != nil {
+						t.Fatal(err)
+					}
+				})
+				if strings.Contains(string(published), token) {
+					t.Errorf("the token is published: %s", published)
+				}
+				if !strings.Contains(string(published), "red") {
+					t.Errorf("more than the token is gone: %s", published)
+				}
+			})
+		}
+	}
+}
+
+// TestFaultsC3: once the clock says that a session is over, nothing of the application's
+// hears the client: no handler, no listener of any event, no acknowledgement.
+func TestFaultsC3(t *testing.T) {
+	var step atomic.Int64
+	clock := func() time.Time { return time.Now().Add(time.Duration(step.Load())) }
+	until := time.Now().Add(time.Hour)
+	auth := socketio.AuthenticatorFunc(func(context.Context, *verifier.Handshake) (*verifier.Token, error) {
+		return &verifier.Token{Issuer: "i", Subject: "ada", ExpiresAt: until}, nil
+	})
+	for _, kind := range []string{`42["event"]`, `43%s[]`, `420["event"]`, `451-["event",{"_placeholder":true,"num":0}]`} {
+		t.Run(kind, func(t *testing.T) {
+			step.Store(0)
+			var late atomic.Int32
+			hear := func(...any) {
+				if step.Load() > 0 {
+					late.Add(1)
+				}
+			}
+			web := serve(t, nil, func(io *socket.Server) {
+				OnAuthenticated(guard(t, io, "/", auth, socketio.WithClock(clock)), func(s *socket.Socket, _ *socketio.Session) error {
+					s.OnAny(hear)
+					s.PrependAny(hear)
+					_ = s.On("event", hear)
+					s.EmitWithAck("ask")(func([]any, error) { hear() })
+					return nil
+				})
+			})
+			f := upgrade(t, web)
+			f.send(`40{"token":"ada"}`)
+			f.expect("40")
+			ask := f.next()
+			if strings.Contains(kind, "%s") {
+				kind = fmt.Sprintf(kind, ask[2:strings.Index(ask, "[")])
+			}
+			step.Store(int64(2 * time.Hour))
+			f.send(kind)
+			if strings.HasPrefix(kind, "45") {
+				_ = f.conn.WriteMessage(websocket.BinaryMessage, []byte{1})
+			}
+			f.expect(`42["unauthorized"`, "41")
+			if n := late.Load(); n > 0 {
+				t.Errorf("%d were heard after the end", n)
+			}
+		})
+	}
+}
+
+// TestFaultsD1: a callback of the application's that waits does not keep the server from
+// ending the client's other sessions.
+func TestFaultsD1(t *testing.T) {
+	blocked, goOn := make(chan struct{}), make(chan struct{})
+	var sessions = make(chan *socketio.Session, 1)
+	web := serve(t, nil, func(io *socket.Server) {
+		OnAuthenticated(guard(t, io, "/", spelled(t)), func(_ *socket.Socket, s *socketio.Session) error {
+			sessions <- s
+			return nil
+		})
+		guard(t, io, "/slow", spelled(t), socketio.Observe(socketio.Observer{Began: func(*verifier.Handshake, *verifier.Token) {
+			close(blocked)
+			<-goOn
+		}}))
+	})
+	f := upgrade(t, web)
+	f.send(`40{"token":"ada"}`)
+	f.expect("40")
+	f.send(`40/slow,{"token":"ada"}`)
+	<-blocked
+	var ended sync.WaitGroup
+	ended.Go(func() { (<-sessions).End(errBadToken) })
+	_ = f.conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	_, got, err := f.conn.ReadMessage()
+	close(goOn)
+	if err != nil || !strings.HasPrefix(string(got), `42["unauthorized"`) {
+		t.Errorf("got %s, %v", got, err)
+	}
+	ended.Wait()
+}
+
+// fragile makes adapters that panic when a socket leaves.
+type fragile struct{ socket.AdapterBuilder }
+
+func (f *fragile) New(n socket.Namespace) socket.Adapter {
+	return &fragileAdapter{f.AdapterBuilder.New(n)}
+}
+
+type fragileAdapter struct{ socket.Adapter }
+
+func (*fragileAdapter) DelAll(socket.SocketId) { panic("boom") }
+
+// TestPanicAtEnd: what panics while the server ends a session costs one client its
+// connection, and not the process its life.
+func TestPanicAtEnd(t *testing.T) {
+	sessions := make(chan *socketio.Session, 1)
+	options := socket.DefaultServerOptions()
+	options.SetAdapter(&fragile{})
+	server := socket.NewServer(nil, Harden(options))
+	OnAuthenticated(guard(t, server, "/", spelled(t)), func(_ *socket.Socket, s *socketio.Session) error {
+		sessions <- s
+		return nil
+	})
+	web := httptest.NewServer(Handler(server))
+	defer web.Close()
+	for range 2 {
+		f := upgrade(t, web)
+		f.send(`40{"token":"ada"}`)
+		f.expect("40")
+		(<-sessions).End(errBadToken)
+		for {
+			if _, _, err := f.conn.ReadMessage(); err != nil {
+				break // its connection ends
+			}
+		}
+	}
+}
+
+// TestFaultsE1: a refused client 2.x whose application calls connect() whenever it hears
+// of a disconnect comes back at most once in a while, and hears its error once.
+func TestFaultsE1(t *testing.T) {
+	away := &verifier.UnauthorizedError{Code: "unknown", Message: "try again later", Reason: verifier.ErrKeysUnavailable, Retryable: true}
+	for name, refusal := range map[string]*verifier.UnauthorizedError{"for good": errBadToken, "for now": away} {
+		for _, transport := range []string{"websocket", "polling"} {
+			t.Run(name+"/"+transport, func(t *testing.T) {
+				t.Parallel()
+				web := serve(t, withOld(), func(io *socket.Server) {
+					guard(t, io, "/", socketio.AuthenticatorFunc(func(context.Context, *verifier.Handshake) (*verifier.Token, error) {
+						return nil, refusal
+					}))
+					guard(t, io, "/admin", socketio.AuthenticatorFunc(nobody))
+				})
+				began := time.Now()
+				invited := make(chan error, 1) // when the client hears a disconnect of any kind
+				var refusals atomic.Int32
+				if transport == "websocket" {
+					conn, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(web.URL, "http")+"/socket.io/?EIO=3&transport=websocket", nil)
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer conn.Close()
+					_ = conn.WriteMessage(websocket.TextMessage, []byte("40/admin,"))
+					go func() {
+						for {
+							_, text, err := conn.ReadMessage()
+							if err != nil || strings.HasPrefix(string(text), "41") {
+								invited <- err
+								return
+							}
+							if strings.HasPrefix(string(text), "44{") {
+								refusals.Add(1)
+							}
+						}
+					}()
+				} else {
+					go func() {
+						url := web.URL + "/socket.io/?EIO=3&transport=polling"
+						for {
+							text, err := get(web, url)
+							if err != nil || strings.Contains(text, ":41") {
+								invited <- err
+								return
+							}
+							if strings.Contains(text, "44{") {
+								refusals.Add(1)
+							}
+							if _, sid, ok := strings.Cut(text, `"sid":"`); ok {
+								sid, _, _ = strings.Cut(sid, `"`)
+								url += "&sid=" + sid
+							}
+						}
+					}()
+				}
+				select {
+				case <-invited:
+				case <-time.After(20 * time.Second):
+					t.Error("the connection is never closed")
+				}
+				if waited := time.Since(began); waited < 900*time.Millisecond {
+					t.Errorf("the client was invited back after %v", waited)
+				}
+				if n := refusals.Load(); n != 1 {
+					t.Errorf("the client heard %d errors", n)
+				}
+			})
+		}
+	}
+}

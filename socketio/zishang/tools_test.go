@@ -1,0 +1,27 @@
+package zishang
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+
+	"github.com/zishang520/socket.io/servers/socket/v3"
+	"github.com/zishang520/socket.io/v3/pkg/types"
+)
+
+func newRooms(names ...socket.Room) *types.Set[socket.Room] { return types.NewSet(names...) }
+
+// get returns the body of an answer.
+func get(web *httptest.Server, url string) (string, error) {
+	response, err := web.Client().Get(url)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%w: %s", errClosedByServer, response.Status)
+	}
+	return string(body), err
+}
