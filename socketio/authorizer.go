@@ -3,9 +3,8 @@ package socketio
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
@@ -25,9 +24,15 @@ const (
 	ErrServer                 verifier.Reason = "server_error"            // a function of the application's panicked
 )
 
-var errTimeout = &verifier.UnauthorizedError{
-	Code: verifier.CodeCredentialsRequired, Message: "no token provided in time", Reason: ErrTimeout,
-}
+var (
+	errTimeout = &verifier.UnauthorizedError{
+		Code: verifier.CodeCredentialsRequired, Message: "no token provided in time", Reason: ErrTimeout,
+	}
+	errTooManyAttempts = &verifier.UnauthorizedError{
+		Code: verifier.CodeInvalidToken, Message: "too many attempts", Reason: ErrTooManyAttempts,
+	}
+	errSetup = serverError(errors.New("the functions that set up the session did not return in time"))
+)
 
 // Authorizer guards one namespace: see the package comment. It is safe for
 // concurrent use.
@@ -36,13 +41,14 @@ type Authorizer struct {
 	config
 	waiting  waiting
 	sweeper  sweeper
-	failures *failures // nil for no limit
+	failures *failures    // nil for no limit
+	hanging  atomic.Int64 // functions of the application's that ignore their context
 }
 
 // New makes an authorizer of an authenticator and options. It fails where an
 // option makes no sense.
 func New(auth Authenticator, options ...Option) (*Authorizer, error) {
-	if auth == nil {
+	if isNil(auth) {
 		return nil, errors.New("socketio: New: the authenticator is nil")
 	}
 	a := &Authorizer{auth: auth, config: config{
@@ -54,7 +60,6 @@ func New(auth Authenticator, options ...Option) (*Authorizer, error) {
 		failuresByAddress: DefaultMaxFailuresPerAddress,
 		failuresInTotal:   DefaultMaxFailures,
 		clientAddress:     clientAddress,
-		now:               time.Now,
 		logger:            slog.Default(),
 	}}
 	for _, option := range options {
@@ -64,6 +69,9 @@ func New(auth Authenticator, options ...Option) (*Authorizer, error) {
 		if err := option(&a.config); err != nil {
 			return nil, err
 		}
+	}
+	if v, ok := auth.(interface{ FindsInEvent() bool }); ok && !a.byHandshake && !v.FindsInEvent() {
+		return nil, errors.New("socketio: New: the verifier reads the token from the connection's header or query only, which ByEvent never presents: use ByHandshake, or an extractor such as verifier.AuthPayload")
 	}
 	if a.registry == nil {
 		a.registry = NewRegistry(nil)
@@ -83,10 +91,14 @@ func (a *Authorizer) Registry() *Registry { return a.registry }
 func (a *Authorizer) Logger() *slog.Logger { return a.logger }
 
 // Pass is what a good token is worth: the verified token and the user value
-// that the application made of it.
+// that the application made of it. It is good for one [Authorizer.Attach].
 type Pass struct {
-	token *verifier.Token
-	user  any
+	a         *Authorizer
+	token     *verifier.Token
+	user      any
+	handshake *verifier.Handshake // of an "authenticate" event, nil if the token came with the connection
+	received  time.Time           // when the token was checked, by the monotonic clock
+	used      atomic.Bool
 }
 
 // Admit decides about a socket before it is opened. With [ByHandshake] it
@@ -95,6 +107,9 @@ type Pass struct {
 // no pass and no error. Either way [Authorizer.Attach] follows once the socket
 // exists.
 func (a *Authorizer) Admit(ctx context.Context, h *verifier.Handshake) (*Pass, error) {
+	if h == nil {
+		return nil, serverError(misuse("the handshake is nil"))
+	}
 	if !a.byHandshake {
 		return nil, nil
 	}
@@ -103,7 +118,7 @@ func (a *Authorizer) Admit(ctx context.Context, h *verifier.Handshake) (*Pass, e
 	ctx, decided := a.verifying(ctx, h, nil)
 	p, err := a.check(ctx, h)
 	if err == nil {
-		err = a.registry.mayBegin(p.token, h.Namespace, a.limit)
+		err = a.registry.mayBegin(a, p.token, h.Namespace)
 	}
 	// Only who presents nothing at all is a guest: a bad token is refused.
 	if a.optional && err != nil && errors.Is(err, verifier.ErrTokenMissing) {
@@ -113,64 +128,10 @@ func (a *Authorizer) Admit(ctx context.Context, h *verifier.Handshake) (*Pass, e
 	}
 	decided(p, err)
 	if err != nil {
-		a.refused(h, nil, err)
+		a.refused(h, err)
 		return nil, err
 	}
 	return p, nil
-}
-
-// check authenticates the handshake and maps the user. It recovers the panics
-// of the functions it was given: none of them ends the server.
-func (a *Authorizer) check(ctx context.Context, h *verifier.Handshake) (*Pass, *verifier.UnauthorizedError) {
-	address := ""
-	if a.failures != nil {
-		if err := a.guarded("ClientAddress", func() { address = a.clientAddress(h) }); err != nil {
-			return nil, err
-		}
-		if !a.failures.allow(address) {
-			return nil, errTooManyFailures
-		}
-	}
-	p := new(Pass)
-	var err error
-	refusal := a.guarded("the authenticator", func() {
-		if p.token, err = a.auth.Authenticate(ctx, h); err != nil {
-			if panic := (*verifier.PanicError)(nil); errors.As(err, &panic) {
-				a.logger.Error("socketio: a function of the authenticator panicked", "panic", panic.Value, "stack", string(panic.Stack))
-			}
-			return
-		}
-		if p.token == nil {
-			err = errors.New("socketio: the authenticator returned neither a token nor an error")
-			return
-		}
-		// The application need not look for a user whose token is revoked.
-		if refusal := a.registry.refuses(p.token); refusal != nil {
-			err = refusal
-		} else if a.user != nil {
-			p.user, err = a.user(ctx, p.token, h)
-		}
-	})
-	if refusal == nil {
-		refusal = verifier.AsUnauthorized(err)
-	}
-	if refusal == nil {
-		return p, nil
-	}
-	if ctx.Err() != nil && errors.Is(refusal, context.DeadlineExceeded) && errors.Is(refusal, verifier.ErrRejected) {
-		// That we ran out of time says nothing about the token.
-		refusal = &verifier.UnauthorizedError{
-			Code: verifier.CodeUnknown, Message: "the server took too long, try again later",
-			Reason: ErrTimeout, Retryable: true, Err: refusal,
-		}
-	}
-	if a.failures != nil {
-		a.failures.failed(address, refusal.Reason)
-	}
-	if a.neutral {
-		refusal = neutral(refusal)
-	}
-	return nil, refusal
 }
 
 // neutralMessages say what does not hold, without what was expected.
@@ -192,23 +153,14 @@ func neutral(err *verifier.UnauthorizedError) *verifier.UnauthorizedError {
 	return &n
 }
 
-// panicked logs a panic of a function of the application's and makes a refusal
-// of it.
-func (a *Authorizer) panicked(who string, r any) *verifier.UnauthorizedError {
-	a.logger.Error("socketio: "+who+" panicked", "panic", r, "stack", string(debug.Stack()))
-	return &verifier.UnauthorizedError{
-		Message: "internal server error", Code: "internal_error", Reason: ErrServer,
-		Err: fmt.Errorf("%s panicked: %v", who, r),
-	}
+// refused reports a refusal to the log and the functions of OnFailure.
+func (a *Authorizer) refused(h *verifier.Handshake, err *verifier.UnauthorizedError) {
+	a.logger.Debug("socketio: refused", "namespace", h.Namespace, "remote", h.RemoteAddr, "error", err)
+	a.failed(h, err)
 }
 
-// refused reports a refusal, or the end of a session, to the log and the hooks.
-func (a *Authorizer) refused(h *verifier.Handshake, s *Session, err *verifier.UnauthorizedError) {
-	if s != nil {
-		a.sessionEnded(s, err)
-	} else {
-		a.logger.Debug("socketio: refused", "namespace", h.Namespace, "remote", h.RemoteAddr, "error", err)
-	}
+// failed calls the functions of OnFailure.
+func (a *Authorizer) failed(h *verifier.Handshake, err *verifier.UnauthorizedError) {
 	for _, f := range a.onFailure {
 		a.guarded("OnFailure", func() { f(h, err) })
 	}
@@ -216,21 +168,6 @@ func (a *Authorizer) refused(h *verifier.Handshake, s *Session, err *verifier.Un
 
 // sessionLog logs what becomes of a session. The socket's id is not logged: in
 // the older protocols who knows it can speak for the client.
-func (a *Authorizer) sessionLog(what string, s *Session, more ...any) {
-	a.logger.Debug("socketio: "+what, append([]any{"namespace", s.Namespace(), "remote", s.Handshake().RemoteAddr, "token", s.Token()}, more...)...)
-}
-
-func (a *Authorizer) sessionEnded(s *Session, cause error) {
-	a.sessionLog("session ended", s, "cause", cause)
-}
-
-// guarded calls f and makes a refusal of its panic.
-func (a *Authorizer) guarded(who string, f func()) (refusal *verifier.UnauthorizedError) {
-	defer func() {
-		if r := recover(); r != nil {
-			refusal = a.panicked(who, r)
-		}
-	}()
-	f()
-	return nil
+func (a *Authorizer) sessionLog(what string, h *verifier.Handshake, t *verifier.Token, more ...any) {
+	a.logger.Debug("socketio: "+what, append([]any{"namespace", h.Namespace, "remote", h.RemoteAddr, "token", t}, more...)...)
 }

@@ -1,6 +1,8 @@
 package socketio
 
 import (
+	"context"
+	"log/slog"
 	"math"
 	"time"
 
@@ -29,57 +31,106 @@ type expiring struct {
 	ExpiresIn int64 `json:"expires_in"` // seconds
 }
 
-// lifetime tells when a session that began then ends by this token, zero for
-// never, and when the client is to be told so, zero for not at all.
-func (a *Authorizer) lifetime(t *verifier.Token, began, now time.Time) (ends, notice time.Time) {
-	if valid := t.ValidUntil(); !valid.IsZero() && !a.ignoreExpiry {
-		ends = valid.Add(a.grace)
+// times is one moment by both clocks, which are read before any lock is taken: the
+// wall clock is the application's ([WithClock]).
+type times struct {
+	wall  time.Time
+	mono  time.Time // with a monotonic reading
+	debug bool      // whether the log wants to know; set by moment
+}
+
+func (a *Authorizer) times() times {
+	mono := time.Now()
+	if a.now == nil {
+		return times{wall: mono, mono: mono}
+	}
+	wall := mono
+	a.guarded("WithClock's function", func() { wall = a.now() })
+	return times{wall: wall, mono: mono}
+}
+
+// moment is times for what may be logged.
+func (a *Authorizer) moment() times {
+	t := a.times()
+	t.debug = a.logger.Enabled(context.Background(), slog.LevelDebug)
+	return t
+}
+
+// lifetime says when a socket's time is up. A token expires by the wall clock, and no
+// later than the monotonic clock says that its remaining time has passed: whichever
+// clock is wrong, set or did not count while the machine slept, the other one holds.
+type lifetime struct {
+	ends       time.Time     // by the wall clock, zero for never
+	notice     time.Time     // when the client is told of that, zero for not at all
+	since      time.Time     // when this was set, by the monotonic clock
+	left       time.Duration // from then to the end
+	noticeLeft time.Duration // and to the notice
+	aged       bool          // whether the end is that of MaxSessionAge
+}
+
+// deadline is the lifetime of a socket that has yet to authenticate: a duration, which
+// no wall clock changes.
+func deadline(d time.Duration) lifetime {
+	now := time.Now()
+	return lifetime{ends: now.Add(d), since: now, left: d}
+}
+
+// lifetimeOf tells when a session ends by its token and its age.
+func (a *Authorizer) lifetimeOf(s *Session, now times) lifetime {
+	l := lifetime{since: now.mono}
+	if valid := s.Token().ValidUntil(); !valid.IsZero() && !a.ignoreExpiry {
+		l.ends = valid.Add(a.grace)
+		l.left = l.ends.Sub(now.wall)
 		if a.noticeEvent != "" {
 			// A token shorter than the notice would be announced at once, and
 			// its successor again: a client that renews would never stop.
-			notice = ends.Add(-min(a.noticeLead, ends.Sub(now)/2))
+			lead := min(a.noticeLead, l.left/2)
+			l.notice, l.noticeLeft = l.ends.Add(-lead), l.left-lead
 		}
 	}
 	if a.maxAge > 0 {
-		if last := began.Add(a.maxAge); ends.IsZero() || last.Before(ends) {
+		if left := a.maxAge - max(s.age(now), now.wall.Sub(s.began)); l.ends.IsZero() || left < l.left {
 			// No notice, for a renewal would not help.
-			ends, notice = last, time.Time{}
+			l = lifetime{ends: s.began.Add(a.maxAge), since: now.mono, left: left, aged: true}
 		}
 	}
-	return ends, notice
+	return l
 }
 
 // setLifetime has the session end when its token and its age say so. The caller
 // holds mu.
-func (g *Guard) setLifetime() {
-	g.ends, g.notice = g.a.lifetime(g.session.Token(), g.session.began, g.a.now())
-	g.schedule()
+func (g *Guard) setLifetime(now times) {
+	g.lifetime = g.a.lifetimeOf(g.session, now)
+	g.schedule(now)
 }
 
-// overdue reports whether the socket's time is up. The caller holds mu.
-func (g *Guard) overdue() bool { return !g.ends.IsZero() && !g.now().Before(g.ends) }
+// over reports whether the socket's time is up. The caller holds mu.
+func (g *Guard) over(now times) bool { return !g.ends.IsZero() && g.remaining(now) <= 0 }
 
-// now is the clock that the socket's time is measured by: how long it may be
-// pending is a matter between us and the client, and no clock that is set
-// changes it; when a token expires is a date. The caller holds mu.
-func (g *Guard) now() time.Time {
+// remaining is how long it is until the socket's end. The caller holds mu.
+func (g *Guard) remaining(now times) time.Duration {
+	left := g.left - now.mono.Sub(g.since)
 	if g.state == authenticated {
-		return g.a.now()
+		left = min(left, g.ends.Sub(now.wall))
 	}
-	return time.Now()
+	return left
+}
+
+// untilNotice is how long it is until the client is told of the end. The caller holds mu.
+func (g *Guard) untilNotice(now times) time.Duration {
+	return min(g.noticeLeft-now.mono.Sub(g.since), g.notice.Sub(now.wall))
 }
 
 // schedule sets the socket's only timer to what is due next. The caller holds mu.
-func (g *Guard) schedule() {
+func (g *Guard) schedule(now times) {
 	if g.ends.IsZero() {
 		g.unschedule()
 		return
 	}
-	next := g.ends
+	d := g.remaining(now)
 	if !g.notice.IsZero() {
-		next = g.notice
+		d = min(d, g.untilNotice(now))
 	}
-	d := next.Sub(g.now())
 	if g.state == authenticated {
 		d = min(d, clockCheck)
 	}
@@ -101,49 +152,25 @@ func (g *Guard) unschedule() {
 // tick is what the timer calls. It looks at what is due by now: a timer that was
 // set anew and fires all the same finds nothing.
 func (g *Guard) tick() {
+	defer g.rescue()
+	now := g.a.moment()
 	g.mu.Lock()
-	now := g.now()
 	switch {
 	case g.state == closed || g.ends.IsZero():
 		g.mu.Unlock()
-	case g.overdue():
+	case g.over(now):
 		g.mu.Unlock()
 		g.timeUp()
-	case !g.notice.IsZero() && !now.Before(g.notice):
-		left := g.ends.Sub(now)
+	case !g.notice.IsZero() && g.untilNotice(now) <= 0:
+		left := g.remaining(now)
 		g.notice = time.Time{}
-		g.schedule()
+		g.schedule(now)
+		g.sessionLater(now, "session expires soon", g.session, "in", left)
 		g.mu.Unlock()
-		g.a.sessionLog("session expires soon", g.current(), "in", left)
 		g.socket.Emit(g.a.noticeEvent, nil, expiring{int64(math.Round(left.Seconds()))})
+		g.notify()
 	default:
-		g.schedule()
+		g.schedule(now)
 		g.mu.Unlock()
-	}
-}
-
-// timeUp ends a socket whose time is up: a session, or one that did not
-// authenticate in time. Of the latter one that was told of a failed attempt
-// knows why; one that was told nothing yet is told now.
-func (g *Guard) timeUp() {
-	g.mu.Lock()
-	if g.state == closed || !g.overdue() {
-		g.mu.Unlock()
-		return
-	}
-	err, told := errExpired, false
-	switch {
-	case g.state != authenticated:
-		err, told = errTimeout, g.failures > 0
-	case g.a.maxAge > 0 && g.ends.Equal(g.session.began.Add(g.a.maxAge)):
-		err = errSessionAge
-	}
-	g.shutLocked(err)
-	g.mu.Unlock()
-	g.a.refused(g.handshake, g.current(), err)
-	if told {
-		g.socket.Close(err, "")
-	} else {
-		g.socket.Close(err, EventUnauthorized, newUnauthorized(err))
 	}
 }

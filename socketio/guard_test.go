@@ -136,7 +136,7 @@ func authenticate(_ context.Context, h *verifier.Handshake) (*verifier.Token, er
 
 func newAuthorizer(t *testing.T, options ...socketio.Option) *socketio.Authorizer {
 	t.Helper()
-	options = append([]socketio.Option{socketio.WithLogger(slog.New(slog.NewTextHandler(io.Discard, nil)))}, options...)
+	options = append([]socketio.Option{socketio.Defaults(socketio.WithLogger(slog.New(slog.NewTextHandler(io.Discard, nil))))}, options...)
 	a, err := socketio.New(socketio.AuthenticatorFunc(authenticate), options...)
 	if err != nil {
 		t.Fatal(err)

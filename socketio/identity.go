@@ -7,16 +7,25 @@ var errIdentityMismatch = &verifier.UnauthorizedError{
 }
 
 // sameIdentity is the one decision about whether two tokens belong to the same
-// identity: the same issuer, subject and confirmation keys (cnf), and what
-// [SameIdentity] adds. Renewal and [Authorizer.MayInherit] use it.
-func (a *Authorizer) sameIdentity(old, renewed *verifier.Token) (same bool) {
-	if old.Issuer != renewed.Issuer || old.Subject != renewed.Subject || old.Subject == "" && a.same == nil {
+// identity: the same user, bound to the same keys (cnf). Renewal and
+// [Authorizer.MayInherit] use it.
+func (a *Authorizer) sameIdentity(old, renewed *verifier.Token) bool {
+	if old.Subject == "" && a.same == nil {
 		return false
 	}
 	for _, method := range []string{verifier.ConfirmJKT, verifier.ConfirmX5TS256} {
 		if old.Confirmation(method) != renewed.Confirmation(method) {
 			return false
 		}
+	}
+	return a.sameUser(old, renewed)
+}
+
+// sameUser is sameIdentity without the keys: the same issuer and subject, and what
+// [SameIdentity] adds. [SessionLimit] counts by it.
+func (a *Authorizer) sameUser(old, renewed *verifier.Token) (same bool) {
+	if old.Issuer != renewed.Issuer || old.Subject != renewed.Subject {
+		return false
 	}
 	if a.same == nil {
 		return true

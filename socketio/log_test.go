@@ -82,7 +82,7 @@ func testLogRevealsNothing(t *testing.T) {
 	}
 	registry := socketio.NewRegistry(&socketio.RegistryOptions{Logger: logger})
 	authorizer := func(v socketio.Authenticator, options ...socketio.Option) *socketio.Authorizer {
-		a, err := socketio.New(v, append([]socketio.Option{withLogger, socketio.WithRegistry(registry), socketio.ByHandshake()}, options...)...)
+		a, err := socketio.New(v, append([]socketio.Option{socketio.Defaults(withLogger, socketio.WithRegistry(registry), socketio.ByHandshake())}, options...)...)
 		must(err)
 		return a
 	}

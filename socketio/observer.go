@@ -11,8 +11,10 @@ import (
 // Observer is told what an [Authorizer] decides and what becomes of its
 // sessions, for metrics and traces: packages promsocketio and otelsocketio have
 // one each. Its functions, any of which may be nil, are called from many
-// goroutines at once and must return at once: a socket waits for them. What is
-// handed to them must not be changed.
+// goroutines at once, for one socket in order and one at a time, and under no lock:
+// one that blocks or calls back into this package holds up its own socket at most.
+// What is handed to them must not be changed. A handshake is without its credentials
+// once the socket has authenticated ([Session.Handshake]).
 type Observer struct {
 	// Verifying is called when a handshake is about to be decided on, or, where
 	// h.InBand is set, the token of an "authenticate" event. A token that is to
@@ -62,7 +64,12 @@ func (a *Authorizer) verifying(ctx context.Context, h *verifier.Handshake, old *
 		}
 		a.guarded("an Observer", func() {
 			within, decided := o.Verifying(ctx, h, old)
-			ctx, all = within, append(all, decided)
+			if within != nil {
+				ctx = within
+			}
+			if decided != nil {
+				all = append(all, decided)
+			}
 		})
 	}
 	return ctx, func(p *Pass, err *verifier.UnauthorizedError) {
@@ -72,37 +79,6 @@ func (a *Authorizer) verifying(ctx context.Context, h *verifier.Handshake, old *
 		}
 		for _, decided := range all {
 			a.guarded("an Observer", func() { decided(t, err) })
-		}
-	}
-}
-
-// began, renewed and over tell the observers. The caller holds mu, so that they
-// hear of it in order.
-func (g *Guard) began() {
-	for _, o := range g.a.observers {
-		if o.Began != nil {
-			g.a.guarded("an Observer", func() { o.Began(g.handshake, g.session.Token()) })
-		}
-	}
-}
-
-func (g *Guard) renewed() {
-	for _, o := range g.a.observers {
-		if o.Renewed != nil {
-			g.a.guarded("an Observer", func() { o.Renewed(g.handshake, g.session.Token()) })
-		}
-	}
-}
-
-func (g *Guard) over(cause error) {
-	var err *verifier.UnauthorizedError
-	refused := errors.As(cause, &err)
-	for _, o := range g.a.observers {
-		switch s := g.session; {
-		case s != nil && o.Ended != nil:
-			g.a.guarded("an Observer", func() { o.Ended(g.handshake, s.Token(), g.a.now().Sub(s.began), cause) })
-		case s == nil && o.Dropped != nil && refused:
-			g.a.guarded("an Observer", func() { o.Dropped(g.handshake, err) })
 		}
 	}
 }

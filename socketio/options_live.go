@@ -18,26 +18,26 @@ func IgnoreExpiration() Option { return func(c *config) error { c.ignoreExpiry =
 // ExpiryGrace is how long a session lasts beyond its token, so that a renewal
 // that comes late is still one. The default is none.
 func ExpiryGrace(d time.Duration) Option {
-	return func(c *config) error {
+	return once("ExpiryGrace", func(c *config) error {
 		if d < 0 {
 			return fmt.Errorf("socketio: ExpiryGrace is %v: expected zero or more", d)
 		}
 		c.grace = d
 		return nil
-	}
+	})
 }
 
 // MaxSessionAge ends a session d after it began, whatever its token says and
 // however often it is renewed ([ErrSessionExpired]). The client may connect
 // again. The default is no limit.
 func MaxSessionAge(d time.Duration) Option {
-	return func(c *config) error {
+	return once("MaxSessionAge", func(c *config) error {
 		if d <= 0 {
 			return fmt.Errorf("socketio: MaxSessionAge is %v: expected a positive duration", d)
 		}
 		c.maxAge = d
 		return nil
-	}
+	})
 }
 
 // ExpiryNotice has clients told that their session is about to end, so that they
@@ -46,16 +46,25 @@ func MaxSessionAge(d time.Duration) Option {
 // that is later. The default is [EventTokenExpiring], [DefaultExpiryNotice] before. No
 // event, "", is no notice.
 func ExpiryNotice(event string, before time.Duration) Option {
-	return func(c *config) error {
+	return once("ExpiryNotice", func(c *config) error {
 		switch {
-		case event == EventAuthenticate || event == EventAuthenticated || event == EventUnauthorized:
+		case reservedEvents[event]:
 			return fmt.Errorf("socketio: ExpiryNotice: the event %q has another meaning", event)
 		case event != "" && before <= 0:
 			return fmt.Errorf("socketio: ExpiryNotice is %v before the end: expected a positive duration", before)
 		}
 		c.noticeEvent, c.noticeLead = event, before
 		return nil
-	}
+	})
+}
+
+// reservedEvents mean something to authorization, or to a client or server of any
+// version of Socket.IO.
+var reservedEvents = map[string]bool{
+	EventAuthenticate: true, EventAuthenticated: true, EventUnauthorized: true,
+	"connect": true, "connect_error": true, "connect_timeout": true, "connecting": true, "connection": true,
+	"disconnect": true, "disconnecting": true, "error": true, "newListener": true, "removeListener": true, "ping": true, "pong": true,
+	"reconnect": true, "reconnect_attempt": true, "reconnecting": true, "reconnect_error": true, "reconnect_failed": true,
 }
 
 // SameIdentity adds a condition to what makes two tokens the same identity. f gets
@@ -67,13 +76,13 @@ func ExpiryNotice(event string, before time.Duration) Option {
 // header and signature. Tokens without a subject are the same identity only if f is
 // given.
 func SameIdentity(f func(old, renewed *verifier.Token) bool) Option {
-	return func(c *config) error {
+	return once("SameIdentity", func(c *config) error {
 		if f == nil {
 			return errors.New("socketio: SameIdentity: the function is nil")
 		}
 		c.same = f
 		return nil
-	}
+	})
 }
 
 // EndOnFailedRenewal ends a session whose renewal fails, unless the failure is
@@ -87,28 +96,28 @@ func EndOnFailedRenewal() Option {
 // provider does not know any more ([ErrKeyWithdrawn]): it is asked at that
 // interval, once for each key in use. While it cannot answer, sessions stay.
 func EndOnWithdrawnKey(keys verifier.KeyProvider, every time.Duration) Option {
-	return func(c *config) error {
+	return once("EndOnWithdrawnKey", func(c *config) error {
 		switch {
-		case keys == nil:
+		case isNil(keys):
 			return errors.New("socketio: EndOnWithdrawnKey: the key provider is nil")
 		case every <= 0:
 			return fmt.Errorf("socketio: EndOnWithdrawnKey every %v: expected a positive duration", every)
 		}
 		c.keys, c.keysEvery = keys, every
 		return nil
-	}
+	})
 }
 
 // WithRegistry has the sessions kept in a registry that others may share. The
 // default is one of the authorizer's own: see [Authorizer.Registry].
 func WithRegistry(r *Registry) Option {
-	return func(c *config) error {
+	return once("WithRegistry", func(c *config) error {
 		if r == nil {
 			return errors.New("socketio: WithRegistry: the registry is nil")
 		}
 		c.registry = r
 		return nil
-	}
+	})
 }
 
 // SessionLimit is how many sessions a user, an issuer's subject, may have in the
@@ -116,7 +125,7 @@ func WithRegistry(r *Registry) Option {
 // happens to one more ([ErrSessionLimit]). The default is no limit, and tokens
 // without a subject have none.
 func SessionLimit(n int, policy LimitPolicy) Option {
-	return func(c *config) error {
+	return once("SessionLimit", func(c *config) error {
 		switch {
 		case n <= 0:
 			return fmt.Errorf("socketio: SessionLimit is %d: expected a positive number", n)
@@ -125,7 +134,7 @@ func SessionLimit(n int, policy LimitPolicy) Option {
 		}
 		c.limit = sessionLimit{n, policy}
 		return nil
-	}
+	})
 }
 
 // MaxPending is how many sockets may wait to authenticate by event at once. With
@@ -134,13 +143,13 @@ func SessionLimit(n int, policy LimitPolicy) Option {
 // client that authenticates as soon as it is connected. The default is
 // [DefaultMaxPending].
 func MaxPending(n int) Option {
-	return func(c *config) error {
+	return once("MaxPending", func(c *config) error {
 		if n <= 0 {
 			return fmt.Errorf("socketio: MaxPending is %d: expected a positive number", n)
 		}
 		c.maxPending = n
 		return nil
-	}
+	})
 }
 
 // MaxFailures limits how many forged tokens a minute are looked at, from one
@@ -155,13 +164,13 @@ func MaxPending(n int) Option {
 // not lock each other out. The defaults are [DefaultMaxFailuresPerAddress] and
 // [DefaultMaxFailures].
 func MaxFailures(perAddress, total int) Option {
-	return func(c *config) error {
+	return once("MaxFailures", func(c *config) error {
 		if perAddress < 0 || total < 0 {
 			return fmt.Errorf("socketio: MaxFailures is %d and %d: expected zero or more", perAddress, total)
 		}
 		c.failuresByAddress, c.failuresInTotal = perAddress, total
 		return nil
-	}
+	})
 }
 
 // ClientAddress tells the address that [MaxFailures] counts by, with or without
@@ -170,11 +179,11 @@ func MaxFailures(perAddress, total int) Option {
 // most likely a proxy's. Behind a proxy give a function that reads the header it
 // sets, and make sure that nobody else can set it.
 func ClientAddress(f func(h *verifier.Handshake) string) Option {
-	return func(c *config) error {
+	return once("ClientAddress", func(c *config) error {
 		if f == nil {
 			return errors.New("socketio: ClientAddress: the function is nil")
 		}
 		c.clientAddress = f
 		return nil
-	}
+	})
 }

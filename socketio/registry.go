@@ -27,6 +27,7 @@ type Registry struct {
 	mu       sync.Mutex                   // guards the rest
 	index    [indexes]map[string]*Session // the longest-lived of each name's ring
 	sessions int                          // how many
+	users    map[user][]*group            // the sessions that limits count
 	revocations
 	following
 }
@@ -73,7 +74,7 @@ func NewRegistry(o *RegistryOptions) *Registry {
 		o = &RegistryOptions{}
 	}
 	r := &Registry{
-		store: o.Store, failOpen: o.FailOpen, logger: o.Logger, wake: make(chan struct{}, 1),
+		store: o.Store, failOpen: o.FailOpen, logger: o.Logger, wake: make(chan struct{}, 1), users: make(map[user][]*group),
 		revocations: newRevocations(), following: following{changed: make(chan struct{})},
 	}
 	if r.logger == nil {
@@ -266,58 +267,48 @@ func (r *Registry) Check(t *verifier.Token) error {
 	return nil
 }
 
-// mayBegin tells why a new session in the namespace would be refused, nil if it
-// would not be.
-func (r *Registry) mayBegin(t *verifier.Token, namespace string, limit sessionLimit) *verifier.UnauthorizedError {
+// mayBegin tells why a new session of the token in the namespace would be refused, nil
+// if it would not be.
+func (r *Registry) mayBegin(a *Authorizer, t *verifier.Token, namespace string) *verifier.UnauthorizedError {
+	at := r.placeOf(a, t, namespace)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := r.check(t); err != nil {
 		return err
 	}
-	_, err := r.makeRoom(t, namespace, limit)
-	return err
+	if r.full(at, a.limit) && a.limit.policy == RejectNewest {
+		return errSessionLimit
+	}
+	return nil
 }
 
 // add registers a session, if its token is still good and its user may have one
-// more. It returns those that have to go for it.
-func (r *Registry) add(s *Session) (evicted []*Session, err *verifier.UnauthorizedError) {
-	t := s.Token()
+// more. It returns those that have to end for it; or again, if the place has to be
+// looked for once more.
+func (r *Registry) add(s *Session, at place) (evicted []*Session, again bool, err *verifier.UnauthorizedError) {
+	t, limit := s.Token(), s.guard.a.limit
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	// The check and the entry are one step: whoever revokes the token later
 	// finds the session.
 	if err := r.check(t); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	if evicted, err = r.makeRoom(t, s.Namespace(), s.guard.a.limit); err != nil {
-		return nil, err
+	if at.stale(r.users[at.user]) {
+		return nil, true, nil
 	}
+	if r.full(at, limit) {
+		if limit.policy == RejectNewest {
+			return nil, false, errSessionLimit
+		}
+		evicted = at.group.oldest(at.group.n - limit.n + 1)
+	}
+	r.enter(s, at)
 	for by, name := range names(t) {
 		r.insert(s, by, name)
 	}
 	r.sessions++
-	return evicted, nil
-}
-
-// makeRoom returns the sessions that have to end before the token's user may have
-// another in the namespace, or says that he may not.
-func (r *Registry) makeRoom(t *verifier.Token, namespace string, limit sessionLimit) ([]*Session, *verifier.UnauthorizedError) {
-	if limit.n == 0 || t.Subject == "" {
-		return nil, nil
-	}
-	var his []*Session
-	r.each(Filter{Subject: t.Subject, Namespace: namespace}, func(s *Session) {
-		if s.Token().Issuer == t.Issuer { // also where there is none, which selects any
-			his = append(his, s)
-		}
-	})
-	if len(his) < limit.n {
-		return nil, nil
-	}
-	if limit.policy == RejectNewest {
-		return nil, errSessionLimit
-	}
-	return his[:len(his)-limit.n+1], nil
+	return evicted, false, nil
 }
 
 // replace gives a registered session another token, if that is good.
@@ -348,5 +339,6 @@ func (r *Registry) remove(s *Session) {
 	for by, name := range names(s.Token()) {
 		r.extract(s, by, name)
 	}
+	r.leave(s)
 	r.sessions--
 }

@@ -20,8 +20,13 @@ var ErrDisconnected = errors.New("socketio: the socket was disconnected")
 type Session struct {
 	guard *Guard
 	pass  atomic.Pointer[Pass] // a renewal replaces it
-	began time.Time
+	began time.Time            // by the wall clock
+	start time.Time            // the same by the monotonic clock
+	first string               // the raw token that came with the connection, if one did
+	shown atomic.Pointer[shown]
 	links [indexes]link // its neighbours in the registry, which guards them
+	group *group        // its user's sessions, in the order in which they began;
+	peers link          // guarded by the registry
 
 	mu     sync.Mutex // guards the rest
 	phase  phase
@@ -40,11 +45,17 @@ const (
 	ended
 )
 
-func newSession(g *Guard, p *Pass) *Session {
-	s := &Session{guard: g, began: g.a.now()}
+func newSession(g *Guard, p *Pass, now times) *Session {
+	s := &Session{guard: g, began: now.wall.Round(0), start: now.mono}
+	if p.handshake == nil {
+		s.first = p.token.Raw()
+	}
 	s.pass.Store(p)
 	return s
 }
+
+// age is how long the session has been there, whatever wall clocks say.
+func (s *Session) age(now times) time.Duration { return now.mono.Sub(s.start) }
 
 // SocketID returns the server's name for the socket.
 func (s *Session) SocketID() string { return s.guard.socket.ID() }
@@ -52,9 +63,37 @@ func (s *Session) SocketID() string { return s.guard.socket.ID() }
 // Namespace returns the namespace the socket is authenticated in.
 func (s *Session) Namespace() string { return s.guard.handshake.Namespace }
 
-// Handshake returns what the client presented when it connected. It must not be
-// changed.
-func (s *Session) Handshake() *verifier.Handshake { return s.guard.handshake }
+// shown is what Handshake returned for a pass.
+type shown struct {
+	pass      *Pass
+	handshake *verifier.Handshake
+}
+
+// Handshake returns what the client presented with the token in force, without its
+// credentials ([verifier.Handshake.WithoutToken]): the handshake of the connection, and
+// as its Auth the argument of the last successful "authenticate" event, if there was
+// one. [Session.Token] has the token. It must not be changed.
+func (s *Session) Handshake() *verifier.Handshake {
+	p := s.pass.Load()
+	if known := s.shown.Load(); known != nil && known.pass == p {
+		return known.handshake
+	}
+	h := s.presented(p).WithoutToken(p.token.Raw(), s.first)
+	if m, ok := h.Auth.(map[string]any); ok && len(m) == 0 {
+		h.Auth = nil
+	}
+	s.shown.Store(&shown{p, h})
+	return h
+}
+
+// presented is the handshake that a pass came with, credentials and all: for what
+// looks at the token again.
+func (s *Session) presented(p *Pass) *verifier.Handshake {
+	if p.handshake != nil {
+		return p.handshake
+	}
+	return s.guard.handshake
+}
 
 // Token returns the token the socket is authenticated by: the last one, where
 // it was renewed.
@@ -79,7 +118,7 @@ func (s *Session) End(err error) {
 	if err == nil {
 		err = errors.New("ended by the application")
 	}
-	s.guard.kick(verifier.AsUnauthorized(err))
+	s.guard.kick(refusalOf(err))
 }
 
 // Context returns a context that ends with the session. Its cause
@@ -99,19 +138,25 @@ func (s *Session) Context() context.Context {
 
 // Wait blocks until the functions of [OnSuccess] have run, and reports whether
 // the session is still live. A binding calls it before it hands an event to the
-// application, so that what those functions set up is there.
+// application, so that what those functions set up is there. Those functions must not
+// call it themselves: a session whose events have waited for 30 s ends ([ErrServer]).
 func (s *Session) Wait() bool {
 	s.mu.Lock()
-	for s.phase == beginning {
-		if s.change == nil {
-			s.change = make(chan struct{})
-		}
-		change := s.change
-		s.mu.Unlock()
-		<-change
-		s.mu.Lock()
+	waits := s.phase == beginning
+	if waits && s.change == nil {
+		s.change = make(chan struct{})
 	}
+	change := s.change
 	s.mu.Unlock()
+	if waits {
+		enough := time.NewTimer(setupPatience)
+		defer enough.Stop()
+		select {
+		case <-change:
+		case <-enough.C:
+			s.guard.kick(errSetup)
+		}
+	}
 	return s.guard.Session() == s
 }
 

@@ -76,7 +76,7 @@ func (w *sweeper) good(a *Authorizer, s *Session, t *verifier.Token) (good bool)
 	a.guarded("the key provider of EndOnWithdrawnKey", func() {
 		ctx, cancel := context.WithTimeout(context.Background(), a.timeout)
 		defer cancel()
-		if has, err := verifier.HasKey(ctx, w.keys, t.Unverified(s.Handshake()), t.Key()); err == nil {
+		if has, err := verifier.HasKey(ctx, w.keys, t.Unverified(s.presented(s.pass.Load())), t.Key()); err == nil {
 			good = has
 		}
 	})

@@ -81,7 +81,7 @@ func NewServer(o *Options) (*Server, error) {
 // event ([socketio.ByEvent]). It fails where an option makes no sense or the
 // namespace is there already. Guard namespaces before the server serves.
 func (s *Server) Authorize(namespace string, auth socketio.Authenticator, options ...socketio.Option) (*Namespace, error) {
-	a, err := socketio.New(auth, append([]socketio.Option{socketio.WithLogger(s.logger)}, options...)...)
+	a, err := socketio.New(auth, append([]socketio.Option{socketio.Defaults(socketio.WithLogger(s.logger))}, options...)...)
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,7 @@ import (
 // may guard several namespaces, dynamic ones too. It fails where an option makes
 // no sense.
 func Authorize(auth socketio.Authenticator, options ...socketio.Option) (socket.NamespaceMiddleware, error) {
-	a, err := socketio.New(auth, append([]socketio.Option{socketio.ByHandshake()}, options...)...)
+	a, err := socketio.New(auth, append([]socketio.Option{socketio.Defaults(socketio.ByHandshake())}, options...)...)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,210 @@
+package socketio
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
+)
+
+// work looks at the queued attempts until there are none.
+func (g *Guard) work() {
+	for {
+		g.mu.Lock()
+		if g.state == closed || len(g.queue) == 0 {
+			g.working, g.queue = false, nil
+			g.mu.Unlock()
+			return
+		}
+		data := g.queue[0]
+		g.queue = g.queue[1:]
+		ctx, cancel := context.WithCancelCause(context.Background())
+		g.cancel = cancel
+		g.mu.Unlock()
+
+		g.attempt(ctx, data)
+
+		cancel(nil)
+		g.mu.Lock()
+		g.cancel = nil
+		g.mu.Unlock()
+	}
+}
+
+// attempt verifies one token and acts on the result.
+func (g *Guard) attempt(ctx context.Context, data any) {
+	h := *g.handshake
+	h.Auth, h.InBand = data, true
+	// Only this goroutine authenticates, so that the answer stays true.
+	s := g.current()
+	done, err := g.try(ctx, &h, s)
+	switch {
+	case err != nil:
+		// The original's word for an "authenticate" with no token in it.
+		if errors.Is(err, verifier.ErrTokenMissing) && err.Code == verifier.CodeCredentialsRequired {
+			err = &verifier.UnauthorizedError{
+				Code: verifier.CodeInvalidToken, Message: "invalid token datatype", Reason: verifier.ErrTokenMissing, Err: err,
+			}
+		}
+		g.fail(&h, err)
+	case !done: // the socket is gone
+	case s != nil:
+		for _, f := range g.a.onRenewed {
+			g.a.guarded("OnRenewed", func() { f(s) })
+		}
+		g.socket.Emit(EventAuthenticated, nil)
+	default:
+		g.socket.Open(EventAuthenticated)
+		g.succeed()
+	}
+}
+
+// try verifies the token of an attempt and, if it is good, makes a session of it
+// or renews the one there is. done says that there is such a session now.
+func (g *Guard) try(ctx context.Context, h *verifier.Handshake, s *Session) (done bool, err *verifier.UnauthorizedError) {
+	var old *verifier.Token
+	if s != nil {
+		old = s.Token()
+	}
+	ctx, cancel := context.WithTimeout(ctx, g.a.timeout)
+	defer cancel()
+	ctx, decided := g.a.verifying(ctx, h, old)
+	p, err := g.a.check(ctx, h)
+	switch {
+	case err != nil:
+	case s != nil:
+		p.handshake = h
+		done, err = g.renew(s, p)
+	default:
+		p.handshake = h
+		done, err = g.authenticate(p)
+	}
+	g.notify()
+	decided(p, err)
+	return done, err
+}
+
+// authenticate makes a session of a pass. It reports whether there is one now:
+// there is none if the registry says why not, or if the socket is closed.
+func (g *Guard) authenticate(p *Pass) (bool, *verifier.UnauthorizedError) {
+	now := g.a.moment()
+	s := newSession(g, p, now)
+	for {
+		place := g.a.registry.placeOf(g.a, p.token, g.handshake.Namespace)
+		done, again, err := g.begin(s, place, now)
+		if !again {
+			return done, err
+		}
+	}
+}
+
+// begin is authenticate for a place in the registry. again says that the place was
+// taken meanwhile.
+func (g *Guard) begin(s *Session, at place, now times) (done, again bool, err *verifier.UnauthorizedError) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.state == closed {
+		return false, false, nil
+	}
+	evicted, again, err := g.a.registry.add(s, at)
+	if again || err != nil {
+		return false, again, err
+	}
+	for _, old := range evicted {
+		old.guard.async(func() { old.guard.kick(errReplaced) })
+	}
+	g.a.waiting.remove(g)
+	g.state, g.session, g.failures = authenticated, s, 0
+	g.setLifetime(now)
+	g.began(s, now)
+	g.a.sweeper.start(g.a)
+	return true, false, nil
+}
+
+// renew replaces the session's token by another of the same identity, and reports
+// whether it did: a session that ends does so as if nothing had come. The
+// functions of [OnSuccess] do not run again.
+func (g *Guard) renew(s *Session, p *Pass) (bool, *verifier.UnauthorizedError) {
+	if !g.a.sameIdentity(s.Token(), p.token) {
+		return false, errIdentityMismatch
+	}
+	now := g.a.moment()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.state == closed || g.over(now) {
+		if g.timer != nil {
+			g.timer.Reset(0)
+		}
+		return false, nil
+	}
+	if err := g.a.registry.replace(s, p); err != nil {
+		return false, err
+	}
+	g.failures = 0
+	g.setLifetime(now)
+	g.renewed(s, now)
+	return true, nil
+}
+
+// setupPatience is how long an event may wait for the functions that set up a session.
+const setupPatience = 30 * time.Second
+
+// succeed tells the binding and the functions of OnSuccess, and then lets events
+// through. A session that the application cannot set up ends.
+func (g *Guard) succeed() {
+	s := g.current() // set before this runs
+	var err error
+	if p := g.a.guarded("a handler of authenticated sockets", func() { err = g.socket.Authenticated(s) }); p != nil {
+		err = p
+	}
+	for _, f := range g.a.onSuccess {
+		if err != nil || s.hasEnded() {
+			break
+		}
+		if p := g.a.guarded("OnSuccess", func() { f(s) }); p != nil {
+			err = p
+		}
+	}
+	if err != nil {
+		g.kick(refusalOf(err))
+		return
+	}
+	s.enter(ready, nil)
+}
+
+// fail tells the client that an attempt failed, and sees to it that the socket
+// ends. An authenticated socket stays as it was, until it has failed too often
+// or if it was asked not to. A retryable failure is not counted against it.
+func (g *Guard) fail(h *verifier.Handshake, err *verifier.UnauthorizedError) {
+	now := g.a.times()
+	g.mu.Lock()
+	if g.state == closed {
+		g.mu.Unlock()
+		return
+	}
+	live := g.state == authenticated
+	if !live || !err.Retryable {
+		g.failures++
+	}
+	last := g.failures >= g.a.maxAttempts || live && g.a.endOnFailedRenewal && !err.Retryable
+	if !live && !last && g.a.farewell == farewellAfter {
+		if g.ends.IsZero() || g.remaining(now) > g.a.linger {
+			g.lifetime = deadline(g.a.linger)
+			g.schedule(now)
+		}
+	}
+	g.mu.Unlock()
+
+	switch {
+	case last || !live && g.a.farewell == farewellNow:
+		g.finish(err, nil, func() { g.a.refused(h, err) })
+		return
+	case live:
+		g.socket.Emit(EventUnauthorized, nil, newUnauthorized(err))
+	default:
+		g.socket.Emit(EventUnauthorized, func() { g.acknowledged(err) }, newUnauthorized(err))
+	}
+	g.notices.add(func() { g.a.refused(h, err) })
+	g.notify()
+}

@@ -1,0 +1,220 @@
+package socketio
+
+import (
+	"sync"
+
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
+)
+
+// kick ends the socket, tells its client why, and then the callbacks.
+func (g *Guard) kick(err *verifier.UnauthorizedError) {
+	g.kickIf(err, nil)
+}
+
+// kickIf is kick if the condition holds, which is asked under mu: no renewal
+// comes in between. It waits for no callback.
+func (g *Guard) kickIf(err *verifier.UnauthorizedError, condition func() bool) {
+	err = complete(err)
+	g.finish(err, condition, func() { g.report(err) })
+}
+
+// finish closes the socket with "unauthorized" if it is not closed and the condition
+// holds, and has tell run among its notifications.
+func (g *Guard) finish(err *verifier.UnauthorizedError, condition func() bool, tell func()) {
+	if g.end(err, condition, tell) {
+		g.leave(err, EventUnauthorized, newUnauthorized(err))
+	}
+}
+
+// leave has the binding close the socket, and then tells the callbacks.
+func (g *Guard) leave(cause error, event string, args ...any) {
+	g.a.guarded("closing a socket", func() { g.socket.Close(cause, event, args...) })
+	g.notifyLater()
+}
+
+// acknowledged disconnects a socket whose client has read its refusal, unless
+// a later attempt succeeded.
+func (g *Guard) acknowledged(err error) {
+	if g.end(err, func() bool { return g.state == pending }, nil) {
+		g.leave(err, "")
+	}
+}
+
+// timeUp ends a socket whose time is up: a session, or one that did not
+// authenticate in time. Of the latter one that was told of a failed attempt
+// knows why; one that was told nothing yet is told now.
+func (g *Guard) timeUp() {
+	now := g.a.moment()
+	g.mu.Lock()
+	if g.state == closed || !g.over(now) {
+		g.mu.Unlock()
+		return
+	}
+	err, told := errExpired, false
+	switch {
+	case g.state != authenticated:
+		err, told = errTimeout, g.failures > 0
+	case g.aged:
+		err = errSessionAge
+	}
+	g.endLocked(err, now, func() { g.report(err) })
+	g.mu.Unlock()
+	if told {
+		g.leave(err, "")
+	} else {
+		g.leave(err, EventUnauthorized, newUnauthorized(err))
+	}
+}
+
+// end moves to the state closed, unless the socket is there already or the condition
+// does not hold, and reports whether it did. The callbacks are told by the next
+// notify, and tell, which may be nil, runs among them.
+func (g *Guard) end(cause error, condition func() bool, tell func()) bool {
+	now := g.a.moment()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.state == closed || condition != nil && !condition() {
+		return false
+	}
+	g.endLocked(cause, now, tell)
+	return true
+}
+
+// endLocked moves to the state closed. The caller holds mu.
+func (g *Guard) endLocked(cause error, now times, tell func()) {
+	g.state = closed
+	g.unschedule()
+	g.a.waiting.remove(g)
+	if g.cancel != nil {
+		g.cancel(cause)
+	}
+	if s := g.session; s != nil {
+		g.a.registry.remove(s)
+		s.enter(ended, cause)
+	}
+	g.ended(cause, now, tell)
+}
+
+// report tells the log and the functions of OnFailure why the socket ended.
+func (g *Guard) report(err *verifier.UnauthorizedError) {
+	if s := g.current(); s != nil {
+		g.a.failed(s.Handshake(), err)
+	} else {
+		g.a.refused(g.handshake, err)
+	}
+}
+
+// notifications are what callbacks are told of one socket, in order and one at a time.
+type notifications struct {
+	mu    sync.Mutex // guards the rest; never held while a callback runs
+	queue []func()
+	busy  bool // whether a goroutine is at the queue
+}
+
+// add queues a notification. It may be called under a guard's lock.
+func (n *notifications) add(f func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.queue = append(n.queue, f)
+}
+
+// claim reports whether the caller has to deliver.
+func (n *notifications) claim() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.busy || len(n.queue) == 0 {
+		return false
+	}
+	n.busy = true
+	return true
+}
+
+func (n *notifications) next() func() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.queue) == 0 {
+		n.busy, n.queue = false, nil
+		return nil
+	}
+	f := n.queue[0]
+	n.queue = n.queue[1:]
+	return f
+}
+
+// notify delivers what is queued, in the caller's goroutine, unless another one does.
+// The caller holds no lock.
+func (g *Guard) notify() {
+	if g.notices.claim() {
+		g.deliver()
+	}
+}
+
+// notifyLater delivers in a goroutine of its own: for callers that must not wait for a
+// callback.
+func (g *Guard) notifyLater() {
+	if g.notices.claim() {
+		go g.deliver()
+	}
+}
+
+func (g *Guard) deliver() {
+	for f := g.notices.next(); f != nil; f = g.notices.next() {
+		g.a.guarded("a callback", f)
+	}
+}
+
+// sessionLater logs what becomes of a session, after unlock.
+func (g *Guard) sessionLater(now times, what string, s *Session, more ...any) {
+	if now.debug {
+		t := s.Token()
+		g.notices.add(func() { g.a.sessionLog(what, g.handshake, t, more...) })
+	}
+}
+
+// began, renewed and ended queue what the log and the observers are told. The caller
+// holds mu, so that they hear of it in order.
+func (g *Guard) began(s *Session, now times) {
+	g.sessionLater(now, "authenticated", s)
+	t := s.Token()
+	for _, o := range g.a.observers {
+		if o.Began != nil {
+			g.observed(func() { o.Began(s.Handshake(), t) })
+		}
+	}
+}
+
+func (g *Guard) renewed(s *Session, now times) {
+	g.sessionLater(now, "renewed", s)
+	t := s.Token()
+	for _, o := range g.a.observers {
+		if o.Renewed != nil {
+			g.observed(func() { o.Renewed(s.Handshake(), t) })
+		}
+	}
+}
+
+func (g *Guard) ended(cause error, now times, tell func()) {
+	if s := g.session; s != nil {
+		g.sessionLater(now, "session ended", s, "cause", cause)
+		t, lasted := s.Token(), s.age(now)
+		for _, o := range g.a.observers {
+			if o.Ended != nil {
+				g.observed(func() { o.Ended(s.Handshake(), t, lasted, cause) })
+			}
+		}
+	} else if err, ok := cause.(*verifier.UnauthorizedError); ok {
+		for _, o := range g.a.observers {
+			if o.Dropped != nil {
+				g.observed(func() { o.Dropped(g.handshake, err) })
+			}
+		}
+	}
+	if tell != nil {
+		g.notices.add(tell)
+	}
+}
+
+// observed queues a call of an observer.
+func (g *Guard) observed(f func()) {
+	g.notices.add(func() { g.a.guarded("an Observer", f) })
+}

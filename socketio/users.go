@@ -1,0 +1,123 @@
+package socketio
+
+import (
+	"slices"
+
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
+)
+
+// user is whose sessions a [SessionLimit] counts, but for what [SameIdentity] tells
+// apart.
+type user struct{ namespace, issuer, subject string }
+
+// group is the live sessions of one user, the oldest first. Its links are guarded by
+// the registry.
+type group struct {
+	user  user
+	token *verifier.Token // of the session that began it
+	n     int
+	first *Session // of the ring by Session.peers
+}
+
+// place is where a session of a token belongs among the groups of its user: found
+// without the registry's lock, since SameIdentity may be asked.
+type place struct {
+	user  user
+	group *group   // nil: it begins one
+	seen  []*group // what the user's groups were
+	asked bool     // whether SameIdentity was asked about them
+}
+
+// stale reports whether the groups have changed since, so that the place has to be
+// looked for again.
+func (p place) stale(now []*group) bool { return p.asked && !slices.Equal(p.seen, now) }
+
+// placeOf finds the place of a token's session in a namespace. Tokens that are bound to
+// different keys (cnf) share one: otherwise who makes keys would have no limit. The
+// slices in users are replaced, never changed.
+func (r *Registry) placeOf(a *Authorizer, t *verifier.Token, namespace string) place {
+	p := place{user: user{namespace, t.Issuer, t.Subject}}
+	if t.Subject == "" {
+		return p
+	}
+	r.mu.Lock()
+	p.seen = r.users[p.user]
+	r.mu.Unlock()
+	if a.same == nil {
+		if len(p.seen) > 0 {
+			p.group = p.seen[0]
+		}
+		return p
+	}
+	p.asked = true
+	for _, g := range p.seen {
+		if a.sameUser(g.token, t) {
+			p.group = g
+			break
+		}
+	}
+	return p
+}
+
+// full reports whether a limit leaves no room at the place. The caller holds mu.
+func (r *Registry) full(at place, limit sessionLimit) bool {
+	return limit.n > 0 && at.group != nil && at.group.n >= limit.n
+}
+
+// oldest returns up to n sessions of a group, the oldest first. The caller holds mu.
+func (g *group) oldest(n int) []*Session {
+	var found []*Session
+	for s := g.first; s != nil && len(found) < n; {
+		found = append(found, s)
+		if s = s.peers.next; s == g.first {
+			break
+		}
+	}
+	return found
+}
+
+// enter puts a session at its place. The caller holds mu.
+func (r *Registry) enter(s *Session, at place) {
+	if at.user.subject == "" {
+		return
+	}
+	g := at.group
+	if groups := r.users[at.user]; g == nil || g.n == 0 { // a new one, or one that all have left
+		if !at.asked && len(groups) > 0 {
+			g = groups[0]
+		} else {
+			g = &group{user: at.user, token: s.Token()}
+			r.users[at.user] = append(slices.Clip(groups), g)
+		}
+	}
+	s.group = g
+	if g.n++; g.n == 1 {
+		g.first, s.peers = s, link{s, s}
+		return
+	}
+	last := g.first.peers.prev
+	s.peers = link{last, g.first}
+	last.peers.next, g.first.peers.prev = s, s
+}
+
+// leave takes a session out of its group. The caller holds mu.
+func (r *Registry) leave(s *Session) {
+	g := s.group
+	if g == nil {
+		return
+	}
+	s.group = nil
+	if g.n--; g.n == 0 {
+		g.first = nil
+		groups := slices.DeleteFunc(slices.Clone(r.users[g.user]), func(other *group) bool { return other == g })
+		if r.users[g.user] = groups; len(groups) == 0 {
+			delete(r.users, g.user)
+		}
+		return
+	}
+	s.peers.prev.peers.next, s.peers.next.peers.prev = s.peers.next, s.peers.prev
+	if g.first == s {
+		g.first = s.peers.next
+	}
+	s.peers = link{}
+}

@@ -1,0 +1,130 @@
+package socketio
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
+)
+
+// Bounds of functions that ignore their context: how long one may take to return
+// after it ended, and how many may hang before tokens are refused unseen.
+const (
+	checkGrace = time.Second
+	maxHanging = 1000
+)
+
+var errHanging = &verifier.UnauthorizedError{
+	Code: verifier.CodeUnknown, Message: "the server is busy, try again later", Reason: ErrTimeout, Retryable: true,
+	Err: errors.New("too many calls of the authenticator and User have not returned, though their context ended"),
+}
+
+// verdict is how a check ended: with a pass or a refusal.
+type verdict struct {
+	pass *Pass
+	err  *verifier.UnauthorizedError
+}
+
+// check authenticates the handshake and maps the user. It returns soon after ctx
+// ends, even if a function of the application's does not: that one is left behind.
+func (a *Authorizer) check(ctx context.Context, h *verifier.Handshake) (*Pass, *verifier.UnauthorizedError) {
+	if a.hanging.Load() >= maxHanging {
+		return nil, a.shown(errHanging)
+	}
+	done := make(chan verdict, 1)
+	var abandoned atomic.Bool // swapped by whoever comes first: the check, or who waits for it
+	go func() {
+		v := verdict{err: serverError(errors.New("the authenticator or User ended its goroutine"))}
+		defer func() {
+			if done <- v; abandoned.Swap(true) {
+				a.hanging.Add(-1)
+			}
+		}()
+		v.pass, v.err = a.decide(ctx, h)
+	}()
+	select {
+	case v := <-done:
+		return v.pass, v.err
+	case <-ctx.Done():
+	}
+	grace := time.NewTimer(checkGrace)
+	defer grace.Stop()
+	select {
+	case v := <-done:
+		return v.pass, v.err
+	case <-grace.C:
+	}
+	a.hanging.Add(1)
+	if abandoned.Swap(true) { // it has returned at the last moment
+		a.hanging.Add(-1)
+		v := <-done
+		return v.pass, v.err
+	}
+	a.logger.Error("socketio: the authenticator or User ignores its context", "remote", h.RemoteAddr, "hanging", a.hanging.Load())
+	return nil, a.shown(outOfTime(context.Cause(ctx)))
+}
+
+// outOfTime says that we ran out of time, which says nothing about the token.
+func outOfTime(cause error) *verifier.UnauthorizedError {
+	return &verifier.UnauthorizedError{
+		Code: verifier.CodeUnknown, Message: "the server took too long, try again later",
+		Reason: ErrTimeout, Retryable: true, Err: cause,
+	}
+}
+
+// decide is check without its bound. It recovers the panics of the functions it was
+// given: none of them ends the server.
+func (a *Authorizer) decide(ctx context.Context, h *verifier.Handshake) (*Pass, *verifier.UnauthorizedError) {
+	address := ""
+	if a.failures != nil {
+		if err := a.guarded("ClientAddress", func() { address = a.clientAddress(h) }); err != nil {
+			return nil, a.shown(err)
+		}
+		if !a.failures.allow(address) {
+			return nil, a.shown(errTooManyFailures)
+		}
+	}
+	p := &Pass{a: a, received: time.Now()}
+	var err error
+	refusal := a.guarded("the authenticator", func() {
+		if p.token, err = a.auth.Authenticate(ctx, h); err != nil {
+			if panic := (*verifier.PanicError)(nil); errors.As(err, &panic) && panic != nil {
+				a.logger.Error("socketio: a function of the authenticator panicked", "panic", panic.Value, "stack", string(panic.Stack))
+			}
+			return
+		}
+		if p.token == nil {
+			err = errors.New("socketio: the authenticator returned neither a token nor an error")
+			return
+		}
+		// The application need not look for a user whose token is revoked.
+		if refused := a.registry.refuses(p.token); refused != nil {
+			err = refused
+		} else if a.user != nil {
+			p.user, err = a.user(ctx, p.token, h)
+		}
+	})
+	if refusal == nil && err == nil {
+		return p, nil
+	}
+	if refusal == nil {
+		refusal = refusalOf(err)
+	}
+	if ctx.Err() != nil && errors.Is(refusal, context.DeadlineExceeded) && errors.Is(refusal, verifier.ErrRejected) {
+		refusal = outOfTime(refusal)
+	}
+	if a.failures != nil {
+		a.failures.failed(address, refusal.Reason)
+	}
+	return nil, a.shown(refusal)
+}
+
+// shown is a refusal as the client may read it.
+func (a *Authorizer) shown(err *verifier.UnauthorizedError) *verifier.UnauthorizedError {
+	if a.neutral {
+		return neutral(err)
+	}
+	return err
+}
