@@ -1,8 +1,6 @@
 package keys
 
 import (
-	"bytes"
-	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -16,8 +14,10 @@ import (
 // was handed out as base64 is for [Base64Secret], and a line break at the end
 // of a file is a byte of its own.
 //
-// To rotate it, [Join] the current and the previous one. A public key is
-// refused: as a secret it would let anybody who knows it sign tokens.
+// To rotate it, [Join] the current and the previous one. What reads as a key or a
+// certificate is refused, in any usual wrapping: PEM, DER, a JWK, an SSH key, XML, and
+// these in base64, hex or JSON. As a secret, a public key would let anybody who knows
+// it sign tokens.
 func Secret(secret []byte, options ...Option) (*Set, error) {
 	return loadSecret("Secret", secret, options)
 }
@@ -30,16 +30,21 @@ func Secret(secret []byte, options ...Option) (*Set, error) {
 func Base64Secret(text string, options ...Option) (*Set, error) {
 	secret, err := decodeBase64(text)
 	if err != nil {
-		return nil, fmt.Errorf("keys: Base64Secret: %w", err)
+		err = fmt.Errorf("keys: Base64Secret: %w", err)
 	}
-	return loadSecret("Base64Secret", secret, options)
+	var set *Set
+	if err == nil {
+		set, err = loadSecret("Base64Secret", secret, options)
+	}
+	// Hexadecimal digits pass for base64 too, and what is a key is no bad base64.
+	if _, is := loadSecret("Base64Secret", []byte(text), []Option{InsecureAllowShortSecret()}); is != nil && text != "" && (err == nil || secret == nil) {
+		return nil, is
+	}
+	return set, err
 }
 
 func loadSecret(what string, secret []byte, options []Option) (*Set, error) {
 	o, err := collect(options)
-	if err == nil {
-		err = looksPublic(secret)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("keys: %s: %w", what, err)
 	}
@@ -48,45 +53,6 @@ func loadSecret(what string, secret []byte, options []Option) (*Set, error) {
 		return nil, fmt.Errorf("keys: %s: %w", what, err)
 	}
 	return newSet(what, []*verifier.Key{k})
-}
-
-// looksPublic refuses what is a key in writing and no secret.
-func looksPublic(secret []byte) error {
-	trimmed := bytes.TrimSpace(secret)
-	switch {
-	case bytes.Contains(trimmed, []byte(pemBegin)):
-		return errors.New("this is PEM, not a secret: use PEM")
-	case bytes.HasPrefix(trimmed, []byte("{")) && bytes.Contains(trimmed, []byte(`"kty"`)):
-		return errors.New("this is a JWK, not a secret: use JWKSet")
-	case bytes.HasPrefix(trimmed, []byte("ssh-")), bytes.HasPrefix(trimmed, []byte("ecdsa-sha2-")):
-		return errors.New("this is an SSH public key, not a secret")
-	}
-	if what := publicDER(secret); what != "" {
-		return fmt.Errorf("this is a %s (DER), not a secret: %s", what, asPEM)
-	}
-	text := strings.NewReplacer("-", "+", "_", "/", "=", "", "\r", "", "\n", "").Replace(string(trimmed))
-	if der, err := base64.RawStdEncoding.DecodeString(text); err == nil {
-		if what := publicDER(der); what != "" {
-			return fmt.Errorf("this is a %s (DER, in base64), not a secret: %s", what, asPEM)
-		}
-	}
-	return nil
-}
-
-const asPEM = "put -----BEGIN PUBLIC KEY----- or its like around its base64 and use PEM"
-
-// publicDER says what public thing the bytes are, "" if none.
-func publicDER(der []byte) string {
-	if _, err := x509.ParsePKIXPublicKey(der); err == nil {
-		return "public key"
-	}
-	if _, err := x509.ParsePKCS1PublicKey(der); err == nil {
-		return "public key"
-	}
-	if _, err := x509.ParseCertificate(der); err == nil {
-		return "certificate"
-	}
-	return ""
 }
 
 // decodeBase64 says what is wrong without saying what is there.

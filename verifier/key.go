@@ -1,7 +1,6 @@
 package verifier
 
 import (
-	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -73,10 +72,11 @@ type KeyOptions struct {
 // NewKey makes a key of material, which must be one of
 //
 //   - []byte, a shared secret, of at least as many bytes as the hash has
-//     (RFC 7518 §3.2);
-//   - *[rsa.PublicKey], of 2048 to 8192 bits and with an odd exponent above 1;
+//     (RFC 7518 §3.2), that does not read as a key or a certificate;
+//   - *[rsa.PublicKey], of 2048 to 8192 bits and with an odd exponent above 1, whose
+//     factors are not among those that are easily found;
 //   - *[ecdsa.PublicKey] on P-256, P-384 or P-521;
-//   - [ed25519.PublicKey].
+//   - [ed25519.PublicKey], a point of the curve, and not one of small order.
 //
 // Anything else, a private key above all, is refused with an error that says
 // why. The material is copied.
@@ -95,10 +95,7 @@ func NewKey(material any, o KeyOptions) (*Key, error) {
 	case *ecdsa.PublicKey:
 		fits, err = fitEC(m)
 	case ed25519.PublicKey:
-		fits = bitEdDSA
-		if len(m) != ed25519.PublicKeySize {
-			err = fmt.Errorf("verifier: an Ed25519 public key has %d bytes, not %d", ed25519.PublicKeySize, len(m))
-		}
+		fits, err = bitEdDSA, fitEd25519(m)
 	case string:
 		err = errors.New("verifier: a string may be a secret, base64 or PEM: convert it to []byte, or use package keys")
 	case crypto.Signer:
@@ -164,8 +161,8 @@ func fitSecret(secret []byte, allowShort bool) (algorithmSet, error) {
 	if len(secret) == 0 {
 		return 0, errors.New("verifier: the secret is empty")
 	}
-	if bytes.HasPrefix(bytes.TrimSpace(secret), []byte("-----BEGIN ")) {
-		return 0, errors.New("verifier: the secret is PEM: as a secret, a public key would let anybody sign; package keys reads PEM")
+	if err := notSecret(secret); err != nil {
+		return 0, err
 	}
 	switch {
 	case allowShort || len(secret) >= 64:
@@ -194,7 +191,7 @@ func fitRSA(k *rsa.PublicKey) (algorithmSet, error) {
 	if k.E < 3 || k.E&1 == 0 || k.E > math.MaxInt32 {
 		return 0, fmt.Errorf("verifier: the RSA exponent is %d: expected an odd number above 1 and below 2^31, such as 65537", k.E)
 	}
-	return rsaAlgorithms, nil
+	return rsaAlgorithms, weakRSA(k)
 }
 
 func fitEC(k *ecdsa.PublicKey) (algorithmSet, error) {
