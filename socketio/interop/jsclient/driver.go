@@ -6,11 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio/interop/npm"
 )
 
 // Deadline is how long anything is waited for before the test fails. It is
@@ -71,13 +72,7 @@ func Start(t testing.TB) *Driver {
 	if shared.driver == nil && shared.err == nil {
 		shared.driver, shared.err = start()
 	}
-	switch err := shared.err; {
-	case err == nil:
-	case errors.Is(err, errNoNode) && os.Getenv("CI") != "true":
-		t.Skipf("%v; skipped", err)
-	default:
-		t.Fatalf("start the JavaScript clients: %v", err)
-	}
+	npm.Check(t, shared.err)
 	return shared.driver
 }
 
