@@ -53,7 +53,8 @@ var allowed = map[string][]string{
 	"jwks":                  {"verifier", "keys"},
 	"socketio":              {"verifier"},
 	"socketio/googollee":    {"verifier", "socketio", "socketio/internal/flood"},
-	"socketio/redisstore":   {"socketio", "socketio/internal/outage"},
+	"socketio/redisstore":   {"socketio", "socketio/cluster", "socketio/internal/outage"},
+	"socketio/cluster":      {"verifier"},
 	"socketio/internal":     measured,
 	"socketio/promsocketio": measured,
 	"socketio/otelsocketio": measured,
@@ -103,7 +104,7 @@ func TestImports(t *testing.T) {
 			}
 		}
 		// Tests may use the test kits too; nothing else of ours may.
-		for _, kit := range []string{"verifier/verifiertest", "socketio/sockettest"} {
+		for _, kit := range []string{"verifier/verifiertest", "socketio/sockettest", "socketio/cluster/clustertest"} {
 			if slices.Contains(p.Imports, module+"/"+kit) {
 				t.Errorf("%s imports %s outside of its tests", name, kit)
 			}
