@@ -69,6 +69,9 @@ func (v *Verifier) verifyOpaque(ctx context.Context, raw string, h *Handshake) (
 	if len(raw) > v.maxLength {
 		return nil, refuse(ErrTokenTooLong, "jwt malformed", lengthError{len(raw), v.maxLength})
 	}
+	if !printable(raw) {
+		return nil, refuse(ErrTokenMalformed, "invalid token", errVSCHAR)
+	}
 	claims, err := v.introspector.Introspect(ctx, raw)
 	if err != nil {
 		return nil, keyError(err)
@@ -88,4 +91,18 @@ func (v *Verifier) verifyOpaque(ctx context.Context, raw string, h *Handshake) (
 		t.end = v.now().Add(cmp.Or(v.maxLifetime, DefaultOpaqueLifetime))
 	}
 	return t, nil
+}
+
+var errVSCHAR = errors.New("a token is 1*VSCHAR (RFC 6749 §A.12)")
+
+// printable reports whether a token consists of VSCHAR alone. Nobody is asked about
+// any other: what an introspector makes of control characters is not for whoever
+// sends them to try.
+func printable(token string) bool {
+	for i := range len(token) {
+		if token[i] < ' ' || token[i] > '~' {
+			return false
+		}
+	}
+	return true
 }

@@ -11,10 +11,12 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
 // tokenError is the error of an answer that says something of the one token, which
-// is long or odd, and not of the endpoint.
+// is long or odd, and not of the endpoint. To ask again is of no use.
 type tokenError struct{ status int }
 
 func (e tokenError) Error() string {
@@ -35,24 +37,37 @@ func (c *Client) ask(ctx context.Context, token string) (claims []byte, expires 
 		claims, expires, err = parse(body)
 	}
 	if err != nil {
-		return nil, time.Time{}, fmt.Errorf("introspection: %w", err)
+		return nil, time.Time{}, fmt.Errorf("introspection: %w", ofEndpoint(err))
 	}
 	return claims, expires, nil
 }
 
+// ofEndpoint returns an error of asking without the refusal that may be in its
+// tree, of a function of the application's for one: it would be taken for that of
+// the token that was asked for.
+func ofEndpoint(err error) error {
+	if errors.As(err, new(*verifier.UnauthorizedError)) {
+		return errors.New(err.Error())
+	}
+	return err
+}
+
 func (c *Client) post(ctx context.Context, form url.Values) ([]byte, error) {
+	header := http.Header{
+		"Content-Type": {"application/x-www-form-urlencoded"},
+		"Accept":       {c.signed.mediaType()},
+		"User-Agent":   {userAgent},
+	}
+	if c.authorize != nil {
+		if err := c.authorize(ctx, form, header); err != nil {
+			return nil, err
+		}
+	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.endpoint, strings.NewReader(form.Encode()))
 	if err != nil {
 		return nil, err
 	}
-	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	request.Header.Set("Accept", "application/json")
-	request.Header.Set("User-Agent", userAgent)
-	if c.authorize != nil {
-		if err := c.authorize(request); err != nil {
-			return nil, err
-		}
-	}
+	request.Header = header
 	response, err := c.client.Do(request)
 	if err != nil {
 		var wrapped *url.Error // whose text has the whole URL
@@ -62,25 +77,43 @@ func (c *Client) post(ctx context.Context, form url.Values) ([]byte, error) {
 		return nil, fmt.Errorf("the endpoint cannot be reached: %w", err)
 	}
 	defer response.Body.Close()
-	switch response.StatusCode {
-	case http.StatusOK:
-	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusRequestURITooLong,
-		http.StatusUnprocessableEntity, http.StatusRequestHeaderFieldsTooLarge:
-		return nil, tokenError{response.StatusCode}
-	default:
-		return nil, fmt.Errorf("the endpoint answers with status %d: expected 200", response.StatusCode)
-	}
-	if kind, _, err := mime.ParseMediaType(response.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return nil, fmt.Errorf("the endpoint answers with %.64q: expected application/json", response.Header.Get("Content-Type"))
-	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxSize+1))
+	if err := statusError(response.StatusCode, body); err != nil {
+		return nil, err
+	}
+	if kind, _, err := mime.ParseMediaType(response.Header.Get("Content-Type")); err != nil || kind != c.signed.mediaType() {
+		return nil, fmt.Errorf("the endpoint answers with %.64q: expected %s", response.Header.Get("Content-Type"), c.signed.mediaType())
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the endpoint's answer breaks off: %w", err)
 	}
 	if len(body) > maxSize {
 		return nil, fmt.Errorf("the endpoint's answer has more than %d bytes", maxSize)
 	}
-	return body, nil
+	return c.signed.open(ctx, body)
+}
+
+// statusError makes an error of a status that is not 200: a tokenError where it
+// says something of the token. A 400 can also mean this server's credentials
+// (RFC 6749 §5.2).
+func statusError(status int, body []byte) error {
+	switch status {
+	case http.StatusOK:
+		return nil
+	case http.StatusBadRequest:
+		var answer struct {
+			Error string `json:"error"`
+		}
+		_ = json.Unmarshal(body, &answer) // an answer without an error is about the token
+		if answer.Error == "invalid_client" || answer.Error == "unauthorized_client" {
+			return fmt.Errorf("the endpoint answers with status 400, %s: are this server's credentials right?", answer.Error)
+		}
+		return tokenError{status}
+	case http.StatusRequestEntityTooLarge, http.StatusRequestURITooLong,
+		http.StatusUnprocessableEntity, http.StatusRequestHeaderFieldsTooLarge:
+		return tokenError{status}
+	}
+	return fmt.Errorf("the endpoint answers with status %d: expected 200", status)
 }
 
 // parse reads an answer (RFC 7662 §2.2). Only whether and how long it is good is

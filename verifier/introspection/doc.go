@@ -12,12 +12,27 @@
 // The same token is asked for once at a time, and its answer kept for a short
 // while ([TTL]), never beyond its exp; keys of the cache are hashes, so that it
 // holds no token. That the endpoint is out of reach, slow or answers nonsense is
-// never taken for an inactive token: the client is refused with the retryable
-// [verifier.ErrKeysUnavailable], and the endpoint is asked again after a growing,
-// jittered pause. Only https is spoken, no redirect followed, and an answer has a
-// limit of 64 KiB and, with the wait for one of 32 requests at a time, 5 s. Who sends
-// more tokens than there are turns for has those refused as retryable; the endpoint is
-// not taken to be down for that, nor for what it cannot say of one odd token.
+// never taken for an inactive token: the client is rejected with the retryable
+// [verifier.ErrKeysUnavailable], and that token is asked for again after a growing,
+// jittered pause of up to 30 s. A token that no endpoint can know, since it is not
+// 1*VSCHAR (RFC 6749 §A.12), is not asked for, and one that the endpoint answers
+// with 400 is rejected for good.
+//
+// Only https is spoken, no redirect followed, and an answer has a limit of 64 KiB
+// and, with the wait for one of 64 requests at a time, 5 s. Clients that send more
+// tokens than there are turns for are told to try again later. The endpoint is
+// taken to be down when three different tokens failed and none was answered for
+// 10 s; even then 20 tokens a second are tried, so that tokens that the endpoint
+// chokes on do not shut out good ones.
+//
+// # Refresh tokens
+//
+// An introspection endpoint knows refresh tokens too, and calls them active. The
+// verifier rejects those whose answer says so (token_use, token_type, typ: dex,
+// Hydra, Keycloak, Curity, ForgeRock). Endpoints built on fosite alone, and
+// oidc-provider, do not say it: ask for what only access tokens have there,
+// RequireClaims("token_type") for oidc-provider, and otherwise an [verifier.Audience]
+// or a scope that refresh tokens do not carry, or have the server issue JWTs.
 //
 // A token that was revoked at its issuer is accepted until its answer has been
 // kept for as long as TTL and [MaxStale] say.

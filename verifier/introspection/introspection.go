@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -24,13 +23,15 @@ type Client struct {
 	config
 	endpoint string
 	turns    chan struct{} // holds one for each request under way
+	again    chan struct{} // the same for StillActive, which strangers cannot use up
 
 	mu       sync.Mutex // guards the rest; never held while asking
 	known    *lru.LRU[tokenHash, answer]
 	inactive *lru.LRU[tokenHash, answer] // apart, so that strangers' tokens push out no good one's
+	failed   *lru.LRU[tokenHash, failure]
 	flights  map[tokenHash]*flight
-	failures int // in a row
-	paused   time.Time
+	health   health
+	warned   time.Time // of a failure, last
 	stats    Stats
 }
 
@@ -49,7 +50,10 @@ func (c *Client) Stats() Stats {
 	return c.stats
 }
 
-var _ verifier.Introspector = (*Client)(nil)
+var (
+	_ verifier.Introspector  = (*Client)(nil)
+	_ verifier.ActiveChecker = (*Client)(nil)
+)
 
 // tokenHash stands for a token in the cache.
 type tokenHash [sha256.Size]byte
@@ -57,12 +61,16 @@ type tokenHash [sha256.Size]byte
 // answer is what the endpoint said of a token.
 type answer struct {
 	claims []byte    // nil if it is not active
+	err    error     // why not, if the endpoint cannot read the token at all
 	fresh  time.Time // until when it needs no asking
 	stale  time.Time // until when it may be used if asking fails
 }
 
 func (a answer) result() ([]byte, error) {
-	if a.claims == nil {
+	switch {
+	case a.err != nil:
+		return nil, a.err
+	case a.claims == nil:
 		return nil, verifier.Inactive(nil)
 	}
 	return a.claims, nil
@@ -82,11 +90,13 @@ var errPaused = errors.New("introspection: the endpoint failed lately and is not
 var errBusy = errors.New("introspection: too many requests to the endpoint are under way")
 
 // New makes a client of the endpoint at the URL. One of [ClientSecret],
-// [BearerToken] and [HTTPClient] must say how this server authenticates to it.
+// [ClientSecretPost], [PrivateKeyJWT], [BearerToken] and [HTTPClient] must say how
+// this server authenticates to it.
 func New(endpoint string, options ...Option) (*Client, error) {
 	c := &Client{
 		config:  config{ttl: DefaultTTL, cacheSize: DefaultCacheSize, now: time.Now, logger: slog.Default()},
 		turns:   make(chan struct{}, maxRequests),
+		again:   make(chan struct{}, maxAgain),
 		flights: make(map[tokenHash]*flight),
 	}
 	for _, option := range options {
@@ -98,7 +108,7 @@ func New(endpoint string, options ...Option) (*Client, error) {
 		}
 	}
 	if c.authorize == nil && c.client == nil {
-		return nil, errors.New("introspection: New: the endpoint asks who asks (RFC 7662 §2.1): give ClientSecret, BearerToken or HTTPClient")
+		return nil, errors.New("introspection: New: the endpoint asks who asks (RFC 7662 §2.1): give ClientSecret, ClientSecretPost, PrivateKeyJWT, BearerToken or HTTPClient")
 	}
 	if err := c.checkURL(endpoint); err != nil {
 		return nil, fmt.Errorf("introspection: New: %w", err)
@@ -112,12 +122,21 @@ func New(endpoint string, options ...Option) (*Client, error) {
 	}
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	c.client = &client
-	var err error
-	if c.known, err = lru.NewLRU[tokenHash, answer](c.cacheSize, nil); err != nil {
+	if err := c.signed.build(c.now); err != nil {
 		return nil, fmt.Errorf("introspection: New: %w", err)
 	}
-	c.inactive, err = lru.NewLRU[tokenHash, answer](c.cacheSize, nil)
-	return c, err
+	return c, c.makeCaches()
+}
+
+func (c *Client) makeCaches() (err error) {
+	var errs [3]error
+	c.known, errs[0] = lru.NewLRU[tokenHash, answer](c.cacheSize, nil)
+	c.inactive, errs[1] = lru.NewLRU[tokenHash, answer](c.cacheSize, nil)
+	c.failed, errs[2] = lru.NewLRU[tokenHash, failure](c.cacheSize, nil)
+	if err := errors.Join(errs[:]...); err != nil {
+		return fmt.Errorf("introspection: New: %w", err)
+	}
+	return nil
 }
 
 // checkURL refuses an endpoint in whose place somebody else could answer.
@@ -140,9 +159,33 @@ func (c *config) checkURL(endpoint string) error {
 }
 
 // Introspect returns what the endpoint says of a token, which is at most as old
-// as [TTL]. A token that is not active is [verifier.Inactive]; any other error
-// means that the endpoint could not tell. What is returned must not be changed.
+// as [TTL]. A token that is not active is [verifier.Inactive]. One that is not
+// 1*VSCHAR (RFC 6749 §A.12), and one that the endpoint cannot read, is a refusal
+// with the reason [verifier.ErrTokenMalformed]. Any other error means that the
+// endpoint could not tell. What is returned must not be changed.
 func (c *Client) Introspect(ctx context.Context, token string) ([]byte, error) {
+	return c.introspect(ctx, token, false)
+}
+
+// StillActive reports whether a token that was accepted is still active: see
+// [verifier.StillActive]. An answer that is at most as old as [TTL] counts;
+// otherwise the endpoint is asked, in a turn that no stranger's token takes. Of an
+// older answer nothing is said, whatever [MaxStale] allows: the error then says
+// that the endpoint could not be asked.
+func (c *Client) StillActive(ctx context.Context, token string) (bool, error) {
+	_, err := c.introspect(ctx, token, true)
+	var u *verifier.UnauthorizedError
+	if errors.As(err, &u) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// introspect is Introspect and, for a token that was accepted before, StillActive.
+func (c *Client) introspect(ctx context.Context, token string, accepted bool) ([]byte, error) {
+	if !printable(token) {
+		return nil, unreadable(errors.New("the token is not 1*VSCHAR (RFC 6749 §A.12)"))
+	}
 	hash := tokenHash(sha256.Sum256([]byte(token)))
 	now := c.now()
 	c.mu.Lock()
@@ -155,20 +198,23 @@ func (c *Client) Introspect(ctx context.Context, token string) ([]byte, error) {
 		c.mu.Unlock()
 		return kept.result()
 	}
+	if accepted {
+		kept = answer{} // a stale answer is not what its caller asks for
+	}
 	f := c.flights[hash]
 	if f == nil {
-		if now.Before(c.paused) {
+		if err := c.mayAsk(hash, now, accepted); err != nil {
 			c.mu.Unlock()
-			return c.instead(kept, now, errPaused)
-		}
-		if len(c.flights) >= maxFlights {
-			c.mu.Unlock()
-			return c.instead(kept, now, errBusy)
+			return c.instead(kept, now, err)
 		}
 		f = &flight{done: make(chan struct{})}
 		c.flights[hash] = f
+		turns := c.turns
+		if accepted {
+			turns = c.again
+		}
 		// It goes on if this caller gives up: others may be waiting for it.
-		go c.fly(context.WithoutCancel(ctx), f, hash, token)
+		go c.fly(context.WithoutCancel(ctx), f, hash, token, turns)
 	}
 	c.mu.Unlock()
 	select {
@@ -178,8 +224,26 @@ func (c *Client) Introspect(ctx context.Context, token string) ([]byte, error) {
 		}
 		return f.answer.result()
 	case <-ctx.Done():
-		return nil, fmt.Errorf("introspection: waiting for the endpoint: %w", context.Cause(ctx))
+		return nil, fmt.Errorf("introspection: waiting for the endpoint: %w", ofEndpoint(context.Cause(ctx)))
 	}
+}
+
+// mayAsk tells whether the endpoint may be asked for a token now. The caller holds
+// mu.
+func (c *Client) mayAsk(hash tokenHash, now time.Time, accepted bool) error {
+	if f, ok := c.failed.Get(hash); ok && now.Before(f.until) {
+		return errPaused
+	}
+	if accepted {
+		return nil // a sweep asks seldom, and for no token twice
+	}
+	if len(c.flights) >= maxFlights {
+		return errBusy
+	}
+	if !c.health.mayTry(now) {
+		return errPaused
+	}
+	return nil
 }
 
 // instead returns an answer that was kept in the place of one that could not be
@@ -194,89 +258,25 @@ func (c *Client) instead(a answer, now time.Time, err error) ([]byte, error) {
 	return a.result()
 }
 
-// fly asks the endpoint, and keeps what it says.
-func (c *Client) fly(ctx context.Context, f *flight, hash tokenHash, token string) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	var claims []byte
-	var expires time.Time
-	began, asked := c.now(), false
-	turn := time.NewTimer(turnTimeout)
-	select {
-	case c.turns <- struct{}{}:
-		began, asked = c.now(), true
-		claims, expires, f.err = c.ask(ctx, token)
-		<-c.turns
-	case <-turn.C:
-		f.err = errBusy
-	}
-	turn.Stop()
-
-	now := c.now()
-	c.mu.Lock()
-	delete(c.flights, hash)
-	if asked {
-		c.stats.Requests++
-	}
-	switch {
-	case f.err == nil:
-		c.failures, c.paused = 0, time.Time{}
-		f.answer = c.answerOf(claims, expires, began)
-		c.known.Remove(hash)
-		c.inactive.Remove(hash)
-		if claims == nil {
-			c.keep(c.inactive, hash, f.answer, now)
-		} else {
-			c.keep(c.known, hash, f.answer, now)
-		}
-	case asked:
-		c.stats.Failures++
-		if t := (tokenError{}); !errors.As(f.err, &t) {
-			c.pause(now)
-		}
-	}
-	c.mu.Unlock()
-	name := slog.String("token", fmt.Sprintf("sha256 %x", hash[:6])) // as verifier.Token names it
-	if asked && f.err != nil {
-		c.logger.Warn("introspection: the endpoint could not be asked", name, "error", f.err)
-	} else if asked {
-		c.logger.Debug("introspection: the endpoint answered", name, "active", claims != nil)
-	}
-	close(f.done)
-}
-
-// keep keeps an answer that is of use later. The caller holds mu.
-func (c *Client) keep(in *lru.LRU[tokenHash, answer], hash tokenHash, a answer, now time.Time) {
-	if now.Before(a.fresh) || now.Before(a.stale) {
-		in.Add(hash, a)
-	}
-}
-
-// answerOf says for how long an answer is kept: never beyond the token's exp.
-func (c *Client) answerOf(claims []byte, expires, asked time.Time) answer {
-	a := answer{claims: claims, fresh: asked.Add(c.ttl), stale: asked.Add(c.ttl + c.maxStale)}
-	if claims == nil {
-		a.fresh, a.stale = asked.Add(min(c.ttl, inactiveTTL)), time.Time{}
-	}
-	if !expires.IsZero() && expires.Before(a.fresh) {
-		a.fresh = expires
-	}
-	if !expires.IsZero() && expires.Before(a.stale) {
-		a.stale = expires
-	}
-	return a
-}
-
-// pause has the endpoint left alone for a while. Requests that fail together count
-// as one. The caller holds mu.
-func (c *Client) pause(now time.Time) {
-	if now.Before(c.paused) {
-		return
-	}
-	d := min(minPause<<min(c.failures, 10), maxPause)
-	c.failures++
-	c.paused = now.Add(d/2 + rand.N(d/2))
-}
-
 // Close closes the connections to the endpoint that are idle.
 func (c *Client) Close() { c.client.CloseIdleConnections() }
+
+// printable reports whether a token is 1*VSCHAR (RFC 6749 §A.12): no other can be
+// sent to the endpoint in the words that it expects.
+func printable(token string) bool {
+	for i := range len(token) {
+		if token[i] < ' ' || token[i] > '~' {
+			return false
+		}
+	}
+	return token != ""
+}
+
+// unreadable is the refusal of a token that no endpoint knows, or that this one
+// cannot read. To ask again is of no use.
+func unreadable(cause error) *verifier.UnauthorizedError {
+	return &verifier.UnauthorizedError{
+		Code: verifier.CodeInvalidToken, Message: "invalid token", Reason: verifier.ErrTokenMalformed,
+		Err: fmt.Errorf("introspection: %w", cause),
+	}
+}

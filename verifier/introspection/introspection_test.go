@@ -388,7 +388,7 @@ func TestMaxStale(t *testing.T) {
 	}
 	e.on("a", fails(http.StatusServiceUnavailable))
 	at.advance(59 * time.Minute)
-	for range 3 { // the first asks, the others find the endpoint paused
+	for range 3 { // the first asks, the others find the token paused
 		if claims, err := c.Introspect(t.Context(), "a"); err != nil || string(claims) != inAnHour {
 			t.Fatalf("stale: %v", err)
 		}
@@ -401,9 +401,6 @@ func TestMaxStale(t *testing.T) {
 
 	// An answer that can be had counts, stale or not.
 	e.on("b", says(`{"active":true}`))
-	if _, err := c.Introspect(t.Context(), "b"); err == nil {
-		t.Error("an endpoint that is paused was asked")
-	}
 	at.advance(maxPause)
 	if _, err := c.Introspect(t.Context(), "b"); err != nil {
 		t.Error(err)

@@ -18,22 +18,29 @@ const (
 
 // The bounds that no option moves.
 const (
-	timeout     = 5 * time.Second // of a request, and of waiting for its turn
-	turnTimeout = 2 * time.Second // of it, for waiting at most
-	maxSize     = 64 << 10        // bytes of an answer
-	maxRequests = 32              // under way at once
-	maxFlights  = 1024            // with those that wait for their turn
-	inactiveTTL = 5 * time.Second // how long a token is taken to be inactive without asking again
-	minPause    = time.Second     // after the first failure; doubled with each
-	maxPause    = 30 * time.Second
-	userAgent   = "socketio-jwt (+https://github.com/seed15b1dee8/socketio-jwt)"
+	timeout     = 5 * time.Second  // of a request, and of waiting for its turn
+	turnTimeout = 2 * time.Second  // of it, for waiting at most
+	maxSize     = 64 << 10         // bytes of an answer
+	maxRequests = 64               // under way at once
+	maxAgain    = 8                // the same, of StillActive
+	maxFlights  = 1024             // with those that wait for their turn
+	inactiveTTL = 5 * time.Second  // how long a token is taken to be inactive without asking again
+	minPause    = time.Second      // after the first failure of a token; doubled with each
+	maxPause    = 30 * time.Second // at most
+	trust       = 10 * time.Second // how long after an answer the endpoint is not taken to be down
+
+	sharedFailures = 3  // different tokens that fail before it is
+	maxTries       = 20 // tokens a second that are tried while it is
+
+	userAgent = "socketio-jwt (+https://github.com/seed15b1dee8/socketio-jwt)"
 )
 
 // An Option configures a [Client]. [New] reports one that makes no sense.
 type Option func(*config) error
 
 type config struct {
-	authorize func(*http.Request) error
+	authorize func(ctx context.Context, form url.Values, header http.Header) error
+	signed    *signedAnswers // nil: answers are plain JSON
 	client    *http.Client
 	ttl       time.Duration
 	maxStale  time.Duration
@@ -41,46 +48,6 @@ type config struct {
 	allowHTTP bool
 	now       func() time.Time
 	logger    *slog.Logger
-}
-
-// ClientSecret authenticates this server to the endpoint by HTTP Basic
-// authentication (RFC 6749 §2.3.1).
-func ClientSecret(id, secret string) Option {
-	return func(c *config) error {
-		if id == "" || secret == "" {
-			return errors.New("ClientSecret: the id or the secret is empty")
-		}
-		return c.authenticate(func(r *http.Request) error {
-			r.SetBasicAuth(url.QueryEscape(id), url.QueryEscape(secret))
-			return nil
-		})
-	}
-}
-
-// BearerToken authenticates this server to the endpoint by an access token of its
-// own (RFC 7662 §2.1), which f returns, fresh or kept.
-func BearerToken(f func(ctx context.Context) (string, error)) Option {
-	return func(c *config) error {
-		if f == nil {
-			return errors.New("BearerToken: the function is nil")
-		}
-		return c.authenticate(func(r *http.Request) error {
-			token, err := f(r.Context())
-			if err != nil {
-				return fmt.Errorf("the access token for the endpoint: %w", err)
-			}
-			r.Header.Set("Authorization", "Bearer "+token)
-			return nil
-		})
-	}
-}
-
-func (c *config) authenticate(by func(*http.Request) error) error {
-	if c.authorize != nil {
-		return errors.New("give one of ClientSecret and BearerToken, once and not both")
-	}
-	c.authorize = by
-	return nil
 }
 
 // HTTPClient is the client that asks, for a proxy, a private certificate
