@@ -118,7 +118,9 @@ func (g *Guard) begin(s *Session, at place, now times) (done, again bool, err *v
 	g.state, g.session, g.failures = authenticated, s, 0
 	g.setLifetime(now)
 	g.began(s, now)
-	g.a.sweeper.start(g.a)
+	for _, w := range g.a.sweepers {
+		w.start(g.a)
+	}
 	return true, false, nil
 }
 

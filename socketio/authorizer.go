@@ -40,7 +40,7 @@ type Authorizer struct {
 	auth Authenticator
 	config
 	waiting  waiting
-	sweeper  sweeper
+	sweepers []*sweeper
 	failures *failures    // nil for no limit
 	hanging  atomic.Int64 // functions of the application's that ignore their context
 }
@@ -79,7 +79,7 @@ func New(auth Authenticator, options ...Option) (*Authorizer, error) {
 	if a.failuresByAddress > 0 || a.failuresInTotal > 0 {
 		a.failures = newFailures(a.failuresByAddress, a.failuresInTotal)
 	}
-	a.sweeper.keys, a.sweeper.every = a.keys, a.keysEvery
+	a.sweepers = a.newSweepers()
 	return a, nil
 }
 

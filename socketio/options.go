@@ -100,6 +100,8 @@ type config struct {
 	endOnFailedRenewal bool
 	keys               verifier.KeyProvider
 	keysEvery          time.Duration
+	introspector       verifier.Introspector
+	introspectEvery    time.Duration
 
 	registry          *Registry
 	limit             sessionLimit

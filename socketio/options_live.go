@@ -93,8 +93,10 @@ func EndOnFailedRenewal() Option {
 }
 
 // EndOnWithdrawnKey ends the sessions whose token was signed by a key that the
-// provider does not know any more ([ErrKeyWithdrawn]): it is asked at that
-// interval, once for each key in use. While it cannot answer, sessions stay.
+// provider no longer has, or whose issuer it no longer trusts ([ErrKeyWithdrawn]). It is
+// asked at that interval, once for each key in use and for each issuer on its own
+// ([verifier.HasKey]). Only an answer ends sessions: if the provider cannot be asked
+// they stay, the log says so, and the next sweep asks again.
 func EndOnWithdrawnKey(keys verifier.KeyProvider, every time.Duration) Option {
 	return once("EndOnWithdrawnKey", func(c *config) error {
 		switch {
@@ -104,6 +106,24 @@ func EndOnWithdrawnKey(keys verifier.KeyProvider, every time.Duration) Option {
 			return fmt.Errorf("socketio: EndOnWithdrawnKey every %v: expected a positive duration", every)
 		}
 		c.keys, c.keysEvery = keys, every
+		return nil
+	})
+}
+
+// EndOnInactiveToken ends the sessions whose opaque token ([verifier.NewOpaque]) is no
+// longer active at its issuer ([verifier.ErrTokenInactive]). The introspector, such as
+// that of package introspection, is asked at that interval about each such token in use,
+// up to eight at once ([verifier.StillActive]). Only an answer ends sessions, as with
+// [EndOnWithdrawnKey].
+func EndOnInactiveToken(introspector verifier.Introspector, every time.Duration) Option {
+	return once("EndOnInactiveToken", func(c *config) error {
+		switch {
+		case isNil(introspector):
+			return errors.New("socketio: EndOnInactiveToken: the introspector is nil")
+		case every <= 0:
+			return fmt.Errorf("socketio: EndOnInactiveToken every %v: expected a positive duration", every)
+		}
+		c.introspector, c.introspectEvery = introspector, every
 		return nil
 	})
 }

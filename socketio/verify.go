@@ -28,42 +28,57 @@ type verdict struct {
 }
 
 // check authenticates the handshake and maps the user. It returns soon after ctx
-// ends, even if a function of the application's does not: that one is left behind.
+// ends, even if a function of the application's does not.
 func (a *Authorizer) check(ctx context.Context, h *verifier.Handshake) (*Pass, *verifier.UnauthorizedError) {
 	if a.hanging.Load() >= maxHanging {
 		return nil, a.shown(errHanging)
 	}
-	done := make(chan verdict, 1)
-	var abandoned atomic.Bool // swapped by whoever comes first: the check, or who waits for it
+	v, returned := bounded(a, ctx, func() verdict {
+		p, err := a.decide(ctx, h)
+		return verdict{p, err}
+	})
+	switch {
+	case !returned:
+		a.logger.Error("socketio: the authenticator or User ignores its context", "remote", h.RemoteAddr, "hanging", a.hanging.Load())
+		return nil, a.shown(outOfTime(context.Cause(ctx)))
+	case v == verdict{}: // runtime.Goexit
+		return nil, serverError(errors.New("the authenticator or User ended its goroutine"))
+	}
+	return v.pass, v.err
+}
+
+// bounded calls f in a goroutine of its own and returns what it returns, or false if
+// that takes longer than ctx and a grace: f is then left behind and counted.
+func bounded[T any](a *Authorizer, ctx context.Context, f func() T) (v T, returned bool) {
+	done := make(chan T, 1)
+	var abandoned atomic.Bool // swapped by whoever comes first: f, or who waits for it
 	go func() {
-		v := verdict{err: serverError(errors.New("the authenticator or User ended its goroutine"))}
+		var v T
 		defer func() {
 			if done <- v; abandoned.Swap(true) {
 				a.hanging.Add(-1)
 			}
 		}()
-		v.pass, v.err = a.decide(ctx, h)
+		v = f()
 	}()
 	select {
 	case v := <-done:
-		return v.pass, v.err
+		return v, true
 	case <-ctx.Done():
 	}
 	grace := time.NewTimer(checkGrace)
 	defer grace.Stop()
 	select {
 	case v := <-done:
-		return v.pass, v.err
+		return v, true
 	case <-grace.C:
 	}
 	a.hanging.Add(1)
 	if abandoned.Swap(true) { // it has returned at the last moment
 		a.hanging.Add(-1)
-		v := <-done
-		return v.pass, v.err
+		return <-done, true
 	}
-	a.logger.Error("socketio: the authenticator or User ignores its context", "remote", h.RemoteAddr, "hanging", a.hanging.Load())
-	return nil, a.shown(outOfTime(context.Cause(ctx)))
+	return v, false
 }
 
 // outOfTime says that we ran out of time, which says nothing about the token.
