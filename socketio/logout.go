@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -18,9 +19,8 @@ import (
 const logoutEvent = "http://schemas.openid.net/event/backchannel-logout"
 
 const (
-	maxLogoutBody = 64 << 10 // bytes
-	maxLogoutIDs  = 10_000   // jti remembered
-
+	maxLogoutBody = 64 << 10         // bytes
+	maxLogoutIDs  = 10_000           // jti remembered
 	logoutTimeout = 10 * time.Second // for the provider's keys and the Store
 )
 
@@ -31,6 +31,12 @@ type LogoutOptions struct {
 	// refused. [DefaultRevocationTTL] by default.
 	TokenLifetime time.Duration
 
+	// Observe is called for every logout that took effect, with the number of sessions
+	// it ended in this process: for metrics, as of package promsocketio. Zero may mean
+	// that the user is connected elsewhere, or that the provider's sid and sub are not
+	// those of the tokens that clients connect with.
+	Observe func(logout *verifier.Token, ended int)
+
 	// Logger is told of logouts, and of requests that are refused:
 	// [slog.Default] by default.
 	Logger *slog.Logger
@@ -38,18 +44,21 @@ type LogoutOptions struct {
 
 // BackChannelLogout is the endpoint that an OpenID provider tells of logouts
 // (OpenID Connect Back-Channel Logout 1.0 §2.5): it ends the sessions that the
-// logout token names, by sid or else by sub, in this process and in all that
-// share the registry's Store, and refuses their tokens.
+// logout token names, in this process and in all that share the registry's Store, and
+// refuses their tokens. A sid names the sessions whose token has it. If the logout token
+// has a sub as well, it also names the user's sessions whose token has no sid: access
+// tokens usually have none (RFC 9068). A sub alone names all of the user's sessions.
 //
 // The verifier is for logout tokens, not for those of clients: give it the
 // provider's keys, [verifier.Issuer], [verifier.Audience] with the client id that
 // the provider knows this server by, and [verifier.Type] with "logout+jwt" (and
 // "JWT", where the provider says no more). What else section 2.6 asks for is
-// checked here. Note that a logout by sid finds the sessions whose token has that
-// claim, which not every provider puts into access tokens.
+// checked here.
 //
 // A logout by sub spares tokens issued after it. It is answered 200, and whatever
-// goes wrong 400 (§2.8); never to be cached.
+// goes wrong 400 (§2.8); never to be cached. It takes effect even if the provider does
+// not wait for the answer. One that ends no session in this process is logged as a
+// warning.
 func BackChannelLogout(v *verifier.Verifier, r *Registry, o *LogoutOptions) (http.Handler, error) {
 	if v == nil || r == nil {
 		return nil, errors.New("socketio: BackChannelLogout needs a verifier and a registry: one is nil")
@@ -57,7 +66,7 @@ func BackChannelLogout(v *verifier.Verifier, r *Registry, o *LogoutOptions) (htt
 	if o == nil {
 		o = &LogoutOptions{}
 	}
-	l := &logout{verifier: v, registry: r, lifetime: o.TokenLifetime, logger: o.Logger}
+	l := &logout{verifier: v, registry: r, lifetime: o.TokenLifetime, logger: o.Logger, observe: o.Observe}
 	if l.lifetime == 0 {
 		l.lifetime = DefaultRevocationTTL
 	}
@@ -76,6 +85,7 @@ type logout struct {
 	registry *Registry
 	lifetime time.Duration
 	logger   *slog.Logger
+	observe  func(*verifier.Token, int)
 	seen     *lru.Cache[[2]string, time.Time] // by issuer and jti, until exp
 }
 
@@ -139,21 +149,59 @@ func (l *logout) logout(ctx context.Context, raw string) error {
 	if until, ok := l.seen.Get(id); ok && time.Now().Before(until) {
 		return invalidLogout("the logout token has been received before")
 	}
-	v := Revocation{Issuer: t.Issuer, SessionID: t.SessionID, Expires: time.Now().Add(l.lifetime)}
-	if t.SessionID == "" {
-		// iat is in whole seconds: what was issued in the same one is out too.
-		v.Subject, v.IssuedBefore = t.Subject, t.IssuedAt.Add(time.Second)
-	}
-	if err := l.registry.Revoke(ctx, v); err != nil {
+	ended, err := l.revoke(ctx, t)
+	if err != nil {
 		return unavailable(err) // the provider may send it again
 	}
 	l.seen.Add(id, t.ValidUntil())
-	by := "sub"
+	l.report(t, ended)
+	return nil
+}
+
+// revoke revokes what a logout token names, and returns how many sessions that ended
+// here.
+func (l *logout) revoke(ctx context.Context, t *verifier.Token) (ended int, err error) {
+	expires := time.Now().Add(l.lifetime)
+	var all []Revocation
 	if t.SessionID != "" {
+		all = append(all, Revocation{Issuer: t.Issuer, SessionID: t.SessionID, Expires: expires})
+	}
+	if t.Subject != "" {
+		// iat is in whole seconds: what was issued in the same one is out too.
+		all = append(all, Revocation{
+			Issuer: t.Issuer, Subject: t.Subject, IssuedBefore: t.IssuedAt.Add(time.Second), Expires: expires, WithoutSessionID: t.SessionID != "",
+		})
+	}
+	for _, v := range all {
+		before := l.registry.Count(v.filter())
+		err = errors.Join(err, l.registry.Revoke(ctx, v))
+		ended += max(0, before-l.registry.Count(v.filter()))
+	}
+	return ended, err
+}
+
+// report tells the log and the observer.
+func (l *logout) report(t *verifier.Token, ended int) {
+	by := "sub"
+	switch {
+	case t.SessionID != "" && t.Subject != "":
+		by = "sid, or sub where a token has no sid"
+	case t.SessionID != "":
 		by = "sid"
 	}
-	l.logger.Info("socketio: back-channel logout", "token", t, "by", by)
-	return nil
+	l.logger.Info("socketio: back-channel logout", "token", t, "by", by, "sessions", ended)
+	if ended == 0 {
+		l.logger.Warn("socketio: a back-channel logout matched no session in this process", "token", t, "by", by)
+	}
+	if l.observe == nil {
+		return
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			l.logger.Error("socketio: LogoutOptions.Observe panicked", "panic", r, "stack", string(debug.Stack()))
+		}
+	}()
+	l.observe(t, ended)
 }
 
 // checkLogout is section 2.6, beyond what every token is checked for.

@@ -47,6 +47,18 @@ func newLogout(t *testing.T, r *socketio.Registry) http.Handler {
 
 func newLogoutBy(t *testing.T, r *socketio.Registry, options ...verifier.Option) http.Handler {
 	t.Helper()
+	return newLogoutOf(t, r, &socketio.LogoutOptions{TokenLifetime: time.Hour, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}, options...)
+}
+
+// newLogoutWith is newLogout with what reports.
+func newLogoutWith(t *testing.T, r *socketio.Registry, log io.Writer, observe func(*verifier.Token, int)) http.Handler {
+	t.Helper()
+	return newLogoutOf(t, r, &socketio.LogoutOptions{TokenLifetime: time.Hour, Logger: slog.New(slog.NewTextHandler(log, nil)), Observe: observe},
+		verifier.Issuer("issuer"), verifier.Audience("chat"), verifier.Type("logout+jwt"))
+}
+
+func newLogoutOf(t *testing.T, r *socketio.Registry, o *socketio.LogoutOptions, options ...verifier.Option) http.Handler {
+	t.Helper()
 	k, err := verifier.NewKey([]byte(logoutSecret), verifier.KeyOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -60,9 +72,7 @@ func newLogoutBy(t *testing.T, r *socketio.Registry, options ...verifier.Option)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := socketio.BackChannelLogout(v, r, &socketio.LogoutOptions{
-		TokenLifetime: time.Hour, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
-	})
+	h, err := socketio.BackChannelLogout(v, r, o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -239,8 +239,11 @@ func (r *Registry) extract(s *Session, by int, name string) {
 // check tells why a token may not have a session, nil if it may. The caller holds
 // mu.
 func (r *Registry) check(t *verifier.Token) *verifier.UnauthorizedError {
-	if r.isRevoked(t, r.now()) {
+	switch r.coverage(t, time.Time{}) {
+	case covered:
 		return errRevoked
+	case ahead:
+		return errRevokedAhead
 	}
 	if r.behind != nil && !r.failOpen {
 		return unavailable(r.behind)

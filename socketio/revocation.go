@@ -26,7 +26,15 @@ type Revocation struct {
 	// IssuedBefore spares tokens that were issued (iat) at that time or
 	// later: a user who logs in anew is let in. A token that does not tell
 	// is not spared. Zero spares none. Mind that iat is in whole seconds.
+	//
+	// An iat that lies ahead is no proof: a session that began before that time is
+	// not spared whatever its token's iat, and a token that claims to be issued more
+	// than a second from now is rejected until then ([verifier.UnauthorizedError]
+	// says that it may be tried again).
 	IssuedBefore time.Time `json:"before,omitzero"`
+
+	// WithoutSessionID narrows the revocation to tokens that have no sid.
+	WithoutSessionID bool `json:"nosid,omitempty"`
 
 	// Expires is when the revocation may be forgotten, since the tokens it is
 	// about have expired by then. [DefaultRevocationTTL] from now if zero.
@@ -38,9 +46,16 @@ type Revocation struct {
 	Withdrawn bool `json:"withdrawn,omitempty"`
 }
 
-var errRevoked = &verifier.UnauthorizedError{
-	Code: verifier.CodeInvalidToken, Message: "jwt revoked", Reason: ErrTokenRevoked,
-}
+var (
+	errRevoked = &verifier.UnauthorizedError{
+		Code: verifier.CodeInvalidToken, Message: "jwt revoked", Reason: ErrTokenRevoked,
+	}
+	// errRevokedAhead is for a token whose iat lies ahead: it may be a new one of an
+	// issuer whose clock is fast.
+	errRevokedAhead = &verifier.UnauthorizedError{
+		Code: verifier.CodeInvalidToken, Message: "jwt revoked", Reason: ErrTokenRevoked, Retryable: true,
+	}
+)
 
 // indexed is the most telling of the claims that a revocation names.
 type indexed struct {
@@ -57,10 +72,51 @@ func (r Revocation) key() indexed {
 	return indexed{by, name}
 }
 
-func (r Revocation) match(t *verifier.Token) bool {
+// names reports whether a token has the claims that the revocation names.
+func (r Revocation) names(t *verifier.Token) bool {
 	return (r.Issuer == "" || r.Issuer == t.Issuer) && (r.Subject == "" || r.Subject == t.Subject) &&
 		(r.SessionID == "" || r.SessionID == t.SessionID) && (r.TokenID == "" || r.TokenID == t.ID) &&
-		(r.IssuedBefore.IsZero() || t.IssuedAt.Before(r.IssuedBefore)) // no iat is the zero time
+		(!r.WithoutSessionID || t.SessionID == "")
+}
+
+// aheadTolerance is how far ahead an iat may lie before it is no longer believed.
+const aheadTolerance = time.Second
+
+// coverage is whether a revocation is about a token, and why.
+type coverage int
+
+const (
+	spared    coverage = iota // it is not
+	covered                   // it is
+	ahead                     // it is until its iat has passed, which nobody can believe yet
+	longSince                 // it is, for the session is older than the token claims to be
+)
+
+// match reports whether the revocation is about a token: now, and for that of a live
+// session since when it is here, by the monotonic clock.
+func (r Revocation) match(t *verifier.Token, now, here time.Time) coverage {
+	switch {
+	case !r.names(t):
+		return spared
+	case r.IssuedBefore.IsZero() || t.IssuedAt.Before(r.IssuedBefore): // no iat is the zero time
+		return covered
+	case !here.IsZero() && now.Add(-time.Since(here)).Before(r.IssuedBefore):
+		return longSince
+	case t.IssuedAt.After(now.Add(aheadTolerance)):
+		return ahead
+	}
+	return spared
+}
+
+// keepOut returns a revocation that rejects the token of a session that ended although
+// its iat would spare it: by its jti, or else with what was issued by then. The clock
+// is its issuer's, so that the next login is spared.
+func (r Revocation) keepOut(t *verifier.Token) Revocation {
+	if t.ID != "" {
+		return Revocation{Issuer: t.Issuer, TokenID: t.ID, Expires: r.Expires}
+	}
+	r.Issuer, r.IssuedBefore = t.Issuer, t.IssuedAt.Add(1).UTC().Round(0)
+	return r
 }
 
 // named returns the names of the claims that the revocation is by.
@@ -76,7 +132,7 @@ func (r Revocation) named() string {
 
 // covers reports whether r makes other superfluous.
 func (r Revocation) covers(other Revocation) bool {
-	return r.filter() == other.filter() && !r.Expires.Before(other.Expires) &&
+	return r.filter() == other.filter() && !r.Expires.Before(other.Expires) && (!r.WithoutSessionID || other.WithoutSessionID) &&
 		(r.IssuedBefore.IsZero() || !other.IssuedBefore.IsZero() && !r.IssuedBefore.Before(other.IssuedBefore))
 }
 

@@ -125,22 +125,32 @@ func (l *revocations) revive(withdrawal Revocation) []Revocation {
 	return again
 }
 
-// isRevoked reports whether a token is revoked. The caller holds mu.
-func (l *revocations) isRevoked(t *verifier.Token, now time.Time) bool {
+// issuersNow is what a token's iat is compared with: the store's clock, if there is one.
+func (l *revocations) issuersNow() time.Time { return time.Now().Add(l.skew) }
+
+// coverage tells whether a token is revoked: see [Revocation.match]. The caller holds mu.
+func (l *revocations) coverage(t *verifier.Token, here time.Time) coverage {
 	if l.entries == 0 {
-		return false
+		return spared
 	}
+	found, now, issued := spared, l.now(), l.issuersNow()
 	for by, name := range names(t) {
 		if name == "" {
 			continue
 		}
 		for _, v := range l.revoked[indexed{by, name}] {
-			if !v.Withdrawn && v.Expires.After(now) && v.match(t) {
-				return true
+			if v.Withdrawn || !v.Expires.After(now) {
+				continue
+			}
+			switch c := v.match(t, issued, here); c {
+			case covered:
+				return covered
+			case ahead, longSince:
+				found = c
 			}
 		}
 	}
-	return false
+	return found
 }
 
 // apply adds a revocation to the list and ends the sessions it is about.
@@ -155,29 +165,37 @@ func (r *Registry) apply(v Revocation) {
 // store.
 func (r *Registry) learn(v Revocation, stored bool) (ends []func()) {
 	v = v.stored()
-	found, again := r.note(v, stored)
+	found, again, more := r.note(v, stored)
 	if len(again) > 0 {
 		r.postpone(errWithdrawnElsewhere, again...)
+	}
+	if r.store != nil {
+		r.postpone(errAhead, more...)
 	}
 	if found == nil {
 		return nil
 	}
 	r.logger.Debug("socketio: revoked", "by", v.named(), "sessions", len(found))
+	r.mu.Lock()
+	issued := r.issuersNow()
+	r.mu.Unlock()
 	for _, s := range found {
 		// A renewal may just have replaced the token.
-		ends = append(ends, func() { s.guard.kickIf(errRevoked, func() bool { return v.match(s.Token()) }) })
+		ends = append(ends, func() {
+			s.guard.kickIf(errRevoked, func() bool { p := s.pass.Load(); return v.match(p.token, issued, p.received) != spared })
+		})
 	}
 	return ends
 }
 
 // note is the part of learn that holds mu. It returns the sessions to end, not nil if there may
-// be any, and the revocations to put again.
-func (r *Registry) note(v Revocation, stored bool) (found []*Session, again []Revocation) {
+// be any, the revocations to put again, and more that keep out tokens of those sessions.
+func (r *Registry) note(v Revocation, stored bool) (found []*Session, again, more []Revocation) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.now()
 	if v.key().by == byAll || !v.Expires.After(now) {
-		return nil, nil
+		return nil, nil, nil
 	}
 	if stored && v.Withdrawn {
 		again = r.revive(v)
@@ -190,15 +208,24 @@ func (r *Registry) note(v Revocation, stored bool) (found []*Session, again []Re
 		r.sawStored(v)
 	}
 	if v.Withdrawn {
-		return nil, again
+		return nil, again, nil
 	}
 	found = []*Session{}
 	for _, s := range r.find(v.filter()) {
-		if t := s.Token(); v.match(t) && r.isRevoked(t, now) { // unless it was withdrawn
-			found = append(found, s)
+		p := s.pass.Load()
+		c := v.match(p.token, r.issuersNow(), p.received)
+		if c == spared || r.coverage(p.token, p.received) == spared { // it was withdrawn
+			continue
+		}
+		found = append(found, s)
+		if c != covered {
+			more = append(more, v.keepOut(p.token))
 		}
 	}
-	return found, again
+	for _, m := range more {
+		r.remember(m, now)
+	}
+	return found, again, more
 }
 
 // missing iterates over the revocations that the store has not had since its list

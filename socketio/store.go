@@ -64,6 +64,7 @@ var (
 	errNotYet             = errors.New("socketio: the revocation store has not yet answered")
 	errStopped            = errors.New("socketio: the registry is closed")
 	errNotStored          = errors.New("the store does not have them")
+	errAhead              = errors.New("they keep out tokens whose iat lies ahead")
 	errWithdrawnElsewhere = errors.New("they were taken back elsewhere meanwhile, and are put again")
 )
 

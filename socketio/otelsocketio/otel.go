@@ -17,12 +17,15 @@
 //	socketio_jwt.session.duration       histogram, s
 //	socketio_jwt.renewals               counter
 //	socketio_jwt.dropped_sockets        counter            reason
+//	socketio_jwt.logouts                counter            matched
 //
 // The attributes are named socketio_jwt.by and so on. by is handshake, event or
 // renewal; outcome is accepted, refused or guest; reason is a [verifier.Reason],
 // absent for a token that was accepted, and "disconnected" for a session that
 // authorization did not end. No attribute of a metric has a value that a client
 // chooses, and of an application's own reasons 32 have a name: the rest is "other".
+// matched says whether a back-channel logout ended a session in this process
+// ([Instrumentation.LoggedOut]).
 //
 // # Spans
 //
@@ -63,6 +66,7 @@ const (
 	reasonKey    = attribute.Key(prefix + "reason")
 	namespaceKey = attribute.Key(prefix + "namespace")
 	nameKey      = attribute.Key(prefix + "name")
+	matchedKey   = attribute.Key(prefix + "matched")
 )
 
 // Options sets up an [Instrumentation].
@@ -92,6 +96,7 @@ type Instrumentation struct {
 	lasted        metric.Float64Histogram
 	renewals      metric.Int64Counter
 	dropped       metric.Int64Counter
+	logouts       metric.Int64Counter
 }
 
 // New makes an instrumentation; nil options are the defaults. It fails where the
@@ -108,7 +113,7 @@ func New(o *Options) (*Instrumentation, error) {
 		tracers = otel.GetTracerProvider()
 	}
 	i := &Instrumentation{attributes: slices.Clone(o.Attributes), meter: meters.Meter(scope), tracer: tracers.Tracer(scope)}
-	var failures [7]error
+	var failures [8]error
 	i.verifications, failures[0] = i.meter.Int64Counter(prefix+"verifications", metric.WithUnit("{verification}"), metric.WithDescription("Handshakes and tokens that were decided on."))
 	i.duration, failures[1] = i.meter.Float64Histogram(prefix+"verification.duration", metric.WithUnit("s"), metric.WithDescription("How long the decision took."), metric.WithExplicitBucketBoundaries(shared.Buckets...))
 	i.sessions, failures[2] = i.meter.Int64UpDownCounter(prefix+"sessions", metric.WithUnit("{session}"), metric.WithDescription("Sockets that are authenticated now."))
@@ -116,6 +121,7 @@ func New(o *Options) (*Instrumentation, error) {
 	i.lasted, failures[4] = i.meter.Float64Histogram(prefix+"session.duration", metric.WithUnit("s"), metric.WithDescription("How long sessions lasted."), metric.WithExplicitBucketBoundaries(1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144))
 	i.renewals, failures[5] = i.meter.Int64Counter(prefix+"renewals", metric.WithUnit("{renewal}"), metric.WithDescription("Tokens of live sessions that were renewed."))
 	i.dropped, failures[6] = i.meter.Int64Counter(prefix+"dropped_sockets", metric.WithUnit("{socket}"), metric.WithDescription("Sockets that were disconnected before they had authenticated, by reason."))
+	i.logouts, failures[7] = i.meter.Int64Counter(prefix+"logouts", metric.WithUnit("{logout}"), metric.WithDescription("Back-channel logouts, by whether they ended a session in this process."))
 	if err := errors.Join(failures[:]...); err != nil {
 		return nil, fmt.Errorf("otelsocketio: New: %w", err)
 	}
@@ -133,6 +139,12 @@ func (i *Instrumentation) why(cause error) []attribute.KeyValue {
 		return []attribute.KeyValue{reasonKey.String(label)}
 	}
 	return nil
+}
+
+// LoggedOut counts a back-channel logout: give it as Observe of
+// [socketio.LogoutOptions].
+func (i *Instrumentation) LoggedOut(_ *verifier.Token, ended int) {
+	i.logouts.Add(context.Background(), 1, i.with(matchedKey.Bool(ended > 0)))
 }
 
 // Observer returns what [socketio.Observe] is given.

@@ -140,9 +140,13 @@ func TestInstrumentation(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
+		telemetry.LoggedOut(nil, 0)
+		telemetry.LoggedOut(nil, 3)
 
 		expect(t, "the metrics are", collect(t, reader), []string{
 			"dropped_sockets{reason=authentication_timeout,server=a} 1",
+			"logouts{matched=false,server=a} 1",
+			"logouts{matched=true,server=a} 1",
 			"renewals{server=a} 1",
 			"revocation_store_up{name=all,server=a} 1",
 			"revocations{name=all,server=a} 1",

@@ -24,16 +24,19 @@
 //	socketio_jwt_session_duration_seconds
 //	socketio_jwt_renewals_total
 //	socketio_jwt_dropped_sockets_total{reason}
+//	socketio_jwt_logouts_total{matched}
 //
 // by is handshake, event or renewal; outcome is accepted, refused or guest; reason
 // is a [verifier.Reason], "" for a token that was accepted, and "disconnected" for
 // a session that authorization did not end: an expiry is token_expired, a
 // revocation token_revoked. A renewal that is refused is a verification by renewal
-// that is; those that succeeded are renewals.
+// that is; those that succeeded are renewals. matched says whether a back-channel
+// logout ended a session in this process ([Collector.LoggedOut]).
 package promsocketio
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -57,6 +60,7 @@ type Collector struct {
 	lasted        prometheus.Histogram
 	renewals      prometheus.Counter
 	dropped       *prometheus.CounterVec
+	logouts       *prometheus.CounterVec
 }
 
 var _ prometheus.Collector = (*Collector)(nil)
@@ -79,11 +83,12 @@ func New() *Collector {
 		}),
 		renewals: prometheus.NewCounter(counter("renewals_total", "Tokens of live sessions that were renewed.")),
 		dropped:  prometheus.NewCounterVec(counter("dropped_sockets_total", "Sockets that were disconnected before they had authenticated, by reason."), []string{"reason"}),
+		logouts:  prometheus.NewCounterVec(counter("logouts_total", "Back-channel logouts, by whether they ended a session in this process."), []string{"matched"}),
 	}
 }
 
 func (c *Collector) all() collectors {
-	return collectors{c.verifications, c.duration, c.sessions, c.begun, c.ends, c.lasted, c.renewals, c.dropped}
+	return collectors{c.verifications, c.duration, c.sessions, c.begun, c.ends, c.lasted, c.renewals, c.dropped, c.logouts}
 }
 
 // Describe describes the metrics.
@@ -117,4 +122,10 @@ func (c *Collector) Observer() socketio.Observer {
 			c.dropped.WithLabelValues(c.reasons.Of(err)).Inc()
 		},
 	}
+}
+
+// LoggedOut counts a back-channel logout: give it as Observe of
+// [socketio.LogoutOptions].
+func (c *Collector) LoggedOut(_ *verifier.Token, ended int) {
+	c.logouts.WithLabelValues(strconv.FormatBool(ended > 0)).Inc()
 }

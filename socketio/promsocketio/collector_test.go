@@ -79,6 +79,9 @@ func TestCollector(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
+		for _, ended := range []int{2, 0, 0} {
+			metrics.LoggedOut(nil, ended)
+		}
 
 		reg := prometheus.NewPedanticRegistry()
 		reg.MustRegister(metrics, Registry("all", registry), TokenCache("chat", v))
@@ -87,6 +90,10 @@ func TestCollector(t *testing.T) {
 # TYPE socketio_jwt_dropped_sockets_total counter
 socketio_jwt_dropped_sockets_total{reason="authentication_timeout"} 1
 socketio_jwt_dropped_sockets_total{reason="token_malformed"} 1
+# HELP socketio_jwt_logouts_total Back-channel logouts, by whether they ended a session in this process.
+# TYPE socketio_jwt_logouts_total counter
+socketio_jwt_logouts_total{matched="false"} 2
+socketio_jwt_logouts_total{matched="true"} 1
 # HELP socketio_jwt_renewals_total Tokens of live sessions that were renewed.
 # TYPE socketio_jwt_renewals_total counter
 socketio_jwt_renewals_total 1
