@@ -58,6 +58,7 @@ var allowed = map[string][]string{
 	"socketio/internal":     measured,
 	"socketio/promsocketio": measured,
 	"socketio/otelsocketio": measured,
+	"socketio/clientjs":     {},
 	"socketio/sockettest":   {"verifier", "socketio"},
 	"socketio/zishang":      {"verifier", "socketio", "socketio/internal/flood"},
 	"socketio/interop":      {"verifier", "keys", "socketio", "socketio/googollee", "socketio/zishang"},

@@ -1,0 +1,29 @@
+package clientjs_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio/clientjs"
+)
+
+// The server of the application serves the module; its page imports it.
+func Example() {
+	mux := http.NewServeMux()
+	mux.Handle("GET /auth/", http.StripPrefix("/auth/", clientjs.Handler()))
+	server := httptest.NewServer(mux)
+	defer server.Close()
+
+	answer, err := http.Get(server.URL + "/auth/client.mjs")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer answer.Body.Close()
+	text, _ := io.ReadAll(answer.Body)
+	fmt.Println(answer.Header.Get("Content-Type"), strings.Contains(string(text), "export function authenticated("))
+	// Output: text/javascript; charset=utf-8 true
+}

@@ -1,0 +1,134 @@
+package clientjs_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio"
+)
+
+// pythonRunner drives the snippet of docs/client.md as the Node driver drives the
+// module.
+const pythonRunner = `
+import sys
+import aiohttp
+
+async def main():
+    url, tokens = sys.argv[1], sys.argv[2]
+    async def get_token(reason):
+        async with aiohttp.ClientSession() as http:
+            async with http.get(tokens + '&reason=' + reason) as answer:
+                if answer.status == 401:
+                    return None
+                answer.raise_for_status()
+                return await answer.text()
+    async def on_authenticated():
+        print(json.dumps({'Event': 'authenticated'}), flush=True)
+    client = socketio.AsyncClient(reconnection=False)
+    refusal = await stay_authenticated(client, url, get_token, on_authenticated, 0.05, 0.4)
+    print(json.dumps({'Event': 'stopped', 'Detail': {'Reason': refusal['reason']}}), flush=True)
+
+asyncio.run(main())
+`
+
+// python returns the interpreter that has python-socketio.
+func python(t testing.TB) string {
+	t.Helper()
+	for _, program := range []string{"/usr/bin/python3", "python3"} { // Debian's package is for Debian's interpreter
+		if exec.Command(program, "-c", "import socketio.asyncio_client, aiohttp").Run() == nil {
+			return program
+		}
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatal("python3-socketio and python3-aiohttp are not installed")
+	}
+	t.Skip("python3-socketio or python3-aiohttp is not installed: the snippet is not tried")
+	return ""
+}
+
+// TestPython: the snippet of docs/client.md renews, comes back with fresh tokens,
+// and stops when its user is revoked.
+func TestPython(t *testing.T) {
+	program := python(t)
+	page, err := os.ReadFile("../../docs/client.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, snippet, ok := strings.Cut(string(page), "```python\n")
+	snippet, _, ended := strings.Cut(snippet, "\n```\n")
+	if !ok || !ended {
+		t.Fatal("docs/client.md has no Python snippet")
+	}
+	script := filepath.Join(t.TempDir(), "client.py")
+	if err := os.WriteFile(script, []byte(snippet+"\n"+pythonRunner), 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	i := newIssuer(t, 2*time.Second)
+	n := newNode(t, startZishang, i, nil, socketio.ByHandshake())
+	cmd := exec.Command(program, script, n.url(), i.tokens("ada"))
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if t.Failed() {
+			t.Log(stderr.String())
+		}
+	})
+	c := &client{changed: make(chan struct{})}
+	d := &driver{clients: map[int]*client{0: c}}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			if json.Valid(lines.Bytes()) {
+				d.dispatch(lines.Bytes())
+			}
+		}
+	}()
+
+	c.expect(t, "authenticated")
+	eventually(t, "three renewals", func() bool { return i.renewals() >= 3 })
+	if got := c.count("authenticated"); got != 1 {
+		t.Errorf("the connection did not stay: %d sessions", got)
+	}
+	for _, disturb := range []func(){
+		func() {
+			n.link.Cut()
+			eventually(t, "cut", func() bool { return n.connected("ada") == 0 })
+			n.link.Mend()
+		},
+		func() { n.down(); n.up(t) },
+		func() {
+			i.set(func(i *issuer) { i.down = true })
+			before := len(i.attempts("ada"))
+			n.down()
+			n.up(t)
+			eventually(t, "attempts to get a token", func() bool { return len(i.attempts("ada")) >= before+2 })
+			i.set(func(i *issuer) { i.down = false })
+		},
+	} {
+		disturb()
+		c.expect(t, "authenticated")
+	}
+	i.check(t, false)
+	n.revoke(t, "ada")
+	if why := c.expect(t, "stopped").Detail.Reason; why != "token_revoked" {
+		t.Errorf("stopped with %q", why)
+	}
+	<-done
+}
