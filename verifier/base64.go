@@ -3,6 +3,7 @@ package verifier
 import (
 	"encoding/binary"
 	"slices"
+	"strings"
 )
 
 // base64url as RFC 7515 §2 has it is decoded by code of our own: encoding/base64
@@ -26,6 +27,21 @@ var sextets = func() (t [4][256]uint32) {
 	}
 	return t
 }()
+
+// AllowPadding accepts tokens whose base64url is padded with "=", against RFC 7515
+// §2: those that an AWS Application Load Balancer puts into X-Amzn-Oidc-Data. What
+// is signed is the padded text.
+func AllowPadding() Option { return func(c *config) error { c.allowPadding = true; return nil } }
+
+// unpad returns a segment without its padding, or as it is if that is not what
+// its length asks for.
+func unpad(segment string) string {
+	bare := strings.TrimSuffix(strings.TrimSuffix(segment, "="), "=")
+	if len(segment)%4 != 0 {
+		return segment
+	}
+	return bare
+}
 
 // decodeBase64 decodes a segment into dst, which it grows where needed. It is
 // strict, so that one token has one spelling: no padding, no white space, and

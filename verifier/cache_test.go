@@ -2,6 +2,7 @@ package verifier
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"reflect"
@@ -256,4 +257,27 @@ func TestCacheVerifiedConcurrent(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// TestFaultsHCacheKey: the hash under which a token is remembered has a key that no
+// two verifiers share, and the whole token in it.
+func TestFaultsHCacheKey(t *testing.T) {
+	raw := mint(HS256, `{"sub":"joe"}`)
+	seen := make(map[cacheKey]bool)
+	for range 8 {
+		c := must(newVerifiedCache(1))
+		key, _ := c.get(raw)
+		if again, _ := c.get(raw); again != key {
+			t.Error("the hash of a token is not always the same")
+		}
+		if seen[key] || key == cacheKey(sha256.Sum256([]byte(raw))) || key == cacheKey(sha256.Sum256(append(make([]byte, 32), raw...))) {
+			t.Error("the hash has no random key")
+		}
+		seen[key] = true
+		for i := range raw {
+			if other, _ := c.get(raw[:i] + "~" + raw[i+1:]); other == key {
+				t.Fatalf("the hash does not depend on byte %d", i)
+			}
+		}
+	}
 }

@@ -151,3 +151,44 @@ func FuzzClaims(f *testing.F) {
 		}
 	})
 }
+
+// TestFaultsHEmbedded: the fields of an embedded struct are matched by the names
+// that encoding/json gives them, whether a tag names the struct or not.
+func TestFaultsHEmbedded(t *testing.T) {
+	type Inner struct {
+		Role string `json:"role"`
+	}
+	type promoted struct{ Inner }
+	type named struct {
+		Inner `json:"inner"`
+	}
+	type ignored struct {
+		Inner `json:"-"`
+	}
+	type pointed struct {
+		*Inner `json:"inner"`
+	}
+	for name, row := range map[string]struct {
+		into   any
+		claims string
+		good   bool
+		role   func(any) string
+	}{
+		"promoted":                        {new(promoted), `{"role":"x"}`, true, func(v any) string { return v.(*promoted).Role }},
+		"promoted, in another case":       {new(promoted), `{"ROLE":"x"}`, false, nil},
+		"named":                           {new(named), `{"inner":{"role":"x"}}`, true, func(v any) string { return v.(*named).Role }},
+		"named, the name in another case": {new(named), `{"INNER":{"role":"x"}}`, false, nil},
+		"named, within in another case":   {new(named), `{"inner":{"ROLE":"x"}}`, false, nil},
+		"named, twice within":             {new(named), `{"inner":{"role":"x","role":"y"}}`, false, nil},
+		"pointed to, in another case":     {new(pointed), `{"Inner":{"role":"x"}}`, false, nil},
+		"pointed to":                      {new(pointed), `{"inner":{"role":"x"}}`, true, func(v any) string { return v.(*pointed).Role }},
+		"ignored":                         {new(ignored), `{"inner":{"role":"x"}}`, true, func(v any) string { return "x" + v.(*ignored).Role }},
+	} {
+		err := verified(t, row.claims).Claims(row.into)
+		if (err == nil) != row.good {
+			t.Errorf("%s: got %v", name, err)
+		} else if row.good && row.role(row.into) != "x" {
+			t.Errorf("%s: got %+v", name, row.into)
+		}
+	}
+}

@@ -37,6 +37,7 @@ const (
 	ErrKeyNotFound      Reason = "key_not_found"         // no key is known for the token
 	ErrKeysUnavailable  Reason = "keys_unavailable"      // the keys could not be had now; retryable
 	ErrTypeMismatch     Reason = "type_mismatch"         // not the kind of token expected, by typ or by claims
+	ErrHeaderMismatch   Reason = "header_mismatch"       // a member of the header is not what HeaderEquals asks for
 	ErrTokenNotActive   Reason = "token_not_active"      // nbf lies ahead
 	ErrTokenExpired     Reason = "token_expired"         // exp has passed
 	ErrMaxAgeExceeded   Reason = "max_age_exceeded"      // issued longer ago than MaxAge

@@ -24,6 +24,10 @@ type config struct {
 	types           []string // that typ may have, "" for none; nil for the default
 	profile         bool     // RFC 9068
 	confirmed       []string // the members of cnf that a validator confirms
+	allowPadding    bool
+	aboutHeader     bool     // an option looks at the header
+	opaque          bool     // of NewOpaque
+	prefixes        []string // of opaque tokens
 	ignoreCnf       bool
 	refusedKinds    kinds
 	refuseID        bool

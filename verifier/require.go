@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -110,6 +111,39 @@ func ClaimMatches(name string, pattern *regexp.Regexp) Option {
 		}
 		return nil
 	})
+}
+
+// HeaderEquals asks that the member of the token's protected header be exactly this
+// string. An AWS load balancer's tokens need it: its keys are those of all load
+// balancers of the region, and the header's signer says which of them signed.
+//
+//	verifier.HeaderEquals("signer", "arn:aws:elasticloadbalancing:…")
+func HeaderEquals(name, value string) Option {
+	if name == "" || value == "" {
+		return failing(errors.New("verifier: HeaderEquals: the name or the value is empty"))
+	}
+	return func(c *config) error {
+		c.aboutHeader = true
+		return checking(func(t *Token) error {
+			if got, ok := t.headerMember(name); !ok || got != value {
+				return refuse(ErrHeaderMismatch, "jwt "+name+" invalid", fmt.Errorf("the header's %s is %.200q, expected %q", name, got, value))
+			}
+			return nil
+		})(c)
+	}
+}
+
+// headerMember returns a member of the token's header that is a string.
+func (t *Token) headerMember(name string) (value string, ok bool) {
+	segment, _, _ := strings.Cut(t.raw, ".")
+	text, _ := decodeBase64(nil, unpad(segment))
+	o := newObject(string(text))
+	for o.next() {
+		if o.name == name {
+			value, ok = jsonString(o.value)
+		}
+	}
+	return value, ok && o.err == nil
 }
 
 // RequireScope asks that the token's scopes have all of these: see

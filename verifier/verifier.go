@@ -120,6 +120,8 @@ func (c *config) contradiction() error {
 		return errors.New("verifier: RefuseIDTokens and IgnoreTokenUse contradict each other: give one of them")
 	case c.ignoreCnf && len(c.confirmed) > 0:
 		return errors.New("verifier: IgnoreConfirmation contradicts a validator that confirms who holds the token: leave one out")
+	case len(c.prefixes) > 0 && !c.opaque:
+		return errors.New("verifier: TokenPrefix is about opaque tokens: leave it out of New")
 	case c.ignoreExpiry && c.maxLifetime != 0:
 		return errors.New("verifier: IgnoreExpiration contradicts MaxLifetime: leave one out")
 	}
@@ -190,6 +192,10 @@ func (v *Verifier) verify(ctx context.Context, raw string, h *Handshake) (*Token
 	if !ok || !ok2 || strings.IndexByte(signature, '.') >= 0 {
 		return nil, refuse(ErrTokenMalformed, "jwt malformed", errParts)
 	}
+	input := raw[:len(header)+1+len(payload)]
+	if v.allowPadding {
+		header, payload, signature = unpad(header), unpad(payload), unpad(signature)
+	}
 	if limit := max(v.maxLength, DefaultMaxTokenLength) / 16; len(header) > limit && (len(header) > 6*limit || !bringsKey(header)) {
 		return nil, refuse(ErrTokenMalformed, "invalid token", errHeaderLong)
 	}
@@ -209,7 +215,7 @@ func (v *Verifier) verify(ctx context.Context, raw string, h *Handshake) (*Token
 	unverified := newUnverified(h)
 	unverified.Header, unverified.segment = head, payload
 	s := scratches.Get().(*scratch)
-	key, err := v.checkSignature(ctx, s, raw[:len(header)+1+len(payload)], signature, unverified)
+	key, err := v.checkSignature(ctx, s, input, signature, unverified)
 	scratches.Put(s)
 	if err != nil {
 		return nil, err

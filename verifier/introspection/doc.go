@@ -29,10 +29,9 @@
 //
 // An introspection endpoint knows refresh tokens too, and calls them active. The
 // verifier rejects those whose answer says so (token_use, token_type, typ: dex,
-// Hydra, Keycloak, Curity, ForgeRock). Endpoints built on fosite alone, and
-// oidc-provider, do not say it: ask for what only access tokens have there,
-// RequireClaims("token_type") for oidc-provider, and otherwise an [verifier.Audience]
-// or a scope that refresh tokens do not carry, or have the server issue JWTs.
+// Hydra, Keycloak, Curity, ForgeRock). Others need one option: for oidc-provider
+// RequireClaims("token_type"), which its refresh tokens do not have; for fosite,
+// whose answers are the same for both, [verifier.TokenPrefix] of "ory_at_".
 //
 // A token that was revoked at its issuer is accepted until its answer has been
 // kept for as long as TTL and [MaxStale] say.
