@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -47,6 +48,8 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	flag.Parse()
+	_ = flag.Set("test.parallel", "16") // these tests wait rather than compute
 	goleak.VerifyTestMain(m)
 }
 
@@ -173,7 +176,7 @@ func startRedis(t testing.TB) *outage.Redis {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(r.Stop)
+	t.Cleanup(r.Close)
 	return r
 }
 

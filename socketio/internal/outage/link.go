@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"time"
 )
 
 // Link is a piece of network in front of a TCP server. It is safe for concurrent
@@ -18,6 +19,8 @@ type Link struct {
 	mu       sync.Mutex // guards the rest
 	state    state
 	changed  chan struct{} // closed when the state is another
+	delay    time.Duration // of everything that goes through, in each direction
+	rate     int           // bytes a second towards the client, 0 for any
 	open     map[net.Conn]struct{}
 	hindered int
 }
@@ -54,6 +57,14 @@ func (k *Link) Silence() { k.become(silent) }
 
 // Mend lets everything through again, what was held back too.
 func (k *Link) Mend() { k.become(passing) }
+
+// Slow delays everything by a time, in each direction, and passes on so many bytes a
+// second to the client, any number if it is zero.
+func (k *Link) Slow(delay time.Duration, rate int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.delay, k.rate = delay, rate
+}
 
 // Hindered is how many connections were reset or held up so far.
 func (k *Link) Hindered() int {
@@ -145,8 +156,8 @@ func (k *Link) carry(c net.Conn) {
 	k.open[c], k.open[d] = struct{}{}, struct{}{}
 	k.mu.Unlock()
 	var both sync.WaitGroup
-	both.Go(func() { k.copy(c, d) })
-	both.Go(func() { k.copy(d, c) })
+	both.Go(func() { k.copy(c, d, true) })
+	both.Go(func() { k.copy(d, c, false) })
 	both.Wait()
 	k.mu.Lock()
 	delete(k.open, c)
@@ -154,22 +165,49 @@ func (k *Link) carry(c net.Conn) {
 	k.mu.Unlock()
 }
 
+// chunk is what was read at once, and when.
+type chunk struct {
+	data []byte
+	at   time.Time
+	err  error
+}
+
 // copy passes on what one end sends, and its end.
-func (k *Link) copy(to, from net.Conn) {
-	b := make([]byte, 4<<10)
-	for {
-		n, err := from.Read(b)
-		if !k.wait() {
-			return // both are reset
-		}
-		if n > 0 {
-			if _, err := to.Write(b[:n]); err != nil {
-				_ = from.Close()
+func (k *Link) copy(to, from net.Conn, toClient bool) {
+	chunks := make(chan chunk, 1<<10) // on their way
+	var reader sync.WaitGroup
+	reader.Go(func() {
+		defer close(chunks)
+		for {
+			b := make([]byte, 4<<10)
+			n, err := from.Read(b)
+			chunks <- chunk{b[:n], time.Now(), err}
+			if err != nil {
 				return
 			}
 		}
-		if err != nil {
+	})
+	defer reader.Wait()
+	for c := range chunks {
+		k.mu.Lock()
+		delay, rate := k.delay, k.rate
+		k.mu.Unlock()
+		time.Sleep(time.Until(c.at.Add(delay)))
+		if rate > 0 && toClient {
+			time.Sleep(time.Duration(len(c.data)) * time.Second / time.Duration(rate))
+		}
+		passes := k.wait()
+		if passes && len(c.data) > 0 {
+			_, err := to.Write(c.data)
+			passes = err == nil
+		}
+		if !passes || c.err != nil {
 			_ = to.Close()
+			if !passes {
+				_ = from.Close() // or both are reset
+			}
+			for range chunks { // so that the reader ends
+			}
 			return
 		}
 	}

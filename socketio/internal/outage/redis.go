@@ -6,32 +6,84 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"syscall"
 	"time"
 )
 
 // ErrNoRedis says that there is no redis-server on this machine.
 var ErrNoRedis = errors.New("redis-server is not installed (Debian: apt-get install redis-server)")
 
-// Redis is a server of its own, on a port of the loopback interface, that keeps
-// nothing when it stops.
+// Redis is a redis-server process of its own on a port of the loopback interface,
+// which keeps nothing when it stops.
 type Redis struct {
-	address string
-	program string
-	cmd     *exec.Cmd // nil while it is stopped
+	address  string
+	program  string
+	settings []string
+	dir      string
+	cmd      *exec.Cmd // nil while it is stopped
 }
 
-// NewRedis starts a Redis, and returns when it answers.
-func NewRedis() (*Redis, error) {
+// NewRedis starts a Redis with these settings ("--maxmemory", "1mb") and returns when
+// it answers.
+func NewRedis(settings ...string) (*Redis, error) {
+	port, err := FreePort()
+	if err != nil {
+		return nil, err
+	}
+	return NewRedisAt(port, settings...)
+}
+
+// NewRedisAt is NewRedis on a given port.
+func NewRedisAt(port string, settings ...string) (*Redis, error) {
 	program, err := exec.LookPath("redis-server")
 	if err != nil {
 		return nil, ErrNoRedis
 	}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	dir, err := os.MkdirTemp("", "redis")
 	if err != nil {
 		return nil, err
 	}
-	r := &Redis{address: free.Addr().String(), program: program}
-	_ = free.Close()
+	r := &Redis{address: net.JoinHostPort("127.0.0.1", port), program: program, settings: settings, dir: dir}
+	return r, r.Start()
+}
+
+// FreePort returns a port of the loopback interface that nobody listens on.
+func FreePort() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	return port, err
+}
+
+// NewSentinel starts a Redis Sentinel that watches the master at an address, under
+// the name "main", and replaces it after it has been silent for a second.
+func NewSentinel(master string) (*Redis, error) {
+	program, err := exec.LookPath("redis-server")
+	if err != nil {
+		return nil, ErrNoRedis
+	}
+	host, masterPort, err := net.SplitHostPort(master)
+	if err != nil {
+		return nil, err
+	}
+	port, err := FreePort()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "sentinel")
+	if err != nil {
+		return nil, err
+	}
+	config := fmt.Sprintf("sentinel monitor main %s %s 1\nsentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 5000\n", host, masterPort)
+	file := filepath.Join(dir, "sentinel.conf")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		return nil, err
+	}
+	r := &Redis{address: net.JoinHostPort("127.0.0.1", port), program: program, settings: []string{file, "--sentinel"}, dir: dir}
 	return r, r.Start()
 }
 
@@ -44,7 +96,13 @@ func (r *Redis) Start() error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(r.program, "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", os.TempDir())
+	args := []string{"--bind", "127.0.0.1", "--port", port, "--dir", r.dir}
+	if len(r.settings) > 1 && r.settings[1] == "--sentinel" {
+		args = append(r.settings[:1:1], append(args, "--sentinel")...)
+	} else {
+		args = append(append(args, "--save", "", "--appendonly", "no"), r.settings...)
+	}
+	cmd := exec.Command(r.program, args...)
 	if err := cmd.Start(); err != nil {
 		return err
 	}
@@ -78,6 +136,12 @@ func (r *Redis) ping() error {
 	return nil
 }
 
+// Pause has it do nothing, with its connections open, until [Redis.Resume].
+func (r *Redis) Pause() error { return r.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Resume ends a pause.
+func (r *Redis) Resume() error { return r.cmd.Process.Signal(syscall.SIGCONT) }
+
 // Stop kills it.
 func (r *Redis) Stop() {
 	if r.cmd == nil {
@@ -86,4 +150,10 @@ func (r *Redis) Stop() {
 	_ = r.cmd.Process.Kill()
 	_ = r.cmd.Wait()
 	r.cmd = nil
+}
+
+// Close kills it and removes its files.
+func (r *Redis) Close() {
+	r.Stop()
+	_ = os.RemoveAll(r.dir)
 }

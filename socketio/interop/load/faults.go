@@ -423,7 +423,7 @@ func (s *scene) close() {
 		s.issuer.Close()
 	}
 	if s.redis != nil {
-		s.redis.Stop()
+		s.redis.Close()
 	}
 }
 

@@ -1,0 +1,179 @@
+package redisstore_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/outage"
+)
+
+// sentinels is a master, reached by most through a link, its replica, and a Sentinel
+// that watches it through the link.
+type sentinels struct {
+	master, replica, sentinel *outage.Redis
+	link                      *outage.Link
+}
+
+func startSentinels(t *testing.T) *sentinels {
+	t.Helper()
+	s := &sentinels{master: startRedis(t)}
+	s.link = startLink(t, s.master.Address())
+	_, port, _ := net.SplitHostPort(s.link.Address())
+	var err error
+	if s.replica, err = outage.NewRedis("--replicaof", "127.0.0.1 "+port, "--repl-diskless-sync-delay", "0"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.replica.Close)
+	if s.sentinel, err = outage.NewSentinel(s.link.Address()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.sentinel.Close)
+	sentinel := redis.NewSentinelClient(&redis.Options{Addr: s.sentinel.Address()})
+	defer sentinel.Close()
+	eventually(t, func() error {
+		replicas, err := sentinel.Replicas(t.Context(), "main").Result()
+		if err == nil && (len(replicas) != 1 || replicas[0]["master-link-status"] != "ok") {
+			err = fmt.Errorf("the Sentinel knows %v", replicas)
+		}
+		return err
+	})
+	return s
+}
+
+// client asks the Sentinel. direct has it reach the old master past the link.
+func (s *sentinels) client(direct bool) redis.UniversalClient {
+	return redis.NewFailoverClient(&redis.FailoverOptions{
+		MasterName: "main", SentinelAddrs: []string{s.sentinel.Address()}, MaxRetries: -1, DialTimeout: time.Second,
+		Dialer: func(ctx context.Context, network, address string) (net.Conn, error) {
+			if direct && address == s.link.Address() {
+				address = s.master.Address()
+			}
+			return (&net.Dialer{Timeout: time.Second}).DialContext(ctx, network, address)
+		},
+	})
+}
+
+// TestFaultsI6Sentinel: whatever happens to the master, a process follows the new one
+// soon after the Sentinel has named it, and so do processes that still reach the old
+// one.
+func TestFaultsI6Sentinel(t *testing.T) {
+	for name, fail := range map[string]func(*sentinels){
+		"killed":      func(s *sentinels) { s.master.Stop() },
+		"paused":      func(s *sentinels) { _ = s.master.Pause() },
+		"partitioned": func(s *sentinels) { s.link.Silence() },
+		"cut off":     func(s *sentinels) { s.link.Cut() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := startSentinels(t)
+			a, b := startProcess(t, s.client(false), key), startProcess(t, s.client(true), key)
+			a.sync(t, bound)
+			b.sync(t, bound)
+			a.revokes(t, "before")
+			fail(s)
+			sentinel := redis.NewSentinelClient(&redis.Options{Addr: s.sentinel.Address()})
+			defer sentinel.Close()
+			eventually(t, func() error {
+				address, err := sentinel.GetMasterAddrByName(t.Context(), "main").Result()
+				if err == nil && net.JoinHostPort(address[0], address[1]) != s.replica.Address() {
+					err = fmt.Errorf("the master is %v", address)
+				}
+				return err
+			})
+			within(t, bound, func() error { return a.client.Set(t.Context(), "x", 1, 0).Err() })
+			a.revokes(t, "after")
+			for _, p := range []*process{a, b} {
+				p.refuses(t, "after", bound)
+				p.sync(t, bound)
+				p.refuses(t, "before", 0)
+			}
+			late := startProcess(t, s.client(false), key)
+			late.sync(t, bound)
+			late.refuses(t, "before", 0)
+			late.refuses(t, "after", 0)
+		})
+	}
+}
+
+// TestFaultsI6Cluster: one master of three is lost, the one that has the list.
+func TestFaultsI6Cluster(t *testing.T) {
+	if _, err := exec.LookPath("redis-cli"); err != nil && os.Getenv("CI") != "true" {
+		t.Skip(err)
+	}
+	t.Parallel()
+	nodes := make(map[string]*outage.Redis)
+	args := []string{"--cluster", "create"}
+	for range 6 {
+		startRedis(t).Close() // skips without redis-server
+		port := clusterPort(t)
+		r, err := outage.NewRedisAt(port, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--repl-diskless-sync-delay", "0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(r.Close)
+		nodes[r.Address()] = r
+		args = append(args, r.Address())
+	}
+	out, err := exec.Command("redis-cli", append(args, "--cluster-replicas", "1", "--cluster-yes")...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	newClient := func() *redis.ClusterClient {
+		return redis.NewClusterClient(&redis.ClusterOptions{Addrs: args[2:8], MaxRedirects: 8, DialTimeout: time.Second})
+	}
+	a, b := startProcess(t, newClient(), key), startProcess(t, newClient(), key)
+	a.sync(t, bound)
+	b.sync(t, bound)
+	a.revokes(t, "before")
+	b.refuses(t, "before", bound)
+	master, err := a.client.(*redis.ClusterClient).MasterForKey(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() error {
+		if n := master.Do(t.Context(), "WAIT", 1, 1000).Val(); n != int64(1) {
+			return fmt.Errorf("%v replicas", n)
+		}
+		return nil
+	})
+	nodes[master.Options().Addr].Stop()
+	// The cluster takes its node timeout, twice at most, to choose the replica.
+	a.isBehind(t, bound)
+	within(t, 2*bound, a.Err)
+	a.revokes(t, "after")
+	b.refuses(t, "after", bound)
+	b.sync(t, bound)
+	late := startProcess(t, newClient(), key)
+	late.sync(t, bound)
+	late.refuses(t, "before", 0)
+	late.refuses(t, "after", 0)
+}
+
+// clusterPort returns a port such that the one of the cluster's bus, which is
+// greater by 10,000, is free too.
+func clusterPort(t *testing.T) string {
+	t.Helper()
+	for {
+		n := 10_000 + rand.N(20_000)
+		var listeners []net.Listener
+		for _, n := range []int{n, n + 10_000} {
+			if l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", n)); err == nil {
+				listeners = append(listeners, l)
+			}
+		}
+		for _, l := range listeners {
+			_ = l.Close()
+		}
+		if len(listeners) == 2 {
+			return fmt.Sprint(n)
+		}
+	}
+}

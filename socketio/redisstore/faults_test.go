@@ -1,0 +1,535 @@
+package redisstore_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/outage"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/redisstore"
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
+)
+
+// bound is docs/sessions.md's for what a process notices, and for its return: with
+// room for a busy machine, in which nothing here takes as long as a failure does.
+const bound = 10*time.Second + patience/2
+
+// buffer is a log for several goroutines.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) { b.mu.Lock(); defer b.mu.Unlock(); return b.b.Write(p) }
+func (b *buffer) String() string              { b.mu.Lock(); defer b.mu.Unlock(); return b.b.String() }
+
+// process is what a process of a cluster has: a registry on its own client.
+type process struct {
+	*socketio.Registry
+	client redis.UniversalClient
+	log    *buffer
+	auth   *socketio.Authorizer
+}
+
+// startProcess makes one and does not wait until it is synced.
+func startProcess(t testing.TB, client redis.UniversalClient, name string) *process {
+	t.Helper()
+	store, err := redisstore.New(client, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{client: client, log: &buffer{}}
+	p.Registry = socketio.NewRegistry(&socketio.RegistryOptions{Store: store, Logger: slog.New(slog.NewTextHandler(p.log, nil))})
+	t.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+		_ = client.Close()
+	})
+	p.auth, err = socketio.New(socketio.AuthenticatorFunc(func(_ context.Context, h *verifier.Handshake) (*verifier.Token, error) {
+		return &verifier.Token{Subject: h.Query.Get("token")}, nil
+	}), socketio.ByHandshake(), socketio.WithRegistry(p.Registry))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func clientOf(address string) redis.UniversalClient {
+	return redis.NewClient(&redis.Options{Addr: address, MaxRetries: -1, DialTimeout: 2 * time.Second})
+}
+
+func (p *process) admit(subject string) error {
+	_, err := p.auth.Admit(context.Background(), &verifier.Handshake{Namespace: "/", Query: url.Values{"token": {subject}}})
+	return err
+}
+
+// sync waits until the process is synced, at most for a time.
+func (p *process) sync(t testing.TB, most time.Duration) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), most)
+	defer cancel()
+	if err := p.Synced(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// refuses fails unless the process refuses a subject, at the latest after a time.
+func (p *process) refuses(t testing.TB, subject string, most time.Duration) {
+	t.Helper()
+	within(t, most, func() error {
+		if err := p.admit(subject); !errors.Is(err, socketio.ErrTokenRevoked) {
+			return fmt.Errorf("%s is told %v", subject, err)
+		}
+		return nil
+	})
+}
+
+func within(t testing.TB, most time.Duration, f func() error) {
+	t.Helper()
+	for end := time.Now().Add(most); ; time.Sleep(10 * time.Millisecond) {
+		err := f()
+		if err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("after %v: %v", most, err)
+		}
+	}
+}
+
+func (p *process) revokes(t testing.TB, subjects ...string) {
+	t.Helper()
+	for _, s := range subjects {
+		if err := p.Revoke(t.Context(), socketio.Revocation{Subject: s}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// behind waits until the process knows that it cannot know everything.
+func (p *process) isBehind(t testing.TB, most time.Duration) {
+	t.Helper()
+	within(t, most, func() error {
+		if err := p.admit("bystander"); !errors.Is(err, socketio.ErrRevocationsUnavailable) {
+			return fmt.Errorf("a bystander is told %v", err)
+		}
+		return nil
+	})
+}
+
+func startLink(t testing.TB, address string) *outage.Link {
+	t.Helper()
+	l, err := outage.NewLink(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.Close)
+	return l
+}
+
+// TestFaultsI1RedisRejectsWrites: a revocation that Redis does not take gets there
+// when it does again.
+func TestFaultsI1RedisRejectsWrites(t *testing.T) {
+	for name, test := range map[string]struct{ reject, accept []any }{
+		"as a replica":        {[]any{"REPLICAOF", "127.0.0.1", "1"}, []any{"REPLICAOF", "NO", "ONE"}},
+		"too few replicas":    {[]any{"CONFIG", "SET", "min-replicas-to-write", "3"}, []any{"CONFIG", "SET", "min-replicas-to-write", "0"}},
+		"without permissions": {[]any{"ACL", "SETUSER", "default", "-zadd"}, []any{"ACL", "SETUSER", "default", "+zadd"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := startRedis(t)
+			admin := clientOf(r.Address())
+			defer admin.Close()
+			a, b := startProcess(t, clientOf(r.Address()), key), startProcess(t, clientOf(r.Address()), key)
+			a.sync(t, bound)
+			b.sync(t, bound)
+			if err := admin.Do(t.Context(), test.reject...).Err(); err != nil {
+				t.Fatal(err)
+			}
+			if err := a.Revoke(t.Context(), socketio.Revocation{Subject: "mallory"}); err == nil {
+				t.Fatal("Redis took it")
+			}
+			if err := a.Err(); err == nil || !strings.Contains(err.Error(), "not in the store yet") {
+				t.Errorf("Err: %v", err)
+			}
+			if err := admin.Do(t.Context(), test.accept...).Err(); err != nil {
+				t.Fatal(err)
+			}
+			b.refuses(t, "mallory", bound)
+			within(t, bound, a.Err)
+		})
+	}
+}
+
+// TestFaultsI1RedisWithoutMemory: a Redis that has reached its maxmemory takes
+// revocations nevertheless, or Err says so.
+func TestFaultsI1RedisWithoutMemory(t *testing.T) {
+	t.Parallel()
+	r := startRedis(t)
+	admin := clientOf(r.Address())
+	defer admin.Close()
+	a, b := startProcess(t, clientOf(r.Address()), key), startProcess(t, clientOf(r.Address()), key)
+	a.sync(t, bound)
+	b.sync(t, bound)
+	if err := admin.ConfigSet(t.Context(), "maxmemory", "1kb").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := admin.Set(t.Context(), "x", 1, 0).Err(); err == nil {
+		t.Fatal("Redis has memory")
+	}
+	if err := a.Revoke(t.Context(), socketio.Revocation{Subject: "mallory"}); err != nil {
+		if a.Err() == nil {
+			t.Errorf("Revoke: %v, and Err is nil", err)
+		}
+		if err := admin.ConfigSet(t.Context(), "maxmemory", "0").Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.refuses(t, "mallory", bound)
+	late := startProcess(t, clientOf(r.Address()), key)
+	late.sync(t, bound)
+	late.refuses(t, "mallory", 0)
+}
+
+// TestFaultsI4ListLost: a list that is gone is put back at once by those who know
+// it, who stay synced, and a process that starts then is not synced before.
+func TestFaultsI4ListLost(t *testing.T) {
+	for name, lose := range map[string][]any{
+		"FLUSHALL": {"FLUSHALL"},
+		"DEL":      {"DEL", key}, // and eviction
+		"SWAPDB":   {"SWAPDB", 0, 1},
+		"RENAME":   {"RENAME", key, "other"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := startRedis(t)
+			admin := clientOf(r.Address())
+			defer admin.Close()
+			a, b := startProcess(t, clientOf(r.Address()), key), startProcess(t, clientOf(r.Address()), key)
+			a.sync(t, bound)
+			b.sync(t, bound)
+			a.revokes(t, "mallory")
+			b.revokes(t, "trudy")
+			if err := admin.Do(t.Context(), lose...).Err(); err != nil {
+				t.Fatal(err)
+			}
+			late := startProcess(t, clientOf(r.Address()), key)
+			late.sync(t, bound)
+			late.refuses(t, "mallory", 0)
+			late.refuses(t, "trudy", 0)
+			for _, p := range []*process{a, b} {
+				if log := p.log.String(); log != "" {
+					t.Errorf("a process that knew everything was out of reach: %s", log)
+				}
+			}
+		})
+	}
+}
+
+// TestFaultsI4EvictionPolicy: a Redis that may evict the list is an error, at the
+// start and later.
+func TestFaultsI4EvictionPolicy(t *testing.T) {
+	t.Parallel()
+	r := startRedis(t)
+	admin := clientOf(r.Address())
+	defer admin.Close()
+	p := startProcess(t, clientOf(r.Address()), key)
+	p.sync(t, bound)
+	for _, policy := range []string{"allkeys-lru", "allkeys-lfu", "allkeys-random"} {
+		if err := admin.ConfigSet(t.Context(), "maxmemory-policy", policy).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := redisstore.New(admin, key); !errors.Is(err, socketio.ErrStoreMisconfigured) || !strings.Contains(err.Error(), policy) {
+			t.Errorf("New with %s: %v", policy, err)
+		}
+	}
+	p.isBehind(t, bound)
+	if err := p.Synced(t.Context()); !errors.Is(err, socketio.ErrStoreMisconfigured) {
+		t.Errorf("Synced: %v", err)
+	}
+	for _, policy := range []string{"volatile-lru", "noeviction"} { // the list has no time to live
+		if err := admin.ConfigSet(t.Context(), "maxmemory-policy", policy).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := redisstore.New(admin, key); err != nil {
+			t.Errorf("New with %s: %v", policy, err)
+		}
+	}
+	within(t, bound, p.Err)
+}
+
+// TestFaultsI5RestartedEmpty: a process that starts on a Redis that has lost its
+// memory is synced when it knows everything that the others know.
+func TestFaultsI5RestartedEmpty(t *testing.T) {
+	t.Parallel()
+	const many = 20_000
+	r := startRedis(t)
+	a, b := startProcess(t, clientOf(r.Address()), key), startProcess(t, clientOf(r.Address()), key)
+	a.sync(t, bound)
+	b.sync(t, bound)
+	// Each knows a half that the other does not.
+	r.Stop()
+	a.isBehind(t, bound)
+	b.isBehind(t, bound)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // Put need not try
+	for i := range many {
+		p := []*process{a, b}[i%2]
+		if err := p.Revoke(ctx, socketio.Revocation{Subject: fmt.Sprint("user", i)}); err == nil {
+			t.Fatal("it was stored without Redis")
+		}
+	}
+	if err := r.Start(); err != nil {
+		t.Fatal(err)
+	}
+	late := startProcess(t, clientOf(r.Address()), key)
+	late.sync(t, 3*bound)
+	if n := late.Revocations(); n != many {
+		t.Errorf("a process is synced and knows %d of %d", n, many)
+	}
+	for _, p := range []*process{a, b} {
+		p.sync(t, bound)
+		if n := p.Revocations(); n != many {
+			t.Errorf("a process is synced again and knows %d of %d", n, many)
+		}
+		within(t, 3*bound, p.Err)
+	}
+}
+
+// TestFaultsI6Silence: a process notices within the bound that Redis is silent, and
+// counts again within it when Redis answers.
+func TestFaultsI6Silence(t *testing.T) {
+	t.Run("a link", func(t *testing.T) {
+		t.Parallel()
+		r := startRedis(t)
+		link := startLink(t, r.Address())
+		a, b := startProcess(t, clientOf(r.Address()), key), startProcess(t, clientOf(link.Address()), key)
+		a.sync(t, bound)
+		b.sync(t, bound)
+		link.Silence()
+		a.revokes(t, "mallory")
+		b.isBehind(t, bound)
+		link.Mend()
+		b.refuses(t, "mallory", bound)
+		b.sync(t, bound)
+	})
+	t.Run("a paused Redis", func(t *testing.T) {
+		t.Parallel()
+		r := startRedis(t)
+		a := startProcess(t, clientOf(r.Address()), key)
+		a.sync(t, bound)
+		if err := r.Pause(); err != nil {
+			t.Fatal(err)
+		}
+		a.isBehind(t, bound)
+		if err := r.Resume(); err != nil {
+			t.Fatal(err)
+		}
+		a.sync(t, bound)
+	})
+}
+
+// TestFaultsI7RedisClock: what has expired by a clock stays in the list for the
+// processes whose clock is slow.
+func TestFaultsI7RedisClock(t *testing.T) {
+	t.Parallel()
+	r := startRedis(t)
+	admin := clientOf(r.Address())
+	defer admin.Close()
+	s, err := redisstore.New(admin, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range []struct {
+		subject string
+		exp     time.Duration
+		kept    bool
+	}{
+		{"nine minutes ago", -9 * time.Minute, true}, {"half an hour ago", -30 * time.Minute, true},
+		{"long ago", -2 * time.Hour, false}, {"soon", time.Minute, true},
+	} {
+		if err := s.Put(t.Context(), socketio.Revocation{Subject: v.subject, Expires: time.Now().Add(v.exp)}); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Put(t.Context(), socketio.Revocation{Subject: "another", Expires: time.Now().Add(time.Hour)}); err != nil {
+			t.Fatal(err)
+		}
+		members := strings.Join(admin.ZRange(t.Context(), key, 0, -1).Val(), " ")
+		if strings.Contains(members, v.subject) != v.kept {
+			t.Errorf("%s: kept is %v: %s", v.subject, !v.kept, members)
+		}
+	}
+}
+
+// TestFaultsI10Flapping: a link that is cut again and again is one line in the log.
+func TestFaultsI10Flapping(t *testing.T) {
+	t.Parallel()
+	r := startRedis(t)
+	link := startLink(t, r.Address())
+	p := startProcess(t, clientOf(link.Address()), key)
+	p.sync(t, bound)
+	for range 30 {
+		link.Cut()
+		link.Mend()
+		time.Sleep(100 * time.Millisecond)
+	}
+	p.sync(t, bound)
+	if n := strings.Count(p.log.String(), "\n"); n < 1 || n > 2 {
+		t.Errorf("%d lines:\n%s", n, p.log.String())
+	}
+	if n := link.Hindered(); n > 150 {
+		t.Errorf("%d connections in 3 s", n)
+	}
+}
+
+// TestFaultsI10StrangeEntries: what this version does not understand is neither
+// passed over nor guessed, and hides no other entry.
+func TestFaultsI10StrangeEntries(t *testing.T) {
+	for name, member := range map[string]string{
+		"a field of a later version": `{"sub":"mallory","tenant":"acme","exp":"2100-01-01T00:00:00Z"}`,
+		"no claim":                   `{"exp":"2100-01-01T00:00:00Z"}`,
+		"an empty claim":             `{"sub":"","exp":"2100-01-01T00:00:00Z"}`,
+		"no expiry":                  `{"sub":"mallory"}`,
+		"two values":                 `{"sub":"mallory","exp":"2100-01-01T00:00:00Z"}{}`,
+		"another type":               `{"sub":7,"exp":"2100-01-01T00:00:00Z"}`,
+		"a mark with claims":         `{"list":"x","sub":"mallory","exp":"2100-01-01T00:00:00Z"}`,
+		"nothing":                    `null`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := startRedis(t)
+			admin := clientOf(r.Address())
+			defer admin.Close()
+			if err := admin.ZAdd(t.Context(), key, redis.Z{Score: 4e9, Member: member}).Err(); err != nil {
+				t.Fatal(err)
+			}
+			s, err := redisstore.New(admin, key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Put(t.Context(), socketio.Revocation{Subject: "trudy", Expires: time.Now().Add(time.Hour)}); err != nil {
+				t.Fatal(err)
+			}
+			p := startProcess(t, clientOf(r.Address()), key)
+			p.refuses(t, "trudy", bound)
+			ctx, cancel := context.WithTimeout(t.Context(), 6*time.Second)
+			defer cancel()
+			if err := p.Synced(ctx); err == nil || !strings.Contains(err.Error(), "no revocation that this version understands") {
+				t.Errorf("Synced: %v", err)
+			}
+			p.isBehind(t, 0)
+			if err := admin.ZRem(t.Context(), key, member).Err(); err != nil {
+				t.Fatal(err)
+			}
+			p.sync(t, bound)
+		})
+	}
+}
+
+// TestFaultsI10Separation: applications with different keys or database numbers do
+// not hear of each other.
+func TestFaultsI10Separation(t *testing.T) {
+	t.Parallel()
+	r := startRedis(t)
+	at := func(db int) redis.UniversalClient {
+		return redis.NewClient(&redis.Options{Addr: r.Address(), DB: db, MaxRetries: -1})
+	}
+	a, same := startProcess(t, at(0), key), startProcess(t, at(0), key)
+	others := map[string]*process{
+		"another database": startProcess(t, at(1), key), "another key": startProcess(t, at(0), "other:revocations"),
+	}
+	for _, p := range others {
+		p.sync(t, bound)
+	}
+	a.sync(t, bound)
+	same.sync(t, bound)
+	a.revokes(t, "mallory")
+	same.refuses(t, "mallory", bound)
+	for name, p := range others {
+		p.revokes(t, "trudy")
+		p.refuses(t, "trudy", bound)
+		if err := p.admit("mallory"); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := a.admit("trudy"); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestFaultsI12SlowLink: a list that takes longer than the client's time-outs is
+// read all the same.
+func TestFaultsI12SlowLink(t *testing.T) {
+	t.Parallel()
+	const many = 40_000
+	r := startRedis(t)
+	fill(t, r.Address(), many)
+	for name, slow := range map[string]struct {
+		delay time.Duration
+		rate  int
+	}{"25 Mbit/s": {0, 25e6 / 8}, "a second there and back": {500 * time.Millisecond, 0}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			link := startLink(t, r.Address())
+			link.Slow(slow.delay, slow.rate)
+			client := redis.NewClient(&redis.Options{Addr: link.Address(), MaxRetries: -1, ReadTimeout: 1200 * time.Millisecond})
+			p := startProcess(t, client, key)
+			p.sync(t, 6*bound)
+			if n := p.Revocations(); n != many {
+				t.Errorf("%d of %d are known", n, many)
+			}
+		})
+	}
+}
+
+// fill writes revocations of user0, user1 and so on.
+func fill(t testing.TB, address string, many int) {
+	t.Helper()
+	admin := clientOf(address)
+	defer admin.Close()
+	exp := time.Now().Add(time.Hour).UTC()
+	for i := 0; i < many; {
+		var batch []redis.Z
+		for ; len(batch) < 10_000 && i < many; i++ {
+			batch = append(batch, redis.Z{Score: float64(exp.Unix()), Member: fmt.Sprintf(`{"sub":"user%d","exp":%q}`, i, exp.Format(time.RFC3339Nano))})
+		}
+		if err := admin.ZAdd(t.Context(), key, batch...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestFaultsI14Unrevoke: through Redis, and after it has lost the list.
+func TestFaultsI14Unrevoke(t *testing.T) {
+	t.Parallel()
+	r := startRedis(t)
+	a, b := startProcess(t, clientOf(r.Address()), key), startProcess(t, clientOf(r.Address()), key)
+	a.sync(t, bound)
+	b.sync(t, bound)
+	a.revokes(t, "alice", "bob")
+	b.refuses(t, "alice", bound)
+	if err := b.Unrevoke(t.Context(), socketio.Revocation{Subject: "alice"}); err != nil {
+		t.Fatal(err)
+	}
+	within(t, bound, func() error { return a.admit("alice") })
+	if err := a.client.FlushAll(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	late := startProcess(t, clientOf(r.Address()), key)
+	late.sync(t, bound)
+	if err := late.admit("alice"); err != nil {
+		t.Errorf("alice, taken back: %v", err)
+	}
+	late.refuses(t, "bob", 0)
+}
