@@ -65,6 +65,7 @@ func (s *sentinels) client(direct bool) redis.UniversalClient {
 // soon after the Sentinel has named it, and so do processes that still reach the old
 // one.
 func TestFaultsI6Sentinel(t *testing.T) {
+	t.Parallel()
 	for name, fail := range map[string]func(*sentinels){
 		"killed":      func(s *sentinels) { s.master.Stop() },
 		"paused":      func(s *sentinels) { _ = s.master.Pause() },

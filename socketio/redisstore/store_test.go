@@ -252,6 +252,7 @@ func mint(subject string) string {
 // TestAcrossProcesses: what is revoked on one ends on the other; also when Redis
 // was away meanwhile, and came back without its memory.
 func TestAcrossProcesses(t *testing.T) {
+	t.Parallel()
 	r := startRedis(t)
 	a, b := startNode(t, r.Address()), startNode(t, r.Address())
 	alice, bob := dial(t, b, "alice"), dial(t, b, "bob")
@@ -304,6 +305,7 @@ func TestAcrossProcesses(t *testing.T) {
 // TestLinkCut: a process whose link is down misses nothing that others revoke
 // meanwhile in a Redis that works.
 func TestLinkCut(t *testing.T) {
+	t.Parallel()
 	r := startRedis(t)
 	link, err := outage.NewLink(r.Address())
 	if err != nil {
@@ -359,6 +361,7 @@ func TestNewRefusesNonsense(t *testing.T) {
 
 // TestStore looks at what is in Redis.
 func TestStore(t *testing.T) {
+	t.Parallel()
 	r := startRedis(t)
 	c := redis.NewClient(&redis.Options{Addr: r.Address()})
 	defer c.Close()
