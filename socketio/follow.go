@@ -115,8 +115,8 @@ func (r *Registry) followOnce(ctx context.Context) (err error) {
 	defer cancel()
 	defer r.recovered("the revocation store's Follow", &err)
 	apply := func(v Revocation) {
-		for _, end := range r.learn(v, true) {
-			go end() // it may call the application, which may take its time
+		if ends := r.learn(v, true); len(ends) > 0 {
+			go endAll(ends) // many sessions take their time
 		}
 	}
 	if s, ok := r.store.(RevocationSyncer); ok {
@@ -127,6 +127,12 @@ func (r *Registry) followOnce(ctx context.Context) (err error) {
 		r.postpone(errNotStored, slices.Collect(r.missing())...)
 		r.found()
 	})
+}
+
+func endAll(ends []func()) {
+	for _, end := range ends {
+		end()
+	}
 }
 
 // recovered makes an error of a panic of the store's.

@@ -155,13 +155,11 @@ func (l *revocations) coverage(t *verifier.Token, here time.Time) coverage {
 
 // apply adds a revocation to the list and ends the sessions it is about.
 func (r *Registry) apply(v Revocation) {
-	for _, end := range r.learn(v, false) {
-		end()
-	}
+	endAll(r.learn(v, false))
 }
 
 // learn adds a revocation to the list and returns functions that end the sessions
-// it is about. They may call the application. stored says that it comes from the
+// it is about. stored says that it comes from the
 // store.
 func (r *Registry) learn(v Revocation, stored bool) (ends []func()) {
 	v = v.stored()

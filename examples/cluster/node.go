@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"time"
@@ -57,6 +56,12 @@ func (n *node) start(secret []byte) error {
 		return err
 	}
 	n.registry = socketio.NewRegistry(&socketio.RegistryOptions{Store: store})
+	// A node that serves before it knows what was revoked has its clients retry.
+	synced, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := n.registry.Synced(synced); err != nil {
+		return err
+	}
 	authorize, err := zishang.Authorize(v, socketio.WithRegistry(n.registry))
 	if err != nil {
 		return err
@@ -90,15 +95,6 @@ func (n *node) start(secret []byte) error {
 	n.url = "http://" + listener.Addr().String()
 	n.site = &http.Server{Handler: zishang.Handler(n.io), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = n.site.Serve(listener) }()
-	return n.follows()
-}
-
-// follows waits until the node knows what was revoked. Until then it lets nobody
-// in.
-func (n *node) follows() error {
-	if !eventually(func() bool { return n.registry.Err() == nil }) {
-		return fmt.Errorf("the store is out of reach: %w", n.registry.Err())
-	}
 	return nil
 }
 

@@ -41,9 +41,10 @@ const (
 	// All come from one address, and some with invented kids: of its fetches that
 	// find nothing there is one in 30 s, and one takes up to 5 s.
 	keysBound        = 30*time.Second + 5*time.Second + time.Second
-	cutBound         = 5*time.Second + time.Second  // the longest pause between attempts to reach the store
-	silentBound      = 10*time.Second + time.Second // and an attempt that hangs
-	silenceUnnoticed = 10 * time.Second
+	cutBound         = 2*time.Second + time.Second // the longest pause between attempts to reach the store
+	restartBound     = 7*time.Second + time.Second // and what others may have to put back
+	silentBound      = 7*time.Second + time.Second // an attempt that hangs
+	silenceUnnoticed = 7 * time.Second
 	networkBound     = 2 * time.Second
 
 	pings = time.Second
@@ -104,7 +105,7 @@ func allFaults() []fault {
 			end:   onLinks(issuers, mend)},
 		{name: "issuer-cut-too-long", forgetful: true, lasting: 10 * time.Second, excuses: without(noKeys, keysBound),
 			begin: onLinks(issuers, cut), end: onLinks(issuers, mend)},
-		{name: "redis-killed", excuses: without(noRevocations, cutBound), late: true, alone: true,
+		{name: "redis-killed", excuses: without(noRevocations, restartBound), late: true, alone: true,
 			begin: func(s *scene) error { s.redis.Stop(); return nil },
 			end:   func(s *scene) error { return s.redis.Start() }},
 		{name: "redis-cut-gosio", excuses: without(noRevocations, cutBound), late: true, revokesAt: 1, begin: redis(0, cut), end: redis(0, mend)},
@@ -117,7 +118,7 @@ func allFaults() []fault {
 			begin: onLinks(clients, cut), end: onLinks(clients, mend)},
 		{name: "clients-silent", lasting: 8 * pings, excuses: without(noNetwork, networkBound), loses: true, unwatched: true,
 			begin: onLinks(clients, silence), end: onLinks(clients, mend)},
-		{name: "everything", excuses: map[string]time.Duration{noNetwork: networkBound, noRevocations: cutBound},
+		{name: "everything", excuses: map[string]time.Duration{noNetwork: networkBound, noRevocations: restartBound},
 			loses: true, unwatched: true, late: true, revokesAt: 1, alone: true,
 			begin: func(s *scene) error {
 				s.redis.Stop()

@@ -52,6 +52,11 @@ func (s setup) authorization() (*verifier.Verifier, []socketio.Option, *socketio
 		}
 	}
 	r := socketio.NewRegistry(&o)
+	synced, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := r.Synced(synced); err != nil {
+		return nil, nil, nil, err
+	}
 	mode := socketio.ByEvent()
 	if s.mode != "event" {
 		mode = socketio.ByHandshake()
