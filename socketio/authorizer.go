@@ -21,6 +21,7 @@ const (
 	ErrTokenRevoked           verifier.Reason = "token_revoked"           // the token was revoked
 	ErrRevocationsUnavailable verifier.Reason = "revocations_unavailable" // whether it was cannot be told now; retryable
 	ErrKeyWithdrawn           verifier.Reason = "key_withdrawn"           // the token's key has left the key set
+	ErrRestarting             verifier.Reason = "server_restarting"       // the server is about to stop; retryable
 	ErrServer                 verifier.Reason = "server_error"            // a function of the application's panicked
 )
 

@@ -60,10 +60,10 @@ var known = []verifier.Reason{
 	verifier.ErrTypeMismatch, verifier.ErrTokenNotActive, verifier.ErrTokenExpired, verifier.ErrMaxAgeExceeded,
 	verifier.ErrAudienceMismatch, verifier.ErrIssuerMismatch, verifier.ErrSubjectMismatch, verifier.ErrTokenIDMismatch,
 	verifier.ErrNonceMismatch, verifier.ErrClaimInvalid, verifier.ErrClaimMismatch, verifier.ErrScope,
-	verifier.ErrTokenInactive, verifier.ErrTokenBound, verifier.ErrRejected,
+	verifier.ErrTokenInactive, verifier.ErrTokenBound, verifier.ErrRejected, verifier.ErrLifetimeExceeded,
 	socketio.ErrTimeout, socketio.ErrTooManyAttempts, socketio.ErrTooManyPending, socketio.ErrIdentityMismatch,
 	socketio.ErrSessionExpired, socketio.ErrSessionLimit, socketio.ErrTokenRevoked, socketio.ErrRevocationsUnavailable,
-	socketio.ErrKeyWithdrawn, socketio.ErrServer, Disconnected,
+	socketio.ErrKeyWithdrawn, socketio.ErrRestarting, socketio.ErrServer, Disconnected,
 }
 
 // Reasons gives labels to reasons. Its zero value is ready for use.
