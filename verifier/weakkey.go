@@ -53,8 +53,8 @@ func isPower(r, base, p uint64) bool {
 // a²-n is a square for one of the first a above the root of n.
 func closeFactors(n *big.Int) bool {
 	a := new(big.Int).Sqrt(n)
-	var square, rest, root, step big.Int
-	one := big.NewInt(1)
+	var square, rest, root, step, quotient big.Int
+	one, modulus := big.NewInt(1), big.NewInt(3*5*7*11*13*17)
 	if rest.Sub(square.Mul(a, a), n); rest.Sign() == 0 {
 		return true
 	}
@@ -64,11 +64,29 @@ func closeFactors(n *big.Int) bool {
 		if low := rest.Bits()[0] & 15; low != 0 && low != 1 && low != 4 && low != 9 {
 			continue // no square ends so
 		}
+		_, remainder := quotient.QuoRem(&rest, modulus, &root)
+		if !isSquareModulo(remainder.Uint64(), 3, 5, 7, 11, 13, 17) {
+			continue // which is cheaper to find out than the root
+		}
 		if root.Sqrt(&rest); square.Mul(&root, &root).Cmp(&rest) == 0 {
 			return true
 		}
 	}
 	return false
+}
+
+// isSquareModulo reports whether r is a square modulo each of the primes.
+func isSquareModulo(r uint64, primes ...uint64) bool {
+	for _, p := range primes {
+		x := uint64(0)
+		for x < p && x*x%p != r%p {
+			x++
+		}
+		if x == p {
+			return false
+		}
+	}
+	return true
 }
 
 // edOrder8 is the y-coordinate of two of the points of order 8; that of the other two
