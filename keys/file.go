@@ -2,6 +2,7 @@ package keys
 
 import (
 	"bytes"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"os"
@@ -10,23 +11,47 @@ import (
 // maxFile is far more than any file of keys has, and little enough to read.
 const maxFile = 1 << 20
 
-// File loads the file at path once: PEM as [PEM] does, or a JWK or JWK Set as
-// [JWKSet] does, whichever it holds. A secret has no format to be told by: read
-// it and use [Secret] or [Base64Secret].
+// byteOrderMark is what some editors begin a file with.
+const byteOrderMark = "\ufeff"
+
+// File loads the file at path once, whichever it holds: PEM as [PEM] does, a JWK or
+// JWK Set as [JWKSet] does, or a public key or certificate in DER. A secret has no
+// format to be told by: read it and use [Secret] or [Base64Secret].
 func File(path string, options ...Option) (*Set, error) {
 	data, err := readFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("keys: File: %w", err)
 	}
-	data = bytes.TrimPrefix(data, []byte("\ufeff")) // some editors begin a file with a byte order mark
+	data = bytes.TrimPrefix(data, []byte(byteOrderMark))
 	what := fmt.Sprintf("File(%q)", path)
 	switch {
 	case bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")):
 		return loadJWKSet(what, data, options)
 	case bytes.Contains(data, []byte(pemBegin)):
 		return loadPEM(what, data, options)
+	case len(data) > 0 && data[0] == 0x30: // a sequence of ASN.1
+		if s, err := loadDER(what, data, options); s != nil || err != nil {
+			return s, err
+		}
+	}
+	if is := describe(data); is != "" {
+		return nil, fmt.Errorf("keys: %s: neither PEM nor a JWK Set: %s", what, is)
 	}
 	return nil, fmt.Errorf("keys: %s: neither PEM nor a JWK Set: for a secret, read the file and use Secret or Base64Secret", what)
+}
+
+// loadDER loads a public key or a certificate. It returns neither a set nor an error
+// for anything else.
+func loadDER(what string, der []byte, options []Option) (*Set, error) {
+	kinds := map[string]string{"a certificate": "CERTIFICATE", "an RSA public key (PKCS #1)": "RSA PUBLIC KEY"}
+	kind := kinds[describeDER(der)]
+	if _, ok := parseSPKI(der); ok {
+		kind = "PUBLIC KEY"
+	}
+	if kind == "" {
+		return nil, nil
+	}
+	return loadPEM(what, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), options)
 }
 
 func readFile(path string) ([]byte, error) {

@@ -43,9 +43,34 @@ func collect(options []Option) (verifier.KeyOptions, error) {
 	return o, nil
 }
 
+// supported reports whether the package has a use for keys of the alg.
+func supported(alg verifier.Algorithm) bool {
+	switch alg {
+	case verifier.HS256, verifier.HS384, verifier.HS512, verifier.RS256, verifier.RS384, verifier.RS512,
+		verifier.PS256, verifier.PS384, verifier.PS512, verifier.ES256, verifier.ES384, verifier.ES512, verifier.EdDSA,
+		"Ed25519", "ESP256", "ESP384", "ESP512": // RFC 9864
+		return true
+	}
+	return false
+}
+
+// sameAlgorithm reports whether both are names of one algorithm: RFC 9864 gave those
+// of elliptic curves a second one.
+func sameAlgorithm(a, b verifier.Algorithm) bool { return firstName(a) == firstName(b) }
+
+func firstName(a verifier.Algorithm) verifier.Algorithm {
+	switch a {
+	case "Ed25519":
+		return verifier.EdDSA
+	case "ESP256", "ESP384", "ESP512":
+		return "ES" + a[3:]
+	}
+	return a
+}
+
 // narrow applies the alg of a JWK to the options for it.
 func narrow(o verifier.KeyOptions, alg verifier.Algorithm) (verifier.KeyOptions, error) {
-	if o.Algorithms != nil && !slices.Contains(o.Algorithms, alg) {
+	if o.Algorithms != nil && !slices.ContainsFunc(o.Algorithms, func(a verifier.Algorithm) bool { return sameAlgorithm(a, alg) }) {
 		return o, fmt.Errorf("its alg is %s, and Algorithms allows only %v", alg, o.Algorithms)
 	}
 	o.Algorithms = []verifier.Algorithm{alg}

@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
@@ -14,7 +15,7 @@ import (
 const pemBegin = "-----BEGIN "
 
 // PEM loads public keys from their textual encoding (RFC 7468): blocks PUBLIC
-// KEY (RSA, EC, Ed25519), RSA PUBLIC KEY and CERTIFICATE, any number of them.
+// KEY (RSA, RSA-PSS, EC, Ed25519), RSA PUBLIC KEY and CERTIFICATE, any number of them.
 // The keys have no id, unless [ID] gives one to the only key.
 //
 // A private key is refused, since a server that verifies has no use for it; so
@@ -28,10 +29,7 @@ func loadPEM(what string, data []byte, options []Option) (*Set, error) {
 		return nil, fmt.Errorf("keys: %s: %w", what, err)
 	}
 	var loaded []*verifier.Key
-	for rest := data; ; {
-		if len(bytes.TrimSpace(rest)) == 0 {
-			break
-		}
+	for rest := data; len(bytes.TrimSpace(rest)) > 0; {
 		n := len(loaded) + 1
 		block, after := pem.Decode(rest)
 		if block == nil {
@@ -40,14 +38,10 @@ func loadPEM(what string, data []byte, options []Option) (*Set, error) {
 		// Decode skips a block that it cannot read, which would lose a key
 		// without a word.
 		if read := rest[:len(rest)-len(after)]; bytes.Count(read, []byte(pemBegin)) != 1 {
-			return nil, fmt.Errorf("keys: %s: block %d is damaged", what, n)
+			return nil, fmt.Errorf("keys: %s: block %d is damaged%s", what, n, whyDamaged(read))
 		}
 		rest = after
-		material, err := publicKey(block)
-		if err != nil {
-			return nil, fmt.Errorf("keys: %s: block %d, %s: %w", what, n, block.Type, err)
-		}
-		k, err := newKey(material, o)
+		k, err := keyOf(block, o)
 		if err != nil {
 			return nil, fmt.Errorf("keys: %s: block %d, %s: %w", what, n, block.Type, err)
 		}
@@ -62,36 +56,118 @@ func loadPEM(what string, data []byte, options []Option) (*Set, error) {
 // errNoBlock says why no further block was found in text.
 func errNoBlock(text []byte, n int) error {
 	switch {
-	case bytes.Contains(text, []byte(`\n`)) && bytes.Contains(text, []byte(pemBegin)):
-		return fmt.Errorf(`block %d is damaged: its line breaks are spelled \n`, n)
 	case bytes.Contains(text, []byte(pemBegin)):
-		return fmt.Errorf("block %d is damaged", n)
+		return fmt.Errorf("block %d is damaged%s", n, whyDamaged(text))
 	case n > 1:
 		return errors.New("something follows the last block: expected nothing, or another block")
+	}
+	if what := describe(text); what != "" {
+		return fmt.Errorf("no PEM block: %s", what)
 	}
 	return errors.New("no PEM block: expected -----BEGIN PUBLIC KEY-----")
 }
 
-func publicKey(block *pem.Block) (any, error) {
+// whyDamaged says what is wrong with the lines of a block, as far as that is common.
+func whyDamaged(text []byte) string {
+	begin := bytes.Index(text, []byte(pemBegin))
+	before, block := text[:begin], text[begin:]
+	line := before[bytes.LastIndexByte(before, '\n')+1:]
+	switch {
+	case bytes.Contains(block, []byte(`\n`)):
+		return `: its line breaks are spelled \n: replace each by a line break`
+	case len(line) > 0 && len(bytes.TrimSpace(line)) == 0:
+		return ": its lines are indented: they must begin with -----BEGIN"
+	case len(line) > 0:
+		return fmt.Sprintf(": something stands before -----BEGIN on its line: %.20q", line)
+	case !bytes.Contains(bytes.TrimSpace(block), []byte("\n")):
+		return ": it is on one line: -----BEGIN and -----END must have lines of their own"
+	case bytes.HasPrefix(block, []byte(pemBegin+"PGP ")):
+		return ": it is a PGP key, which signs no tokens"
+	case !bytes.Contains(block, []byte("-----END ")):
+		return ": it has no -----END line: is it cut off?"
+	}
+	return ""
+}
+
+// publicKey reads the key of a block. pss says that it may be used with RSASSA-PSS
+// alone.
+func publicKey(block *pem.Block) (material any, pss bool, err error) {
 	switch block.Type {
 	case "PUBLIC KEY":
-		return x509.ParsePKIXPublicKey(block.Bytes)
+		return parseSubject(block.Bytes)
 	case "RSA PUBLIC KEY":
-		return x509.ParsePKCS1PublicKey(block.Bytes)
-	case "CERTIFICATE":
-		c, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, err
+		k, err := x509.ParsePKCS1PublicKey(block.Bytes)
+		if what := describeDER(block.Bytes); err != nil && what != "" {
+			return nil, false, fmt.Errorf("it holds %s: expected an RSA public key (PKCS #1)", what)
 		}
-		if signs := x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment; c.KeyUsage != 0 && c.KeyUsage&signs == 0 {
-			return nil, errors.New("the certificate's key usage is not signing of data (RFC 5280 §4.2.1.3): " +
-				"it is for encryption, or an authority's; give the signer's certificate alone")
-		}
-		return c.PublicKey, nil
+		return k, false, err
+	case "CERTIFICATE", "X509 CERTIFICATE":
+		return certificateKey(block.Bytes)
 	}
-	if strings.HasSuffix(block.Type, "PRIVATE KEY") {
-		return nil, errors.New("this is a private key, which a verifier must not hold: " +
+	return nil, false, otherBlock(block)
+}
+
+// certificateKey reads the key of a certificate.
+func certificateKey(der []byte) (material any, pss bool, err error) {
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		if what := describeDER(der); what != "" {
+			return nil, false, fmt.Errorf("it holds %s: expected a certificate", what)
+		}
+		return nil, false, fmt.Errorf("it is damaged: %w", err)
+	}
+	if signs := x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment; c.KeyUsage != 0 && c.KeyUsage&signs == 0 {
+		return nil, false, errors.New("the certificate's key usage is not signing of data (RFC 5280 §4.2.1.3): " +
+			"it is for encryption, or an authority's; give the signer's certificate alone")
+	}
+	return parseSubject(c.RawSubjectPublicKeyInfo)
+}
+
+// otherBlock says what to do about a block that is neither a public key nor a
+// certificate.
+func otherBlock(block *pem.Block) error {
+	switch {
+	case strings.HasSuffix(block.Type, "PRIVATE KEY"):
+		return errors.New("this is a private key, which a verifier must not hold: " +
 			"give the public key, as openssl pkey -pubout writes it")
+	case strings.HasPrefix(block.Type, "PGP "):
+		return errors.New("this is a PGP key, which signs no tokens: expected PUBLIC KEY, RSA PUBLIC KEY or CERTIFICATE")
+	case block.Type == "TRUSTED CERTIFICATE":
+		return errors.New("expected PUBLIC KEY, RSA PUBLIC KEY or CERTIFICATE: openssl x509 without -trustout writes that")
+	case strings.HasSuffix(block.Type, "CERTIFICATE REQUEST"):
+		return errors.New("expected PUBLIC KEY, RSA PUBLIC KEY or CERTIFICATE: this is what an authority makes a certificate of; openssl req -pubkey -noout writes its key")
+	case block.Type == "PKCS7" || block.Type == "CMS":
+		return errors.New("expected PUBLIC KEY, RSA PUBLIC KEY or CERTIFICATE: openssl pkcs7 -print_certs writes the certificates of a bundle")
+	case block.Type == "EC PARAMETERS" || block.Type == "DH PARAMETERS":
+		return errors.New("expected PUBLIC KEY, RSA PUBLIC KEY or CERTIFICATE: these are parameters, not a key")
 	}
-	return nil, errors.New("expected PUBLIC KEY, RSA PUBLIC KEY or CERTIFICATE")
+	if what := describeDER(block.Bytes); what != "" {
+		return fmt.Errorf("expected PUBLIC KEY, RSA PUBLIC KEY or CERTIFICATE: the block holds %s under another name", what)
+	}
+	return errors.New("expected PUBLIC KEY, RSA PUBLIC KEY or CERTIFICATE")
+}
+
+// keyOf makes a key of a block.
+func keyOf(block *pem.Block, o verifier.KeyOptions) (*verifier.Key, error) {
+	material, pss, err := publicKey(block)
+	if err != nil {
+		return nil, err
+	}
+	return keyOfMaterial(material, pss, o)
+}
+
+func keyOfMaterial(material any, pss bool, o verifier.KeyOptions) (*verifier.Key, error) {
+	allowed := []verifier.Algorithm{verifier.PS256, verifier.PS384, verifier.PS512}
+	if !pss {
+		return newKey(material, o)
+	}
+	for _, a := range o.Algorithms {
+		if !slices.Contains(allowed, a) {
+			return nil, fmt.Errorf("algorithm %s does not fit the key, which is for RSASSA-PSS alone", a)
+		}
+	}
+	if o.Algorithms == nil {
+		o.Algorithms = allowed
+	}
+	return newKey(material, o)
 }

@@ -21,6 +21,7 @@ type Set struct {
 	all     []*verifier.Key
 	byID    map[string][]*verifier.Key // lists of one, so that an answer allocates nothing
 	unnamed []*verifier.Key
+	skipped []error
 }
 
 var _ verifier.KeyProvider = (*Set)(nil)
@@ -35,13 +36,20 @@ func NewSet(keys ...*verifier.Key) (*Set, error) { return newSet("NewSet", keys)
 // kid. Two keys of the same id are refused.
 func Join(sets ...*Set) (*Set, error) {
 	var all []*verifier.Key
+	var skipped []error
 	for i, s := range sets {
 		if s == nil {
 			return nil, fmt.Errorf("keys: Join: set %d is nil", i+1)
 		}
 		all = append(all, s.all...)
+		skipped = append(skipped, s.skipped...)
 	}
-	return newSet("Join", all)
+	joined, err := newSet("Join", all)
+	if err != nil {
+		return nil, err
+	}
+	joined.skipped = skipped
+	return joined, nil
 }
 
 // newSet indexes the keys. what names their source in an error.
@@ -83,3 +91,8 @@ func (s *Set) Keys(_ context.Context, t *verifier.UnverifiedToken) ([]*verifier.
 
 // All returns every key of the set, in order.
 func (s *Set) All() []*verifier.Key { return append([]*verifier.Key(nil), s.all...) }
+
+// Skipped says which keys of a JWK Set are not in the set, and why: those of a type,
+// curve or alg that is not known here, or that are not for signing. Log it, lest such
+// a key be missed.
+func (s *Set) Skipped() []error { return append([]error(nil), s.skipped...) }

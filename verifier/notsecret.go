@@ -268,7 +268,7 @@ func derForm(der []byte) string {
 	}
 	var bundle struct {
 		Type asn1.ObjectIdentifier
-		Rest asn1.RawValue `asn1:"optional,explicit,tag:0"`
+		Rest asn1.RawValue `asn1:"optional"`
 	}
 	if _, err := asn1.Unmarshal(der, &bundle); err == nil && bundle.Type.Equal(signedData) {
 		return formBundle
