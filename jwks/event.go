@@ -146,14 +146,18 @@ func (c *config) tell(e Event, news bool) {
 		attributes = append(attributes, slog.Any("error", e.Err))
 	}
 	c.logger.LogAttrs(context.Background(), level, "jwks: "+string(e.Kind), attributes...)
-	for _, err := range e.Skipped {
-		if !news {
-			break
-		}
-		c.logger.LogAttrs(context.Background(), slog.LevelWarn, "jwks: a key is not used",
-			slog.String("url", e.URL), slog.Any("error", err))
+	if news {
+		c.warnSkipped(e.URL, e.Skipped)
 	}
 	if err := guarded(func() error { c.onEvent(e); return nil }); err != nil {
 		c.logger.LogAttrs(context.Background(), slog.LevelError, "jwks: the function of OnEvent failed", slog.Any("error", err))
+	}
+}
+
+// warnSkipped logs which keys of a set are not used, and why.
+func (c *config) warnSkipped(url string, skipped []error) {
+	for _, err := range skipped {
+		c.logger.LogAttrs(context.Background(), slog.LevelWarn, "jwks: a key is not used",
+			slog.String("url", url), slog.Any("error", err))
 	}
 }

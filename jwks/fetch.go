@@ -1,8 +1,8 @@
 package jwks
 
 import (
+	"compress/gzip"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,7 +22,7 @@ func restricted(client *http.Client) *http.Client {
 	c := *client
 	own := c.CheckRedirect
 	c.CheckRedirect = func(next *http.Request, via []*http.Request) error {
-		if first := via[0].URL; next.URL.Scheme != first.Scheme || next.URL.Host != first.Host {
+		if !sameOrigin(next.URL, via[0].URL) {
 			return fmt.Errorf("redirected to %s: only redirects within the origin are followed", shown(next.URL))
 		}
 		if len(via) > maxRedirects {
@@ -35,6 +36,19 @@ func restricted(client *http.Client) *http.Client {
 	return &c
 }
 
+// sameOrigin reports whether both have the same scheme, host and port, which may be
+// the scheme's default, written out or not (RFC 6454 §4).
+func sameOrigin(a, b *url.URL) bool {
+	return a.Scheme == b.Scheme && strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
+}
+
+func port(u *url.URL) string {
+	if p := u.Port(); p != "" {
+		return p
+	}
+	return map[string]string{"http": "80", "https": "443"}[u.Scheme]
+}
+
 // checkURL parses the address of a key set or an issuer, which must be one that
 // only its owner can answer for.
 func (c *config) checkURL(raw string) (*url.URL, error) {
@@ -43,11 +57,12 @@ func (c *config) checkURL(raw string) (*url.URL, error) {
 		return nil, errors.New("it is not a URL") // whose text could hold a password
 	}
 	if u.Scheme == "http" {
-		if !loopback(u.Hostname()) {
-			return nil, fmt.Errorf("%s is http: expected https, since whoever can answer in its place chooses the keys", shown(u))
-		}
-		if !c.allowHTTP {
+		switch {
+		case c.trustsHTTP(u):
+		case loopback(u.Hostname()):
 			return nil, fmt.Errorf("%s is http: expected https, or InsecureAllowHTTP for development", shown(u))
+		default:
+			return nil, fmt.Errorf("%s is http: expected https, since whoever can answer in its place chooses the keys; in a private network you trust, InsecureAllowHTTP(%q) allows it", shown(u), u.Hostname())
 		}
 	} else if u.Scheme != "https" {
 		return nil, fmt.Errorf("%q has the scheme %q: expected https", shown(u), u.Scheme)
@@ -61,6 +76,15 @@ func (c *config) checkURL(raw string) (*url.URL, error) {
 		return nil, fmt.Errorf("%s has a fragment, which is never sent", shown(u))
 	}
 	return u, nil
+}
+
+// trustsHTTP reports whether keys may come from the http URL.
+func (c *config) trustsHTTP(u *url.URL) bool {
+	if !c.allowHTTP {
+		return false
+	}
+	host := strings.ToLower(u.Host)
+	return loopback(u.Hostname()) || slices.Contains(c.httpHosts, host) || slices.Contains(c.httpHosts, strings.TrimSuffix(host, ":"+u.Port()))
 }
 
 func loopback(host string) bool {
@@ -104,17 +128,37 @@ type document struct {
 	header http.Header
 }
 
-// get fetches a JSON document. With the etag of an earlier one the error may be
-// [errNotModified], with a document that has a header only.
-func (c *config) get(ctx context.Context, u *url.URL, etag string) (*document, error) {
+// page tells of a web page, which no key set and no metadata is: a wrong address, or
+// a sign-in or error page of what stands before the issuer.
+func (d *document) page() string {
+	kind, _, _ := mime.ParseMediaType(d.header.Get("Content-Type"))
+	if kind == "text/html" || kind == "application/xhtml+xml" {
+		return fmt.Sprintf("the answer is a web page (%.64q): ", d.header.Get("Content-Type"))
+	}
+	return ""
+}
+
+// get fetches a document from the URL. With the etag of an earlier one the error may
+// be [errNotModified], with a document that has a header only. The content type is not
+// looked at, since buckets and static files have any.
+func (l *location) get(ctx context.Context, c *config, u *url.URL, etag string) (*document, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		return nil, err
 	}
-	request.Header.Set("Accept", "application/jwk-set+json, application/json")
+	request.Header.Set("Accept", "application/jwk-set+json, application/json, */*;q=0.5")
 	request.Header.Set("User-Agent", userAgent)
 	if etag != "" {
 		request.Header.Set("If-None-Match", etag)
+	}
+	if c.requestHeader != nil && sameOrigin(u, l.url) { // its credentials are for nobody else
+		more, err := c.requestHeader(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("%s: the function of RequestHeader: %w", shown(u), err)
+		}
+		for name, values := range more {
+			request.Header[http.CanonicalHeaderKey(name)] = values
+		}
 	}
 	response, err := c.client.Do(request)
 	if err != nil {
@@ -132,11 +176,13 @@ func (c *config) get(ctx context.Context, u *url.URL, etag string) (*document, e
 	if response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("%s: %w", shown(u), &statusError{response.StatusCode, retryAfter(response.Header, c.moment().clock)})
 	}
-	kind, _, err := mime.ParseMediaType(response.Header.Get("Content-Type"))
-	if err != nil || kind != "application/json" && !strings.HasSuffix(kind, "+json") {
-		return nil, fmt.Errorf("%s: the answer is %.64q: expected application/json or application/jwk-set+json", shown(u), response.Header.Get("Content-Type"))
+	body := io.Reader(response.Body)
+	if !response.Uncompressed && strings.EqualFold(response.Header.Get("Content-Encoding"), "gzip") { // unasked
+		if body, err = gzip.NewReader(io.LimitReader(body, maxSize+1)); err != nil {
+			return nil, fmt.Errorf("%s: %w", shown(u), err)
+		}
 	}
-	if d.body, err = io.ReadAll(io.LimitReader(response.Body, maxSize+1)); err != nil {
+	if d.body, err = io.ReadAll(io.LimitReader(body, maxSize+1)); err != nil {
 		return nil, fmt.Errorf("%s: %w", shown(u), err)
 	}
 	if len(d.body) > maxSize {
@@ -164,78 +210,4 @@ func (c *config) lifetime(h http.Header) time.Duration {
 		}
 	}
 	return max(ttl, min(c.ttl, minTTL))
-}
-
-// location tells where a key set is.
-type location struct {
-	url *url.URL // of the set, or of the issuer
-
-	// Of an issuer, what discovery found and when. Only a flight touches them,
-	// and there is one at a time.
-	discover bool
-	found    *url.URL
-	at       moment
-}
-
-// locate returns where the set is, by discovery if need be.
-func (l *location) locate(ctx context.Context, c *config, f *flight, now moment) (*url.URL, error) {
-	if !l.discover {
-		return l.url, nil
-	}
-	limit := metadataTTL
-	if f.kid != "" || f.whole { // the key may be where the set has moved to
-		limit = minTTL
-	}
-	if l.found != nil && now.since(l.at) < limit {
-		return l.found, nil
-	}
-	found, err := c.discover(ctx, l.url)
-	if err == nil {
-		l.found, l.at = found, now
-	} else if l.found == nil || now.since(l.at) >= maxMetadataTTL {
-		return nil, err
-	}
-	return l.found, nil
-}
-
-// forget has the next fetch discover again: the set may have moved.
-func (l *location) forget() { l.found = nil }
-
-// discover asks the issuer for its metadata: by OpenID Connect Discovery §4 and,
-// where there is none, by RFC 8414 §3.
-func (c *config) discover(ctx context.Context, issuer *url.URL) (*url.URL, error) {
-	d, err := c.get(ctx, issuer.JoinPath(".well-known/openid-configuration"), "")
-	var status *statusError
-	if errors.As(err, &status) && status.code >= 400 && status.code < 500 && status.code != http.StatusTooManyRequests {
-		origin := &url.URL{Scheme: issuer.Scheme, Host: issuer.Host}
-		second := origin.JoinPath(".well-known/oauth-authorization-server", strings.TrimSuffix(issuer.EscapedPath(), "/"))
-		var err2 error
-		if d, err2 = c.get(ctx, second, ""); err2 != nil {
-			err = errors.Join(err, err2)
-		} else {
-			err = nil
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("discovery: %w", err)
-	}
-	var metadata struct {
-		Issuer  string `json:"issuer"`
-		JWKSURI string `json:"jwks_uri"`
-	}
-	if err := json.Unmarshal(d.body, &metadata); err != nil {
-		return nil, fmt.Errorf("discovery: the metadata of %s: %w", shown(issuer), err)
-	}
-	// To the letter: RFC 8414 §3.3, OpenID Connect Discovery §4.3.
-	if metadata.Issuer != issuer.String() {
-		return nil, fmt.Errorf("discovery: the metadata is of the issuer %.200q, not of %q: the issuer must be given exactly as it calls itself", metadata.Issuer, issuer)
-	}
-	if metadata.JWKSURI == "" {
-		return nil, fmt.Errorf("discovery: the metadata of %s has no jwks_uri", shown(issuer))
-	}
-	set, err := c.checkURL(metadata.JWKSURI)
-	if err != nil {
-		return nil, fmt.Errorf("discovery: jwks_uri: %w", err)
-	}
-	return set, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,6 +33,8 @@ func File(path string, options ...Option) (*Provider, error) {
 		return nil, fmt.Errorf("jwks: File: %w", err)
 	}
 	f.current.Store(loaded)
+	f.counters.skipped.Add(uint64(len(loaded.Skipped())))
+	c.warnSkipped(path, loaded.Skipped())
 	f.next.Store(&pause{c.moment(), fileEvery})
 	return &Provider{inner: f, stats: f.counters.stats}, nil
 }
@@ -41,6 +44,7 @@ type file struct {
 	counters counters
 	path     string
 	current  atomic.Pointer[fileSet]
+	looking  sync.Mutex            // by one at a time
 	next     atomic.Pointer[pause] // until the next look; endless during one
 }
 
@@ -51,7 +55,7 @@ type fileSet struct {
 	info os.FileInfo // of when it was read
 
 	failed atomic.Pointer[moment] // since when the file cannot be read; nil if it can
-	told   string                 // the failure that was reported last
+	told   atomic.Value           // the failure that was reported last
 }
 
 func (f *file) keys(ctx context.Context, t *verifier.UnverifiedToken) ([]*verifier.Key, error) {
@@ -95,8 +99,22 @@ func (f *file) set() (*fileSet, error) {
 	return set, nil
 }
 
+// renewNow looks at the file: see [Provider.Refresh].
+func (f *file) renewNow(context.Context) error {
+	now := f.moment()
+	f.next.Store(&pause{now, fileEvery})
+	f.look(now)
+	if set := f.current.Load(); set.failed.Load() != nil {
+		return fmt.Errorf("jwks: %s: %s", f.path, set.told.Load())
+	}
+	return nil
+}
+
 // look reads the file if it has changed.
 func (f *file) look(now moment) {
+	f.looking.Lock()
+	defer f.looking.Unlock()
+
 	old := f.current.Load()
 	info, err := os.Stat(f.path)
 	if err == nil && old.failed.Load() == nil && os.SameFile(info, old.info) && info.ModTime().Equal(old.info.ModTime()) && info.Size() == old.info.Size() {
@@ -105,14 +123,15 @@ func (f *file) look(now moment) {
 	loaded, err := f.load()
 	if err != nil {
 		f.counters.failures.Add(1)
-		if old.failed.CompareAndSwap(nil, &now) || old.told != err.Error() {
-			old.told = err.Error()
+		if old.failed.CompareAndSwap(nil, &now) || old.told.Load() != err.Error() {
+			old.told.Store(err.Error())
 			f.tell(Event{Kind: EventFailure, URL: f.path, Keys: old.All(), Err: err}, false)
 		}
 		return
 	}
 	f.current.Store(loaded)
-	f.tell(Event{Kind: EventFetch, URL: f.path, Keys: loaded.All()}, false)
+	f.counters.skipped.Add(uint64(len(loaded.Skipped())))
+	f.tell(Event{Kind: EventFetch, URL: f.path, Keys: loaded.All(), Skipped: loaded.Skipped()}, true)
 	before, after := &snapshot{all: old.All()}, &snapshot{all: loaded.All()}
 	if !before.sameKeys(after) {
 		f.counters.rotations.Add(1)

@@ -186,7 +186,7 @@ func (s *source) fetch(ctx context.Context, f *flight, old *snapshot, began mome
 	if old != nil && old.url == u.String() && f.kid == "" && !f.whole && began.since(old.received) <= s.ttl {
 		etag = old.etag
 	}
-	d, err := s.get(ctx, u, etag)
+	d, err := s.location.get(ctx, s.config, u, etag)
 	if errors.Is(err, errNotModified) {
 		s.notModified.Add(1)
 		ttl := s.lifetime(d.header)
@@ -195,12 +195,15 @@ func (s *source) fetch(ctx context.Context, f *flight, old *snapshot, began mome
 		}
 		return old.renewed().dated(began, ttl, s.maxStale), nil
 	}
-	if err != nil {
+	if err != nil && !s.location.missing(err) {
 		return nil, err
 	}
-	set, err := parseSet(d.body)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", shown(u), err)
+		d = new(document)
+	}
+	set, err := s.location.parse(d)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %s%w", shown(u), d.page(), err)
 	}
 	s.counters.skipped.Add(uint64(len(set.skipped)))
 	set.url, set.etag, set.received = u.String(), d.header.Get("ETag"), began

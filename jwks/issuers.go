@@ -62,6 +62,33 @@ func (l *allowList) hasKey(ctx context.Context, t *verifier.UnverifiedToken, key
 	return false, nil
 }
 
+// renewNow refreshes those of the providers that can be: see [Provider.Refresh].
+func (l *allowList) renewNow(ctx context.Context) error {
+	var all []func(context.Context) error
+	for _, issuer := range l.issuers {
+		if p, ok := l.providers[issuer].(*Provider); ok {
+			all = append(all, p.Refresh)
+		}
+	}
+	return together(ctx, all)
+}
+
+// together calls the functions, a few at a time, and returns all errors.
+func together(ctx context.Context, functions []func(context.Context) error) error {
+	errs := make([]error, len(functions))
+	slots := make(chan struct{}, 16)
+	var all sync.WaitGroup
+	for i, f := range functions {
+		slots <- struct{}{}
+		all.Go(func() {
+			defer func() { <-slots }()
+			errs[i] = f(ctx)
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
 func (l *allowList) stats() (sum Stats) {
 	counted := make(map[*Provider]bool)
 	for _, p := range l.providers {
@@ -155,6 +182,18 @@ func (d *directory) allowed(ctx context.Context, t *verifier.UnverifiedToken) (*
 		return nil, wrongIssuer(issuer)
 	}
 	return d.of(issuer)
+}
+
+// renewNow refreshes the sets of all issuers that are remembered.
+func (d *directory) renewNow(ctx context.Context) error {
+	d.mu.Lock()
+	entries := d.order.Values()
+	d.mu.Unlock()
+	var all []func(context.Context) error
+	for _, e := range entries {
+		all = append(all, e.renewNow)
+	}
+	return together(ctx, all)
 }
 
 // issuerError says what is wrong with the iss of a token, to the server alone.

@@ -1,10 +1,13 @@
 package jwks
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
@@ -42,6 +45,9 @@ type config struct {
 	ttl           time.Duration
 	maxStale      time.Duration
 	allowHTTP     bool
+	httpHosts     []string // trusted over http besides loopback addresses
+	metadata      string   // the address of the issuer's metadata
+	requestHeader func(context.Context) (http.Header, error)
 	now           func() time.Time // nil: the machine's clock
 	logger        *slog.Logger
 	onEvent       func(Event)
@@ -62,6 +68,9 @@ func configure(constructor string, options []Option) (*config, error) {
 		if err := option(c); err != nil {
 			return nil, fmt.Errorf("jwks: %s: %w", constructor, err)
 		}
+	}
+	if c.metadata != "" && constructor != "OIDC" {
+		return nil, fmt.Errorf("jwks: %s: MetadataURL is for OIDC alone: with URL give the address of the key set", constructor)
 	}
 	if c.client == nil {
 		// An issuer is asked every few minutes: a connection kept for the next
@@ -119,10 +128,52 @@ func HTTPClient(client *http.Client) Option {
 	}
 }
 
-// InsecureAllowHTTP allows http URLs whose host is a loopback address or
-// localhost, for development. Whoever can answer in the issuer's place can sign
-// any token.
-func InsecureAllowHTTP() Option { return func(c *config) error { c.allowHTTP = true; return nil } }
+// InsecureAllowHTTP allows http URLs whose host is a loopback address or localhost,
+// for development, and those of the hosts given: names or addresses in a private
+// network that you trust, each with a port, or without one for any port. Whoever can
+// answer in the issuer's place can sign any token.
+func InsecureAllowHTTP(hosts ...string) Option {
+	return func(c *config) error {
+		for _, host := range hosts {
+			u, err := url.Parse("http://" + host)
+			if err != nil || u.Hostname() == "" || u.Host != host || strings.ContainsAny(host, "*?") {
+				return fmt.Errorf("InsecureAllowHTTP: %q is not a host: expected one such as keycloak or keycloak:8080", host)
+			}
+			c.httpHosts = append(c.httpHosts, strings.ToLower(host))
+		}
+		c.allowHTTP = true
+		return nil
+	}
+}
+
+// MetadataURL is the address of the issuer's metadata, for [OIDC], where it is not at
+// the issuer's own: the issuer has another name in a private network, is behind a proxy,
+// or publishes the metadata elsewhere (Azure AD B2C, AD FS). The issuer given to [OIDC]
+// stays what tokens have as their iss, and need not be a URL. The address is trusted:
+// what the metadata calls the issuer is not compared.
+func MetadataURL(address string) Option {
+	return func(c *config) error {
+		if address == "" {
+			return errors.New("MetadataURL: the address is empty")
+		}
+		c.metadata = address
+		return nil
+	}
+}
+
+// RequestHeader has f called for each request, and the headers that it returns sent:
+// a bearer token, for example, where keys are not public. They are sent to the origin
+// that the constructor was given, not to a jwks_uri elsewhere. An error counts as an
+// outage.
+func RequestHeader(f func(ctx context.Context) (http.Header, error)) Option {
+	return func(c *config) error {
+		if f == nil {
+			return errors.New("RequestHeader: the function is nil")
+		}
+		c.requestHeader = f
+		return nil
+	}
+}
 
 // WithClock sets the clock, [time.Now] by default. The 5 s of a fetch are those
 // of the machine. A set is never used for longer than its [TTL] by the machine's

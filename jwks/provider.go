@@ -2,6 +2,7 @@ package jwks
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"path"
@@ -17,6 +18,7 @@ type Provider struct {
 	inner interface {
 		keys(ctx context.Context, t *verifier.UnverifiedToken) ([]*verifier.Key, error)
 		hasKey(ctx context.Context, t *verifier.UnverifiedToken, key *verifier.Key) (bool, error)
+		renewNow(ctx context.Context) error
 	}
 	issuer string // whose tokens it has keys for, "" if anybody's
 	stats  func() Stats
@@ -48,6 +50,12 @@ func (p *Provider) HasKey(ctx context.Context, t *verifier.UnverifiedToken, key 
 	}
 	return p.inner.hasKey(ctx, t, key)
 }
+
+// Refresh has the set fetched now, past a [Store], an ETag and the pause after a
+// failure, and waits for it, for 5 s at most: after an issuer said that a key was stolen,
+// for example. Of [Issuers] and [IssuersFunc] it refreshes all sets that are known. The
+// error says what could not be had; the keys known before are then kept as ever.
+func (p *Provider) Refresh(ctx context.Context) error { return p.inner.renewNow(ctx) }
 
 // Stats returns what was counted so far.
 func (p *Provider) Stats() Stats { return p.stats() }
@@ -104,17 +112,33 @@ func Auth0(domain string, options ...Option) (*Provider, error) {
 // OIDC returns a provider of the keys of an issuer, for the tokens that it
 // issued. Where the keys are is found by OpenID Connect Discovery or RFC 8414,
 // when they are first needed. The issuer is its https URL exactly as it calls
-// itself, to the slash at the end: its iss.
+// itself, to the slash at the end: its iss. With [MetadataURL] the metadata may be
+// elsewhere.
 func OIDC(issuer string, options ...Option) (*Provider, error) {
 	c, err := configure("OIDC", options)
 	if err != nil {
 		return nil, err
 	}
 	l, err := c.issuer(issuer)
+	if c.metadata != "" {
+		l, err = c.metadataOf(issuer)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("jwks: OIDC: %w", err)
 	}
 	return newProvider(c, l, issuer), nil
+}
+
+// metadataOf is where the keys of an issuer are, by the option [MetadataURL].
+func (c *config) metadataOf(issuer string) (location, error) {
+	if issuer == "" {
+		return location{}, errors.New(`the issuer is "": expected the iss of its tokens`)
+	}
+	u, err := c.checkURL(c.metadata)
+	if err != nil {
+		return location{}, fmt.Errorf("MetadataURL: %w", err)
+	}
+	return location{url: u, discover: true, metadata: true}, nil
 }
 
 // issuer is where the keys of an issuer are.

@@ -38,30 +38,25 @@ type snapshot struct {
 func parseSet(body []byte) (*snapshot, error) {
 	var members map[string]json.RawMessage // exact names, unlike a struct
 	var list []json.RawMessage
-	if json.Unmarshal(body, &members) == nil && json.Unmarshal(members["keys"], &list) == nil && len(list) > maxKeys {
-		return nil, fmt.Errorf("the set has %d keys: at most %d are taken", len(list), maxKeys)
+	if json.Unmarshal(body, &members) == nil {
+		_ = json.Unmarshal(members["keys"], &list)
+	}
+	if n := max(len(list), len(members)); n > maxKeys {
+		return nil, fmt.Errorf("the set has %d keys: at most %d are taken", n, maxKeys)
 	}
 	usable, skipped, err := keys.ParseJWKSet(body)
 	if err != nil {
 		return nil, err
 	}
+	return newSnapshot(usable, skipped), nil
+}
+
+// newSnapshot makes a snapshot of keys. Two of one kid are both tried; the same key
+// twice, under one kid, is one key.
+func newSnapshot(usable []*verifier.Key, skipped []error) *snapshot {
 	s := &snapshot{skipped: skipped, named: make(map[string][]*verifier.Key)}
 	for i, k := range usable {
-		var again, unclear bool
-		for j, other := range usable {
-			if i == j || !confusable(k, other) {
-				continue
-			}
-			if !k.Equal(other) {
-				unclear = true
-			} else if j < i {
-				again = true // the same key twice is one key
-			}
-		}
-		switch {
-		case unclear:
-			s.skipped = append(s.skipped, fmt.Errorf("%v: another key has this kid too, and an algorithm in common: neither is used", k))
-		case !again:
+		if !slices.ContainsFunc(usable[:i], func(other *verifier.Key) bool { return same(k, other) }) {
 			s.all = append(s.all, k)
 		}
 	}
@@ -72,13 +67,12 @@ func parseSet(body []byte) (*snapshot, error) {
 			s.named[k.ID()] = append(s.named[k.ID()], k)
 		}
 	}
-	return s, nil
+	return s
 }
 
-// confusable tells that a token could mean either key: they have one kid, and not
-// for being alternatives of different types (RFC 7517 §4.5).
-func confusable(a, b *verifier.Key) bool {
-	return a.ID() != "" && a.ID() == b.ID() && slices.ContainsFunc(a.Algorithms(), b.Allows)
+// same reports whether the keys are one, under one kid and for the same algorithms.
+func same(a, b *verifier.Key) bool {
+	return a.ID() == b.ID() && a.Equal(b) && slices.Equal(a.Algorithms(), b.Algorithms())
 }
 
 // renewed returns a copy of the snapshot, as the answer "not modified" makes one.

@@ -208,6 +208,14 @@ func (s *source) renew(ctx context.Context, now moment, forced bool) (*snapshot,
 	}
 }
 
+// renewNow fetches the set: see [Provider.Refresh].
+func (s *source) renewNow(ctx context.Context) error {
+	if _, err := s.renew(ctx, s.moment(), true); err != nil {
+		return s.fail(err)
+	}
+	return nil
+}
+
 // stale counts, and tells once, that the set is used beyond its TTL.
 func (s *source) stale(set *snapshot) *snapshot {
 	s.counters.stale.Add(1)
