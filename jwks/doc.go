@@ -3,7 +3,8 @@
 // 8414 tell of; for one issuer or for many.
 //
 // Start with [URL], [Auth0] or [OIDC]; [Issuers] and [IssuersFunc] choose between
-// several by a token's iss, and [File] reads a file that may change:
+// several by a token's iss, [PEMByKID] has keys that are published one by one, and
+// [File] reads a file that may change:
 //
 //	provider, err := jwks.Auth0("tenant.eu.auth0.com")
 //	v, err := verifier.New(provider, verifier.Audience("https://api.example.com"))
@@ -11,7 +12,9 @@
 // # What it promises
 //
 //   - A key that the issuer withdrew stops verifying within [TTL], however often
-//     it is used. Cache-Control may only shorten that.
+//     it is used and whichever clock is wrong. Cache-Control may only shorten that.
+//     "Withdrawn" and "could not be asked" are two answers ([Provider.HasKey]), and
+//     nobody who invents kids changes them.
 //   - No verification waits for the network while the set is in use: it is
 //     refreshed in the background, ahead of its time. Nothing runs while it is
 //     not in use, and no constructor starts anything or asks anybody.

@@ -1,7 +1,9 @@
 package jwks_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,6 +11,7 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/jwks"
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/sockettest"
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
 	"github.com/seed15b1dee8/socketio-jwt/verifier/verifiertest"
 )
 
@@ -83,5 +86,43 @@ func TestFaultsB1SweepKeepsInAnOutage(t *testing.T) {
 		w.issuer.Withdraw("key-1")
 		w.issuer.Break(nil)
 		endsAfter(t, client, time.Minute+30*time.Second)
+	})
+}
+
+// TestFaultsI14SlowIssuers: 300 issuers that time out do not delay the sweep of
+// the 301st.
+func TestFaultsI14SlowIssuers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const every = 30 * time.Second
+		var issuers []*verifiertest.Issuer
+		for i := range 301 {
+			issuers = append(issuers, verifiertest.NewIssuer(fmt.Sprintf("https://%03d.test/", i), unpublished("key-1")))
+		}
+		provider := made(t)(jwks.IssuersFunc(func(context.Context, string) (bool, error) { return true, nil },
+			jwks.TTL(time.Minute), jwks.MaxStale(0), jwks.HTTPClient(verifiertest.Client(issuers...)), jwks.WithLogger(quiet)))
+		v, err := verifier.New(provider)
+		if err != nil {
+			t.Fatal(err)
+		}
+		server := sockettest.NewServer(v, socketio.EndOnWithdrawnKey(provider, every))
+		var clients []*sockettest.Client
+		for _, i := range issuers {
+			clients = append(clients, authenticated(t, server, i.Token(verifiertest.Claims{"exp": time.Now().Add(24 * time.Hour).Unix()})))
+		}
+		for _, i := range issuers[:300] {
+			i.Break(verifiertest.Hang(nil))
+		}
+		issuers[300].Withdraw("key-1")
+		endsAfter(t, clients[300], time.Minute+every+5*time.Second)
+		for i, c := range clients[:300] {
+			if c.Session() == nil {
+				t.Fatalf("issuer %d could not be asked, and its session ended: %v", i, c.Err())
+			}
+		}
+		for i, c := range clients {
+			issuers[i].Break(nil)
+			c.Disconnect()
+		}
+		time.Sleep(10 * time.Second) // the last fetches give up
 	})
 }
