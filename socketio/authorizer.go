@@ -107,6 +107,10 @@ type Pass struct {
 // an [*verifier.UnauthorizedError]; with [ByEvent], and for a guest, it returns
 // no pass and no error. Either way [Authorizer.Attach] follows once the socket
 // exists.
+//
+// A binding that could not read what the client presented says why in h.Auth: an
+// [*verifier.UnauthorizedError] there is the answer. The same holds for the
+// argument of [Guard.Authenticate].
 func (a *Authorizer) Admit(ctx context.Context, h *verifier.Handshake) (*Pass, error) {
 	if h == nil {
 		return nil, serverError(misuse("the handshake is nil"))

@@ -30,6 +30,9 @@ type verdict struct {
 // check authenticates the handshake and maps the user. It returns soon after ctx
 // ends, even if a function of the application's does not.
 func (a *Authorizer) check(ctx context.Context, h *verifier.Handshake) (*Pass, *verifier.UnauthorizedError) {
+	if unreadable, ok := h.Auth.(*verifier.UnauthorizedError); ok && unreadable != nil {
+		return nil, a.shown(unreadable)
+	}
 	if a.hanging.Load() >= maxHanging {
 		return nil, a.shown(errHanging)
 	}

@@ -66,6 +66,10 @@ func New(keys KeyProvider, options ...Option) (*Verifier, error) {
 	return v, nil
 }
 
+// TokenLimit returns the length in bytes of the longest token that is read: see
+// [MaxTokenLength]. A server must let messages of that size in.
+func (v *Verifier) TokenLimit() int { return v.maxLength }
+
 // compose makes the part of a verifier that does not depend on where its claims
 // come from.
 func compose(options []Option) (*Verifier, error) {

@@ -15,7 +15,7 @@ import (
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/googollee"
-	"github.com/seed15b1dee8/socketio-jwt/socketio/googollee/internal/rawclient"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/rawclient"
 )
 
 // everything is what an application might do with a socket, wherever it has it.
@@ -138,8 +138,8 @@ func TestCallbacks(t *testing.T) {
 				if got := goodbyes.Load(); got != 1 {
 					t.Errorf("%d goodbyes", got)
 				}
-				s.eventually("go-socket.io has connections left", func() bool { return s.Library().Count() == 0 })
-				if rooms := s.Library().Rooms("/"); len(rooms) != 0 {
+				s.eventually("connections are left", func() bool { return s.Server.Count() == 0 })
+				if rooms := s.Namespace.Rooms(); len(rooms) != 0 {
 					t.Errorf("the rooms %q are left", rooms)
 				}
 			})
@@ -199,6 +199,7 @@ func TestRooms(t *testing.T) {
 			return nil
 		})
 		s.OnEvent("late", func(c *googollee.Conn) {
+			s.note("waits")
 			go func() {
 				<-c.Session().Context().Done()
 				for i := range 100 {
@@ -218,7 +219,7 @@ func TestRooms(t *testing.T) {
 			default:
 				s.BroadcastTo("all", "noise", 1)
 				s.BroadcastTo("brief", "never", 1)
-				s.Library().RoomLen("/", "all")
+				s.RoomLen("all")
 			}
 		}
 	})
@@ -236,21 +237,22 @@ func TestRooms(t *testing.T) {
 	s.eventually("not all came", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.notes) == 20 })
 	close(stop)
 	wg.Wait()
-	if n := s.Library().RoomLen("/", "all"); n != 20 {
+	if n := s.RoomLen("all"); n != 20 {
 		t.Errorf("%d are in the room", n)
 	}
-	if n := s.Library().RoomLen("/", "hers"); n != 1 {
+	if n := s.RoomLen("hers"); n != 1 {
 		t.Errorf("%d are in hers", n)
 	}
-	if n := s.Library().RoomLen("/", "brief"); n != 0 {
+	if n := s.RoomLen("brief"); n != 0 {
 		t.Errorf("%d are in the brief one", n)
 	}
-	sockets[0].write(`42["late"]`, "2")
+	sockets[0].write(`42["late"]`)
+	s.eventually("nobody waits", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return slices.Contains(s.notes, "waits") })
 	for _, ws := range sockets {
 		ws.Websocket.Close()
 	}
 	s.eventually("nobody joined late", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return slices.Contains(s.notes, "joined late") })
-	s.eventually("some are left", func() bool { return s.Library().Count() == 0 && len(s.Library().Rooms("/")) == 0 })
+	s.eventually("some are left", func() bool { return s.Server.Count() == 0 && len(s.Namespace.Rooms()) == 0 })
 }
 
 // TestBroadcastToOneThatDoesNotRead: a thousand sockets, of which one is stuck. The
@@ -318,14 +320,25 @@ func TestRefusals(t *testing.T) {
 		}
 	}, socketio.ByHandshake())
 	for token, want := range map[string]string{
-		"bad":  `44/admin,E 41/admin, 44E 41`,
-		"busy": `44/admin,E 44E`, // the client keeps its own back-off
+		"bad":  `44E 44/admin,E 41/admin, 41`,
+		"busy": `44E 44/admin,E`, // the client keeps its own back-off
 	} {
 		c := s.client()
 		c.Query = map[string][]string{"token": {token}}
-		r := request(t, func() (rawclient.Reply, error) { return c.Get(t.Context()) })
-		overWebsocket := dial(t, &rawclient.Session{URL: s.URL, Query: c.Query}).rest()
-		for _, packets := range [][]string{r.Packets[1 : len(r.Packets)-1], overWebsocket} {
+		var overPolling []string
+		get := func() rawclient.Reply {
+			return request(t, func() (rawclient.Reply, error) { return c.Get(t.Context()) })
+		}
+		overPolling = get().Packets[1:]
+		_, _ = c.Post(t.Context(), "40/admin") // as a client 1.x does
+		for overPolling[len(overPolling)-1] != "1" {
+			overPolling = append(overPolling, get().Packets...)
+		}
+		overPolling = overPolling[:len(overPolling)-1]
+		ws := dial(t, &rawclient.Session{URL: s.URL, Query: c.Query})
+		ws.write("40/admin")
+		overWebsocket := ws.rest()
+		for _, packets := range [][]string{overPolling, overWebsocket} {
 			got := strings.Join(packets, " ")
 			var reason struct{ Message, Code, Type string }
 			_, object, _ := strings.Cut(packets[0], "{")
@@ -336,13 +349,8 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("%s: got %s, expected %s", token, got, want)
 			}
 		}
-		if last := r.Packets[len(r.Packets)-1]; last != "1" {
-			t.Errorf("%s: the poll ends with %q", token, last)
-		}
 	}
-	if n := s.Library().Count(); n != 0 {
-		t.Errorf("%d sessions are left", n)
-	}
+	s.eventually("sessions are left", func() bool { return s.Server.Count() == 0 })
 }
 
 func TestMisuse(t *testing.T) {

@@ -1,6 +1,9 @@
 package googollee
 
 import (
+	"net"
+	"net/http"
+	"net/url"
 	"reflect"
 	"sync"
 
@@ -9,23 +12,28 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 )
 
-// Conn is a socket in a namespace: go-socket.io's Conn, with its session. The
-// methods that go-socket.io cannot be trusted with are replaced, so that all of
-// them may be called from any goroutine and any handler.
+// Conn is a socket: one client in one namespace, with its session. It is a Conn of
+// go-socket.io's, whose methods may all be called from any goroutine and any
+// handler. A client that leaves a namespace and comes back is another Conn. When
+// the socket is gone Emit, Close, Join, Leave and LeaveAll do nothing.
 type Conn struct {
-	gosio.Conn
 	socket *socket
 
-	mu      sync.Mutex // guards the rest
+	mu      sync.Mutex // guards context
 	context any
-	rooms   map[string]struct{}
-	gone    bool
 }
+
+var _ gosio.Conn = (*Conn)(nil)
 
 // Session returns the socket's session, nil for a guest and in a public
 // namespace. It is still there when the socket is gone; its context has then
 // ended.
 func (c *Conn) Session() *socketio.Session { return c.socket.current.Load() }
+
+// ID returns the socket's ID, which the client knows as socket.id. It is hard to
+// guess. A client 1.x or 2.x has the same one in every namespace, and whoever
+// knows it can speak for that client over polling.
+func (c *Conn) ID() string { return c.socket.ID() }
 
 // Emit sends an event to the client. If the last argument is a function it is
 // called with what the client acknowledges, in its turn among the client's
@@ -34,63 +42,36 @@ func (c *Conn) Session() *socketio.Session { return c.socket.current.Load() }
 // sent.
 func (c *Conn) Emit(event string, args ...any) {
 	var ack any
-	if n := len(args); n > 0 && reflect.ValueOf(args[n-1]).Kind() == reflect.Func {
-		ack, args = reflect.ValueOf(args[n-1]), args[:n-1]
+	if n := len(args); n > 0 {
+		if f := reflect.ValueOf(args[n-1]); f.Kind() == reflect.Func && !f.IsNil() {
+			ack, args = f, args[:n-1]
+		}
 	}
 	if e := c.socket.namespace.encode(event, args); e != nil {
-		c.socket.session.Send(e, ack)
+		c.socket.stay.Send(e, ack)
 	}
 }
 
-// Close disconnects the socket from its namespace, the root namespace with the
-// whole connection, behind what was emitted before. It does not wait and its
-// error is always nil.
+// Close disconnects the socket from its namespace, behind what was emitted
+// before; a client 1.x or 2.x that it disconnects from the root loses the whole
+// connection. It does not wait and its error is always nil.
 func (c *Conn) Close() error {
-	c.socket.disconnect(serverDisconnect, false)
+	c.socket.disconnect()
 	return nil
 }
 
-// Join puts the socket into a room. It does nothing when the socket is gone.
-func (c *Conn) Join(room string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.gone {
-		return
-	}
-	c.Conn.Join(room)
-	if c.rooms == nil {
-		c.rooms = make(map[string]struct{})
-	}
-	c.rooms[room] = struct{}{}
-}
+// Join puts the socket into a room.
+func (c *Conn) Join(room string) { c.socket.namespace.joinRoom(room, c.socket) }
 
 // Leave takes the socket out of a room.
-func (c *Conn) Leave(room string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.Conn.Leave(room)
-	delete(c.rooms, room)
-}
+func (c *Conn) Leave(room string) { c.socket.namespace.leaveRoom(room, c.socket) }
 
 // LeaveAll takes the socket out of every room, that of its own ID included.
-func (c *Conn) LeaveAll() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.Conn.LeaveAll()
-	c.rooms = nil
-}
+func (c *Conn) LeaveAll() { c.socket.namespace.leaveRooms(c.socket) }
 
-// closed takes the socket out of the rooms that it joined while go-socket.io was
-// already done with it.
-func (c *Conn) closed() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.gone = true
-	for room := range c.rooms {
-		c.Conn.Leave(room)
-	}
-	c.rooms = nil
-}
+// Rooms returns the rooms that the socket is in, in no order. It is in none when
+// it is gone.
+func (c *Conn) Rooms() []string { return c.socket.namespace.roomsOf(c.socket) }
 
 // Context returns what SetContext set.
 func (c *Conn) Context() any {
@@ -108,3 +89,26 @@ func (c *Conn) SetContext(v any) {
 
 // Namespace returns the name of the socket's namespace, "/" for the root.
 func (c *Conn) Namespace() string { return c.socket.namespace.name }
+
+// URL returns the URL of the request that opened the connection.
+func (c *Conn) URL() url.URL { return *c.socket.stay.Request().URL }
+
+// RemoteHeader returns the header of that request.
+func (c *Conn) RemoteHeader() http.Header { return c.socket.stay.Request().Header }
+
+// RemoteAddr returns the client's address: the proxy's, behind one.
+func (c *Conn) RemoteAddr() net.Addr { return addr(c.socket.stay.Request().RemoteAddr) }
+
+// LocalAddr returns the address at which the server was reached.
+func (c *Conn) LocalAddr() net.Addr {
+	r := c.socket.stay.Request()
+	if a, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+		return a
+	}
+	return addr(r.Host)
+}
+
+type addr string
+
+func (a addr) Network() string { return "tcp" }
+func (a addr) String() string  { return string(a) }

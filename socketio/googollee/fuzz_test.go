@@ -11,22 +11,21 @@ import (
 	"testing"
 	"time"
 
-	gosio "github.com/googollee/go-socket.io"
 	"github.com/googollee/go-socket.io/parser"
 	"github.com/gorilla/websocket"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/googollee"
-	"github.com/seed15b1dee8/socketio-jwt/socketio/googollee/internal/rawclient"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/rawclient"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
 // fuzzed is the server under the fuzz targets. A probe counts what a client that
-// has not authenticated gets to: a handler of the application's, or go-socket.io's
-// parser, which would have found the handler of the event or created the rooms of
-// the namespace.
+// has not authenticated gets to: a handler of the application's, or a reason that
+// the application is told.
 type fuzzed struct {
 	s        *googollee.Server
+	root     *googollee.Namespace
 	url      string
 	web      *http.Client
 	accepted atomic.Int64 // tokens of the client of now: there is one at a time
@@ -53,30 +52,27 @@ func serveFuzz(f *testing.F) *fuzzed {
 		if err != nil {
 			f.Fatal(err)
 		}
+		if name == "/" {
+			z.root = n
+		}
 		touch := func(c *googollee.Conn) {
 			if c.Session() == nil {
 				z.reached.Add(1)
 			}
 		}
 		n.OnAuthenticated(func(*googollee.Conn, *socketio.Session) error { z.came.Add(1); return nil })
-		n.OnDisconnect(func(*googollee.Conn, string) { z.went.Add(1) })
+		n.OnDisconnect(func(_ *googollee.Conn, reason string) {
+			z.went.Add(1)
+			if !slices.Contains(reasons, reason) && !strings.HasPrefix(reason, "malformed ") {
+				z.reached.Add(1) // one of a client's making
+			}
+		})
 		n.OnEvent("any", func(c *googollee.Conn, v any) any { touch(c); return v })
 		n.OnEvent("file", func(c *googollee.Conn, b parser.Buffer, more []map[string]*parser.Buffer) *parser.Buffer {
 			touch(c)
 			return &b
 		})
 		n.OnEvent("", func(c *googollee.Conn) { touch(c) })
-		// The library's own: called by its parser whatever ours thinks of it.
-		s.Library().OnEvent(name, "library", func(gosio.Conn) {
-			if z.accepted.Load() == 0 {
-				z.reached.Add(1)
-			}
-		})
-		s.Library().OnDisconnect(name, func(c gosio.Conn, reason string) {
-			if !slices.Contains(reasons, reason) && !strings.HasPrefix(reason, "malformed ") {
-				z.reached.Add(1) // one of a client's making
-			}
-		})
 	}
 	web := httptest.NewServer(s)
 	z.url = web.URL
@@ -112,13 +108,10 @@ func (z *fuzzed) check(t *testing.T) {
 	if n := z.reached.Load(); n != 0 {
 		t.Fatalf("an unauthenticated client reached %d handlers", n)
 	}
-	for start := time.Now(); z.came.Load() != z.went.Load() || z.s.Library().Count() > 0; time.Sleep(100 * time.Microsecond) {
+	for start := time.Now(); z.came.Load() != z.went.Load() || z.s.Count() > 0 || len(z.root.Rooms()) > 0; time.Sleep(100 * time.Microsecond) {
 		if time.Since(start) > 20*time.Second {
-			t.Fatalf("%d came and %d went; go-socket.io has %d connections", z.came.Load(), z.went.Load(), z.s.Library().Count())
+			t.Fatalf("%d came and %d went; there are %d connections, and the rooms %q", z.came.Load(), z.went.Load(), z.s.Count(), z.root.Rooms())
 		}
-	}
-	if n := z.s.Library().Rooms("/"); len(n) != 0 {
-		t.Fatalf("the rooms %q are left", n)
 	}
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)

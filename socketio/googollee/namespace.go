@@ -2,15 +2,15 @@ package googollee
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"sync"
 
-	gosio "github.com/googollee/go-socket.io"
 	"github.com/googollee/go-socket.io/parser"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
-	"github.com/seed15b1dee8/socketio-jwt/socketio/googollee/internal/engine"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/engine"
 )
 
 // Namespace is a namespace of a [Server]: made by [Server.Authorize] or
@@ -24,9 +24,24 @@ type Namespace struct {
 	onAuthenticated func(*Conn, *socketio.Session) error
 	onDisconnect    func(*Conn, string)
 
-	mu          sync.Mutex // guards the rest
-	guestEvents map[string]bool
-	sockets     map[*socket]struct{}
+	mu       sync.Mutex // guards the rest
+	handlers map[string]*handler
+	sockets  map[*socket]struct{}
+	rooms    map[string]map[*socket]struct{}
+}
+
+// handler is the application's handler of an event.
+type handler struct {
+	f     reflect.Value
+	types []reflect.Type // of its arguments behind the *Conn
+	open  bool           // whether sockets without a session may send the event
+}
+
+func newNamespace(s *Server, name string, a *socketio.Authorizer) *Namespace {
+	return &Namespace{
+		server: s, name: name, auth: a,
+		handlers: make(map[string]*handler), sockets: make(map[*socket]struct{}), rooms: make(map[string]map[*socket]struct{}),
+	}
 }
 
 // OnConnect sets the handler of sockets that are let in without
@@ -64,8 +79,7 @@ func (n *Namespace) OnGuestEvent(event string, f any) {
 
 var connType = reflect.TypeFor[*Conn]()
 
-// register has go-socket.io, which knows handlers by namespace and not by
-// socket, call f for sockets that may.
+// register keeps the handler of an event.
 func (n *Namespace) register(event string, f any, open bool) {
 	if event == socketio.EventAuthenticate {
 		panic(fmt.Sprintf("googollee: the event %q is authorization's own: use OnAuthenticated", event))
@@ -76,30 +90,21 @@ func (n *Namespace) register(event string, f any, open bool) {
 		panic(fmt.Sprintf("googollee: the handler of %q must be a func(*googollee.Conn, ...), not %v", event, t))
 	}
 	n.mu.Lock()
-	n.guestEvents[event] = open
-	n.mu.Unlock()
-	types := slices.Collect(t.Ins())[1:]
-	n.server.server.OnEvent(n.name, event, func(c gosio.Conn) {
-		if s, h := n.server.handling(c, n.name); s != nil && h.Ack == nil && s.mayHandle(open) && h.Passes() {
-			s.handle(event, h, v, types)
-		}
-	})
+	defer n.mu.Unlock()
+	n.handlers[event] = &handler{f: v, types: slices.Collect(t.Ins())[1:], open: open}
 }
 
-func (n *Namespace) forGuests(event string) bool {
+func (n *Namespace) handler(event string) *handler {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.guestEvents[event]
+	return n.handlers[event]
 }
 
 // Broadcast emits an event to every socket that is let in. No client can hold it
 // up. An acknowledgement cannot be asked for.
 func (n *Namespace) Broadcast(event string, args ...any) {
 	n.mu.Lock()
-	sockets := make([]*socket, 0, len(n.sockets))
-	for s := range n.sockets {
-		sockets = append(sockets, s)
-	}
+	sockets := slices.Collect(maps.Keys(n.sockets))
 	n.mu.Unlock()
 	n.send(sockets, event, args)
 }
@@ -107,13 +112,7 @@ func (n *Namespace) Broadcast(event string, args ...any) {
 // BroadcastTo emits an event to every socket of a room that is let in. Each
 // socket is in a room of its own, which is called by its ID.
 func (n *Namespace) BroadcastTo(room, event string, args ...any) {
-	var sockets []*socket
-	n.server.server.ForEach(n.name, room, func(c gosio.Conn) {
-		if s := n.server.socket(n.server.engine.Session(c.ID()), n.name); s != nil {
-			sockets = append(sockets, s)
-		}
-	})
-	n.send(sockets, event, args)
+	n.send(n.members(room), event, args)
 }
 
 // send encodes an event once, for all.
@@ -126,9 +125,7 @@ func (n *Namespace) send(sockets []*socket, event string, args []any) {
 		return
 	}
 	for _, s := range sockets {
-		if s.isBound() {
-			s.session.Send(e, nil)
-		}
+		s.stay.Send(e, nil)
 	}
 }
 
@@ -140,17 +137,4 @@ func (n *Namespace) encode(event string, args []any) *engine.Event {
 		return nil
 	}
 	return engine.NewEvent(n.name, data, attachments)
-}
-
-// join and remove keep the sockets of the namespace.
-func (n *Namespace) join(s *socket) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.sockets[s] = struct{}{}
-}
-
-func (n *Namespace) remove(s *socket) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	delete(n.sockets, s)
 }

@@ -18,9 +18,16 @@ type Options struct {
 	// ends PingTimeout, 20 s by default, after a missed one.
 	PingInterval, PingTimeout time.Duration
 
+	// RefusalDelay is how long after it came a rejected client is disconnected:
+	// 5 s by default. Until then it hears why, and nothing else. An application
+	// that connects again in its "disconnect" handler so makes one attempt in
+	// that time.
+	RefusalDelay time.Duration
+
 	// MaxMessage is the size in bytes of the largest message accepted from an
 	// authenticated socket, with its attachments: 1 MiB by default.
-	// MaxUnauthenticatedMessage is the same before: 16 KiB by default.
+	// MaxUnauthenticatedMessage is the same before: 20 KiB by default, enough for
+	// the 16 KiB of [verifier.DefaultMaxTokenLength]. Raise both together.
 	MaxMessage, MaxUnauthenticatedMessage int
 
 	// MaxBuffered is how many bytes may wait for a client that does not read

@@ -11,56 +11,75 @@ import (
 	"sync"
 	"sync/atomic"
 
-	gosio "github.com/googollee/go-socket.io"
 	"github.com/googollee/go-socket.io/parser"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
-	"github.com/seed15b1dee8/socketio-jwt/socketio/googollee/internal/engine"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/engine"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-// socket is a connection's presence in one namespace. It is the view of it that
-// authorization has ([socketio.Socket]), and joins the three that know it: the
-// engine's session below, go-socket.io's connection above, and the guard beside.
+// socket is one stay of a client's in one namespace: what was decided about it,
+// its guard, its session, its rooms and what the application knows of it. It is
+// the view of it that authorization has ([socketio.Socket]).
 type socket struct {
-	session   *engine.Session
 	namespace *Namespace
-	guarding  atomic.Pointer[socketio.Guard] // nil in a public namespace
+	handshake *verifier.Handshake
+	pass      *socketio.Pass // nil for a guest, and where it authenticates by event
+	stay      *engine.Stay   // set by begin
+	conn      Conn
 
-	guest bool        // whether it came without a pass; set by attach
-	let   atomic.Bool // whether it was let in as a guest
-
-	conn      *Conn         // set before bound is closed
-	bound     chan struct{} // closed when go-socket.io has connected the socket
-	connected chan struct{} // closed when OnConnect has returned, where it is due
-	gone      chan struct{} // closed when the socket is gone
-
-	greeting sync.Mutex // held while a handler that begins or ends the socket runs
-	greeted  bool       // guarded by greeting: whether one that begins it has run
-
+	guarding atomic.Pointer[socketio.Guard]   // nil in a public namespace
 	current  atomic.Pointer[socketio.Session] // the session, also once it has ended
+	let      atomic.Bool                      // whether it was let in as a guest
 	welcomed atomic.Bool                      // whether OnAuthenticated has returned and it may stay
+
+	connected chan struct{} // closed when OnConnect has returned, where it is due
+
+	mu       sync.Mutex // guards the rest
+	over     bool       // no handler begins any more
+	running  int        // handlers that begin the socket: OnConnect and OnAuthenticated
+	greeted  bool       // whether one has run
+	farewell func()     // runs when none does
+
+	rooms map[string]struct{} // guarded by the namespace's mutex
 }
 
-var _ socketio.Socket = (*socket)(nil)
+func newSocket(n *Namespace, h *verifier.Handshake) *socket {
+	s := &socket{namespace: n, handshake: h, connected: make(chan struct{})}
+	s.conn.socket = s
+	return s
+}
 
-func newSocket(session *engine.Session, n *Namespace) *socket {
-	return &socket{
-		session: session, namespace: n,
-		bound: make(chan struct{}), connected: make(chan struct{}), gone: make(chan struct{}),
+// begin guards the socket and answers its client.
+func (s *socket) begin(st *engine.Stay) {
+	s.stay = st
+	n := s.namespace
+	n.add(s)
+	if n.auth != nil {
+		s.guarding.Store(n.auth.Attach(s, s.handshake, s.pass))
+		if s.pass != nil && s.guard().Session() == nil {
+			close(s.connected)
+			return // what was good is no longer: Close follows, and refuses it
+		}
 	}
-}
-
-// attach has the socket guarded.
-func (s *socket) attach(h *verifier.Handshake, pass *socketio.Pass) {
-	s.guest = pass == nil
-	s.guarding.Store(s.namespace.auth.Attach(s, h, pass))
+	if n.onConnect == nil || n.auth != nil && !s.let.Load() || !s.start() {
+		close(s.connected)
+	} else {
+		n.server.tasks.Go(func() {
+			defer s.finish()
+			defer close(s.connected)
+			if err := s.protect("OnConnect", func() error { return n.onConnect(&s.conn) }); err != nil {
+				s.disconnect()
+			}
+		})
+	}
+	st.Accept("")
 }
 
 func (s *socket) guard() *socketio.Guard { return s.guarding.Load() }
 
-// ID is go-socket.io's name for the connection, the same in every namespace.
-func (s *socket) ID() string { return s.session.ID() }
+// ID is the client's name for the stay.
+func (s *socket) ID() string { return s.stay.ID() }
 
 // Emit sends an event whatever the gate.
 func (s *socket) Emit(event string, ack func(), args ...any) {
@@ -68,7 +87,7 @@ func (s *socket) Emit(event string, ack func(), args ...any) {
 	if ack != nil {
 		acknowledged = func([]json.RawMessage) { ack() }
 	}
-	if err := s.session.Emit(s.namespace.name, event, acknowledged, args...); err != nil {
+	if err := s.stay.Emit(event, acknowledged, args...); err != nil {
 		s.namespace.server.logger.Error("googollee: "+event+" was not sent", "error", err)
 	}
 }
@@ -77,110 +96,101 @@ func (s *socket) Emit(event string, ack func(), args ...any) {
 func (s *socket) Open(event string) {
 	if event == "" {
 		gate := engine.Open
-		if s.guest {
+		if s.pass == nil {
 			gate = engine.Guest
 			s.let.Store(true)
 		}
-		s.session.SetGate(s.namespace.name, gate)
+		s.stay.SetGate(gate)
 		return
 	}
-	if err := s.session.EmitAndSetGate(s.namespace.name, engine.Open, event); err != nil {
+	if err := s.stay.EmitAndSetGate(engine.Open, event); err != nil {
 		s.namespace.server.logger.Error("googollee: "+event+" was not sent", "error", err)
-	}
-}
-
-// Close ends the socket at once, behind the event. The reason that OnDisconnect
-// is given is the word that the client was given too.
-func (s *socket) Close(cause error, event string, args ...any) {
-	reason, retryable := serverDisconnect, false
-	var u *verifier.UnauthorizedError
-	if errors.As(cause, &u) {
-		reason, retryable = string(u.Reason), u.Retryable
-	}
-	if event == "" {
-		s.disconnect(reason, retryable)
-		return
-	}
-	if err := s.session.EmitAndLeave(s.namespace.name, reason, &engine.Refusal{Retryable: retryable}, event, args...); err != nil {
-		s.namespace.server.logger.Error("googollee: "+event+" was not sent", "error", err)
-		s.disconnect(reason, retryable)
 	}
 }
 
 // serverDisconnect is the reason where the application disconnected the socket.
 const serverDisconnect = "server disconnect"
 
-// disconnect ends the namespace, and with the root the whole connection. A
-// client that may retry is left to its own reconnection.
-func (s *socket) disconnect(reason string, retryable bool) {
-	if s.namespace.name == "/" {
-		s.session.End(reason, &engine.Refusal{Retryable: retryable})
-	} else {
-		s.session.DisconnectNamespace(s.namespace.name, reason, nil)
+// Close ends the socket at once, behind the event. The reason that OnDisconnect
+// is given is the word that the client was given too.
+func (s *socket) Close(cause error, event string, args ...any) {
+	reason := serverDisconnect
+	r := &engine.Refusal{Hold: true}
+	var u *verifier.UnauthorizedError
+	if errors.As(cause, &u) && u != nil {
+		reason, r.Retryable = string(u.Reason), u.Retryable
+		// A handshake that was good when it was decided, and is no longer, is
+		// refused like any other: its client never connects.
+		if s.pass != nil && s.stay.Refuse(reason, &engine.Refusal{Error: u, Retryable: u.Retryable, Hold: true}) {
+			return
+		}
+	}
+	if event == "" {
+		s.stay.Leave(reason, r)
+		return
+	}
+	if err := s.stay.EmitAndLeave(reason, r, event, args...); err != nil {
+		s.namespace.server.logger.Error("googollee: "+event+" was not sent", "error", err)
+		s.stay.Leave(reason, r)
 	}
 }
 
-// bind takes note that go-socket.io has connected the socket, in whose connect
-// handler nothing may block or emit.
-func (s *socket) bind(c gosio.Conn) {
-	s.conn = &Conn{Conn: c, socket: s}
-	n := s.namespace
-	if n.onConnect == nil || n.auth != nil && !s.let.Load() {
-		close(s.connected)
-	} else {
-		s.greeting.Lock() // before anybody who waits for bound can
-		n.server.tasks.Go(func() {
-			defer s.greeting.Unlock()
-			defer close(s.connected)
-			if s.isGone() {
-				return
-			}
-			s.greeted = true
-			if err := s.protect("OnConnect", func() error { return n.onConnect(s.conn) }); err != nil {
-				s.disconnect(serverDisconnect, false)
-			}
-		})
-	}
-	close(s.bound)
-}
+// disconnect ends the socket for the application.
+func (s *socket) disconnect() { s.stay.Leave(serverDisconnect, nil) }
 
 // Authenticated runs the application's handler of a new session.
 func (s *socket) Authenticated(session *socketio.Session) error {
 	s.current.Store(session)
-	select {
-	case <-s.bound:
-	case <-s.gone:
+	<-s.connected // a guest that authenticates: OnConnect comes first
+	if !s.start() {
 		return socketio.ErrDisconnected
 	}
-	s.greeting.Lock()
-	defer s.greeting.Unlock()
-	if s.isGone() {
-		return socketio.ErrDisconnected
-	}
-	s.greeted = true
-	f := s.namespace.onAuthenticated
-	if f == nil {
-		s.welcomed.Store(true)
-		return nil
-	}
-	if err := f(s.conn, session); err != nil {
-		return err
+	defer s.finish()
+	if f := s.namespace.onAuthenticated; f != nil {
+		if err := f(&s.conn, session); err != nil {
+			return err
+		}
 	}
 	s.welcomed.Store(true)
 	return nil
 }
 
+// start notes that a handler that begins the socket runs, unless the socket is
+// over; finish notes that it has returned. OnDisconnect waits for them.
+func (s *socket) start() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return false
+	}
+	s.running++
+	s.greeted = true
+	return true
+}
+
+func (s *socket) finish() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running--; s.running == 0 && s.farewell != nil {
+		s.namespace.server.tasks.Go(s.farewell)
+	}
+}
+
 // handle calls the handler of an event with what the client sent.
-func (s *socket) handle(event string, h *engine.Handling, f reflect.Value, types []reflect.Type) {
-	logger := s.namespace.server.logger
-	args, err := decode(h.Text, h.Attachments, types)
-	if err != nil {
-		logger.Debug("googollee: the arguments of an event do not fit its handler", "namespace", s.namespace.name, "event", event, "error", err)
+func (s *socket) handle(p *engine.Packet) {
+	h := s.namespace.handler(p.Event)
+	if h == nil || !s.mayHandle(h.open) || !p.Passes() {
 		return
 	}
-	_ = s.protect("the handler of "+event, func() error {
-		results := f.Call(append([]reflect.Value{reflect.ValueOf(s.conn)}, args...))
-		if len(results) == 0 || !h.WantsAck() {
+	logger := s.namespace.server.logger
+	args, err := decode(p.Text(), p.Attachments, h.types)
+	if err != nil {
+		logger.Debug("googollee: the arguments of an event do not fit its handler", "namespace", s.namespace.name, "event", p.Event, "error", err)
+		return
+	}
+	_ = s.protect("the handler of "+p.Event, func() error {
+		results := h.f.Call(append([]reflect.Value{reflect.ValueOf(&s.conn)}, args...))
+		if len(results) == 0 || !p.WantsAck {
 			return nil
 		}
 		values := make([]any, len(results))
@@ -189,22 +199,22 @@ func (s *socket) handle(event string, h *engine.Handling, f reflect.Value, types
 		}
 		data, attachments, err := encode(parser.Ack, values)
 		if err != nil {
-			logger.Error("googollee: an event was not acknowledged", "namespace", s.namespace.name, "event", event, "error", err)
+			logger.Error("googollee: an event was not acknowledged", "namespace", s.namespace.name, "event", p.Event, "error", err)
 			return nil
 		}
-		h.Acknowledge(data, attachments)
+		p.Acknowledge(data, attachments)
 		return nil
 	})
 }
 
 // acknowledged calls the function that waits for a client's acknowledgement.
-func (s *socket) acknowledged(h *engine.Handling) {
-	if !s.mayHandle(true) || !h.Passes() {
+func (s *socket) acknowledged(p *engine.Packet) {
+	if !s.mayHandle(true) || !p.Passes() {
 		return
 	}
-	f := h.Ack.(reflect.Value)
+	f := p.Ack.(reflect.Value)
 	_ = s.protect("an acknowledgement", func() error {
-		args, err := decode(h.Text, h.Attachments, slices.Collect(f.Type().Ins()))
+		args, err := decode(p.Text(), p.Attachments, slices.Collect(f.Type().Ins()))
 		if err != nil {
 			s.namespace.server.logger.Debug("googollee: an acknowledgement does not fit its function", "namespace", s.namespace.name, "error", err)
 			return nil
@@ -217,7 +227,7 @@ func (s *socket) acknowledged(h *engine.Handling) {
 // mayHandle reports whether an event may be handed to the application: one that
 // is open to sockets without a session, or one of a session's, and not before
 // the handler that begins the socket has returned. It may be asked of a socket
-// that is gone already, for what its client sent before it left.
+// that is over, for what its client sent before it left.
 func (s *socket) mayHandle(open bool) bool {
 	var session *socketio.Session
 	if g := s.guard(); g != nil {
@@ -236,45 +246,30 @@ func (s *socket) mayHandle(open bool) bool {
 	return false
 }
 
-// closed ends the socket for authorization and for broadcasts.
-func (s *socket) closed() {
-	close(s.gone)
+// left ends the socket for authorization and for broadcasts.
+func (s *socket) left() {
+	s.namespace.remove(s)
+	s.mu.Lock()
+	s.over = true
+	s.mu.Unlock()
 	if g := s.guard(); g != nil {
 		g.Closed()
 	}
-	s.namespace.remove(s)
-	if s.isBound() {
-		s.conn.closed()
-	}
 }
 
-// done ends it for the application.
+// done ends it for the application, when no handler that begins it runs.
 func (s *socket) done(reason string) {
 	n := s.namespace
-	n.server.tasks.Go(func() {
-		s.greeting.Lock()
-		defer s.greeting.Unlock()
-		if s.greeted && n.onDisconnect != nil {
-			_ = s.protect("OnDisconnect", func() error { n.onDisconnect(s.conn, reason); return nil })
-		}
-	})
-}
-
-func (s *socket) isBound() bool {
-	select {
-	case <-s.bound:
-		return true
-	default:
-		return false
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.greeted || n.onDisconnect == nil {
+		return
 	}
-}
-
-func (s *socket) isGone() bool {
-	select {
-	case <-s.gone:
-		return true
-	default:
-		return false
+	s.farewell = func() {
+		_ = s.protect("OnDisconnect", func() error { n.onDisconnect(&s.conn, reason); return nil })
+	}
+	if s.running == 0 {
+		n.server.tasks.Go(s.farewell)
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/googollee"
-	"github.com/seed15b1dee8/socketio-jwt/socketio/googollee/internal/rawclient"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/rawclient"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
@@ -120,6 +120,9 @@ func serve(t *testing.T, o *googollee.Options, configure func(s *server), option
 	}
 	if o.Logger == nil {
 		o.Logger = quiet
+	}
+	if o.RefusalDelay == 0 {
+		o.RefusalDelay = 20 * time.Millisecond
 	}
 	transport := &http.Transport{MaxIdleConnsPerHost: 100}
 	s := &server{T: t, more: make(chan struct{}, 1), web: &http.Client{Transport: transport}}
@@ -296,7 +299,7 @@ func (s *server) poll(subject string) *rawclient.Session {
 	c := s.client()
 	c.Query = url.Values{"token": {"good." + subject}}
 	s.Cleanup(func() { _, _ = c.Post(context.Background(), "1") })
-	if r := request(s, func() (rawclient.Reply, error) { return c.Get(s.Context()) }); r.Status != http.StatusOK || c.SID == "denied" {
+	if r := request(s, func() (rawclient.Reply, error) { return c.Get(s.Context()) }); r.Status != http.StatusOK || strings.Contains(r.Body, "UnauthorizedError") {
 		s.Fatalf("got %v", r)
 	}
 	return c

@@ -3,6 +3,7 @@ package interop
 import (
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/googollee"
@@ -29,7 +30,7 @@ func (c googolleeConn) Disconnect()                    { _ = c.c.Close() }
 
 func startGoogollee(t testing.TB, c config) server {
 	t.Helper()
-	s, err := googollee.NewServer(&googollee.Options{Logger: c.logger})
+	s, err := googollee.NewServer(&googollee.Options{Logger: c.logger, RefusalDelay: 100 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -116,7 +116,7 @@ func serveGoogollee(set setup) (*app, error) {
 			n.Broadcast("news", news)
 		}
 	}
-	return &app{Handler: s, sessions: s.Library().Count, broadcast: broadcast, revoke: revokeIn(registry), close: s.Close}, nil
+	return &app{Handler: s, sessions: s.Count, broadcast: broadcast, revoke: revokeIn(registry), close: s.Close}, nil
 }
 
 // serveZishang is the binding to socket.io for Go.

@@ -1,0 +1,168 @@
+package engine
+
+import "encoding/json"
+
+// Event is an event of the application's, encoded once for any number of stays in
+// a namespace.
+type Event struct {
+	nsp         string
+	data        []byte // a JSON array in ASCII; nil for a packet that is encoded already
+	attachments [][]byte
+	message     message
+}
+
+// NewEvent makes an event of its JSON array, whose first element is its name, and
+// of the attachments that the array's placeholders stand for. It keeps both.
+func NewEvent(nsp string, data []byte, attachments [][]byte) *Event {
+	e := &Event{nsp: nsp, data: toASCII(data), attachments: attachments}
+	e.message = e.encode(kindEvent, 0, false)
+	return e
+}
+
+// NewPacket makes an event, or an acknowledgement, of the text of its Socket.IO
+// packet, namespace and acknowledgement id included, as a library has encoded it.
+// It keeps both arguments.
+func NewPacket(nsp string, text []byte, attachments [][]byte) *Event {
+	framed := append([]byte{typeMessage}, toASCII(text)...)
+	return &Event{nsp: nsp, attachments: attachments, message: message{text: framed, attachments: attachments}}
+}
+
+// encode makes the message, as an event or as an acknowledgement.
+func (e *Event) encode(kind byte, id uint64, hasID bool) message {
+	p := packet{kind: kind, nsp: e.nsp, id: id, hasID: hasID, attachments: len(e.attachments), data: e.data}
+	if len(e.attachments) > 0 {
+		p.kind += kindBinaryEvent - kindEvent
+	}
+	return message{text: p.forClient(), attachments: e.attachments}
+}
+
+func toASCII(data []byte) []byte {
+	if isASCII(data) {
+		return data
+	}
+	return appendASCII(make([]byte, 0, 2*len(data)), data)
+}
+
+// Send sends an event of the application's where the gate lets it, and reports
+// whether it is on its way. ack, if not nil, comes back as [Packet.Ack] with the
+// client's acknowledgement, in its turn among the client's packets; it is for
+// events made by [NewEvent]. When the client owes 4096 it is not asked for one.
+func (st *Stay) Send(e *Event, ack any) bool {
+	s := st.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st.gate == Pending || e.nsp != st.nsp || st.overLocked() {
+		return false
+	}
+	m := e.message
+	if ack != nil && e.data != nil && len(s.acks) < maxAcks {
+		m = e.encode(kindEvent, s.expectLocked(ownAck{stay: st, app: ack}), true)
+	}
+	st.emitLocked(m)
+	return true
+}
+
+// Packet is an event of the client's, or its acknowledgement of one.
+type Packet struct {
+	// Event is the event's name, "" for an acknowledgement.
+	Event string
+	// Data is a compact JSON array: the arguments, behind the name of an
+	// event. Attachments are what its placeholders stand for.
+	Data        []byte
+	Attachments [][]byte
+	// ID is the id that an acknowledgement is for or, if WantsAck, by which an
+	// event asks for one.
+	ID       uint64
+	WantsAck bool
+	// IsAck tells an acknowledgement from an event.
+	IsAck bool
+	// Ack is what was given to [Stay.Send], nil in an acknowledgement of an
+	// event that the library numbered by itself (see [NewPacket]).
+	Ack any
+
+	packet packet
+	stay   *Stay
+}
+
+func newPacket(st *Stay, p *packet, attachments [][]byte) *Packet {
+	return &Packet{
+		Event: p.name, Data: p.data, Attachments: attachments, ID: p.id,
+		WantsAck: p.hasID && p.isEvent(), IsAck: !p.isEvent(), packet: *p, stay: st,
+	}
+}
+
+// Text encodes the packet as Socket.IO does. Commas and brackets in the name of
+// an event are escaped, for parsers that take a name to end there.
+func (p *Packet) Text() []byte { return p.packet.forLibrary() }
+
+// Passes is [Stay.Passes] of the packet's stay.
+func (p *Packet) Passes() bool { return p.stay.Passes() }
+
+// Acknowledge answers an event once, where the gate lets it, with a JSON array
+// and its attachments, as those of [NewEvent].
+func (p *Packet) Acknowledge(data []byte, attachments [][]byte) {
+	st := p.stay
+	e := &Event{nsp: st.nsp, data: toASCII(data), attachments: attachments}
+	m := e.encode(kindAck, p.ID, true)
+	st.session.mu.Lock()
+	defer st.session.mu.Unlock()
+	if p.WantsAck && st.gate != Pending && !st.overLocked() {
+		p.WantsAck = false
+		st.emitLocked(m)
+	}
+}
+
+func (p *Packet) size() int {
+	n := len(p.Data) + len(p.Event) + 128
+	for _, a := range p.Attachments {
+		n += len(a) + 64
+	}
+	return n
+}
+
+// ownAck waits for an acknowledgement: of an event of our own, or of one of the
+// application's, if app is not nil.
+type ownAck struct {
+	stay *Stay
+	call func([]json.RawMessage)
+	app  any
+}
+
+// expectLocked gives an event an id for its acknowledgement.
+func (s *Session) expectLocked(a ownAck) uint64 {
+	if s.acks == nil {
+		s.acks = make(map[uint64]ownAck)
+	}
+	s.ownIDs++
+	id := firstOwnID + s.ownIDs
+	s.acks[id] = a
+	return id
+}
+
+// acknowledgedLocked takes an acknowledgement of the client's. One that nobody
+// waits for is dropped, unless the library gave its id.
+func (s *Session) acknowledgedLocked(st *Stay, p *packet, attachments [][]byte) error {
+	if p.id < firstOwnID {
+		if st.gate != Pending {
+			s.pushLocked(delivery{stay: st, packet: newPacket(st, p, attachments)})
+		}
+		return nil
+	}
+	a, ok := s.acks[p.id]
+	if !ok || a.stay != st || a.app != nil && st.gate == Pending {
+		return nil
+	}
+	delete(s.acks, p.id)
+	if a.app != nil {
+		answer := newPacket(st, p, attachments)
+		answer.Ack = a.app
+		s.pushLocked(delivery{stay: st, packet: answer})
+		return nil
+	}
+	args, err := p.args()
+	if err != nil {
+		return err
+	}
+	s.post("an acknowledgement", func() { a.call(args) })
+	return nil
+}

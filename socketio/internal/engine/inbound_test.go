@@ -1,0 +1,456 @@
+package engine
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// TestMalformedPackets: each ends the session with a reason, and the client
+// learns nothing of it.
+func TestMalformedPackets(t *testing.T) {
+	for packet, reason := range map[string]string{
+		`4`:                                     "an empty packet",
+		`47`:                                    "unknown packet type",
+		`42[say]`:                               "expected a JSON value",
+		`45100000000-[`:                         "expected a number of attachments and a dash",
+		`4599-["x"]`:                            "more than 64",
+		`45["x"]`:                               "expected a number of attachments and a dash",
+		`41-["x"]`:                              "a CONNECT or DISCONNECT packet has data",
+		`44"x"`:                                 "a client sent an ERROR packet",
+		`3["x"]`:                                "",
+		`5`:                                     "a client sent an Engine.IO packet of type",
+		`0{}`:                                   "a client sent an Engine.IO packet of type",
+		`9`:                                     errFrame.Error(),
+		`b4!`:                                   errBase64.Error(),
+		`b4AAAA`:                                "an attachment belongs to no packet",
+		`42/ö,["x"]`:                            "printable ASCII",
+		"2" + pad(65):                           "at most 64 bytes of ASCII in a PING",
+		`42["` + "\xff":                         "not valid UTF-8",
+		`43["x"]`:                               "an ACK packet has no id",
+		`42["a",{"_placeholder":true,"num":0}]`: "a placeholder refers to none",
+	} {
+		t.Run(packet, func(t *testing.T) {
+			inWorld(t, nil, func(w *world) {
+				_, ws := w.websocket()
+				w.forget()
+				ws.write(packet)
+				if reason == "" {
+					w.want()
+					return
+				}
+				got := w.noted()
+				if len(got) != 3 || !strings.Contains(strings.Join(got, "\n"), "left /: malformed packet: ") || !strings.Contains(got[0], reason) {
+					t.Errorf("got %q, expected the reason %q", got, reason)
+				}
+				ws.SetCloseHandler(nil)
+				_, err := ws.Read()
+				if ce, ok := err.(*websocket.CloseError); ok && ce.Code != websocket.CloseAbnormalClosure && ce.Text != "" {
+					t.Errorf("the client was told %q", ce.Text)
+				}
+				ws.Conn.Close()
+			})
+		})
+	}
+}
+
+func pad(n int) string { return strings.Repeat("x", n) }
+
+// TestAttachmentsOutOfPlace: another packet may not come between.
+func TestAttachmentsOutOfPlace(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		_, ws := w.websocket()
+		w.forget()
+		ws.write(`451-["say",{"_placeholder":true,"num":0}]`, "2")
+		ws.read("3") // but a PING may
+		ws.write(`42["say"]`)
+		got := w.noted()
+		if len(got) != 3 || !strings.Contains(got[0], "a packet came before the attachments of the one before it") {
+			t.Errorf("got %q", got)
+		}
+		ws.Conn.Close()
+	})
+}
+
+func TestAttachmentsTooLarge(t *testing.T) {
+	inWorld(t, func(_ *world, c *Config, _ *hooks) { c.MaxMessage = 1000 }, func(w *world) {
+		_, ws := w.websocket()
+		w.forget()
+		ws.write(`453-["say",{"_placeholder":true,"num":0}]`)
+		for range 2 {
+			_ = ws.WriteMessage(websocket.BinaryMessage, append([]byte{4}, pad(600)...))
+		}
+		got := w.noted()
+		if len(got) != 3 || !strings.Contains(got[0], "a packet is too large with its attachments") {
+			t.Errorf("got %q", got)
+		}
+		ws.Conn.Close()
+	})
+}
+
+// TestPending: behind a closed gate nothing comes in but "authenticate", and
+// nothing goes out but what is emitted on purpose.
+func TestPending(t *testing.T) {
+	inWorld(t, func(_ *world, _ *Config, h *hooks) {
+		h.Decide = admitAll(Pending)
+	}, func(w *world) {
+		_, ws := w.websocket()
+		w.forget()
+		ws.write(`42["say"]`, `421["say"]`, `451-["say",{"_placeholder":true,"num":0}]`, `b4AAAA`, `431[]`, `43999["x"]`, `42["close"]`)
+		w.want()
+		s := w.root
+		if w.root.Send(NewEvent(root, []byte(`["secret"]`), nil), nil) {
+			t.Error("an event went out")
+		}
+		ws.write(`427["authenticate",{"token":"x"},"y"]`)
+		w.want(`authenticate / [{"token":"x"} "y"]`)
+		if err := s.Emit("no", nil, "reason"); err != nil {
+			t.Error(err)
+		}
+		ws.read(`42["no","reason"]`)
+		if err := s.EmitAndSetGate(Open, "yes"); err != nil {
+			t.Error(err)
+		}
+		ws.read(`42["yes"]`)
+		ws.write(`421["say"]`)
+		w.want(`said 21["say"] 0`)
+		ws.read(`431["gr\u00fc\u00dfe"]`)
+		w.root.Send(NewEvent(root, []byte(`["news"]`), nil), nil)
+		s.Send(NewPacket(root, []byte(`2["news","ü"]`), nil), nil)
+		ws.read(`42["news"]`, `42["news","\u00fc"]`)
+		w.root.SetGate(Pending)
+		ws.write(`42["say"]`)
+		w.want()
+	})
+}
+
+// TestGateClosesBehindTheQueue: what had passed and is not read yet does not get
+// in any more, and an acknowledgement that was owed is not given.
+func TestGateClosesBehindTheQueue(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		_, ws := w.websocket()
+		w.forget()
+		ws.write(`42["hang"]`, `421["say"]`)
+		w.want()
+		w.root.SetGate(Pending)
+		w.last.End("the reason", nil)
+		w.want("left /: the reason", "done /: the reason", "closed: the reason")
+		ws.readEnd(websocket.CloseNormalClosure)
+	})
+}
+
+// TestLastWords: what a client sends before it leaves is handled, and then the
+// library hears that it left.
+func TestLastWords(t *testing.T) {
+	var order []string
+	inWorld(t, func(w *world, _ *Config, h *hooks) {
+		order = nil
+		h.Done = func(st *Stay, reason string) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			order = append(w.log[:len(w.log):len(w.log)], "done "+st.Namespace())
+		}
+	}, func(w *world) {
+		c := w.polling()
+		w.forget()
+		w.post(c, http.StatusOK, `42["say",1]`, `42["say",2]`, "41", "1")
+		w.noted()
+		said := 0
+		for _, line := range order {
+			if strings.HasPrefix(line, "said") {
+				said++
+			}
+		}
+		if said != 2 || order[len(order)-1] != "done /" {
+			t.Errorf("the order is %q", order)
+		}
+	})
+}
+
+func TestGuests(t *testing.T) {
+	inWorld(t, func(_ *world, c *Config, h *hooks) { h.Decide = admitAll(Guest) }, func(w *world) {
+		_, ws := w.websocket()
+		w.forget()
+		ws.write(`421["say"]`)
+		ws.read(`431["gr\u00fc\u00dfe"]`)
+		w.want(`said 21["say"] 0`)
+		w.root.Send(NewEvent(root, []byte(`["news"]`), nil), nil)
+		ws.read(`42["news"]`)
+		go func() { _ = ws.Write(`42["say","` + pad(DefaultMaxUnauthenticated) + `"]`) }()
+		ws.readEnd(0) // it still counts as unauthenticated
+	})
+}
+
+// TestAuthenticateIsBounded in size and number.
+func TestAuthenticateIsBounded(t *testing.T) {
+	t.Run("number", func(t *testing.T) {
+		inWorld(t, func(_ *world, _ *Config, h *hooks) {
+			h.Authenticate = func(st *Stay, _ []json.RawMessage, _ bool) { <-st.Session().Done() }
+		}, func(w *world) {
+			_, ws := w.websocket()
+			w.forget()
+			for range maxAttempts + 2 {
+				_ = ws.Write(`42["authenticate"]`)
+			}
+			got := w.noted()
+			if len(got) != 3 || !strings.Contains(strings.Join(got, "\n"), "too many authenticate events at once") {
+				t.Errorf("got %q", got)
+			}
+			ws.Conn.Close()
+		})
+	})
+	t.Run("attachments", func(t *testing.T) {
+		inWorld(t, nil, func(w *world) {
+			_, ws := w.websocket()
+			w.forget()
+			ws.write(`451-["authenticate",{"_placeholder":true,"num":0}]`, "b4AAAA")
+			w.want(`authenticate / [{"_placeholder":true,"num":0}]`)
+		})
+	})
+}
+
+// TestBackPressure: a client waits when the library does not read, is not taken
+// for idle meanwhile, and loses nothing.
+func TestBackPressure(t *testing.T) {
+	release := make(chan struct{})
+	inWorld(t, func(w *world, c *Config, h *hooks) {
+		c.MaxInbound = 10000
+		h.Packet = func(_ *Stay, p *Packet) bool {
+			if p.Event == "wait" {
+				<-release
+			}
+			return p.Event == "wait"
+		}
+	}, func(w *world) {
+		release = make(chan struct{})
+		_, ws := w.websocket()
+		w.forget()
+		ws.write(`42["wait"]`)
+		const n = 100
+		go func() {
+			for i := range n {
+				if ws.Write(fmt.Sprintf(`42["say",%d,%q]`, i, pad(500))) != nil {
+					return
+				}
+			}
+		}()
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		w.want()
+		close(release)
+		got := w.noted()
+		for i, line := range got {
+			if !strings.HasPrefix(line, fmt.Sprintf(`said 2["say",%d,`, i)) {
+				t.Fatalf("at %d: %.40s", i, line)
+			}
+		}
+		if len(got) != n {
+			t.Errorf("%d of %d arrived", len(got), n)
+		}
+	})
+}
+
+// TestAcknowledgements of the application's events: each once, in turn, and only
+// those that are waited for.
+func TestAcknowledgements(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		_, ws := w.websocket()
+		w.forget()
+		e := NewEvent(root, []byte(`["ask"]`), nil)
+		w.root.Send(e, "first")
+		w.root.Send(e, "second")
+		w.root.Send(e, nil)
+		ws.read(`421099511627777["ask"]`, `421099511627778["ask"]`, `42["ask"]`)
+		ws.write(`42["say"]`, `461-1099511627778[{"_placeholder":true,"num":0}]`, `b4AQID`,
+			`431099511627777["ä"]`, `431099511627777["again"]`, `431["x"]`, `431099511627999[]`)
+		w.want(`said 2["say"] 0`, `acknowledged <nil> 31["x"]`, `acknowledged second 61-1099511627778[{"_placeholder":true,"num":0}]`, `acknowledged first 31099511627777["ä"]`)
+
+		answered := make(chan string, 2)
+		if err := w.root.Emit("mine", func(args []json.RawMessage) { answered <- fmt.Sprintf("%s", args) }, 1); err != nil {
+			t.Fatal(err)
+		}
+		ws.read(`421099511627779["mine",1]`)
+		ws.write(`431099511627779[1,"two"]`, `431099511627779[]`)
+		if got := <-answered; got != `[1 "two"]` {
+			t.Errorf("got %s", got)
+		}
+		// A gate that closes keeps the application's out and lets ours pass.
+		w.root.Send(e, "late")
+		_ = w.root.Emit("mine", func(args []json.RawMessage) { answered <- "mine" })
+		ws.read(`421099511627780["ask"]`, `421099511627781["mine"]`)
+		w.root.SetGate(Pending)
+		ws.write(`431099511627780[]`, `431099511627781[]`)
+		w.want()
+		if got := <-answered; got != "mine" || len(answered) != 0 {
+			t.Errorf("got %s", got)
+		}
+		if err := w.root.Emit("bad", nil, func() {}); err == nil || !strings.Contains(err.Error(), `the arguments of "bad" cannot be sent as JSON`) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// TestManyOwedAcknowledgements: a client that never acknowledges costs a bounded
+// number of entries.
+func TestManyOwedAcknowledgements(t *testing.T) {
+	inWorld(t, func(_ *world, c *Config, _ *hooks) { c.MaxOutbound = 100 << 20 }, func(w *world) {
+		w.polling()
+		e := NewEvent(root, []byte(`["ask"]`), nil)
+		for range 2 * maxAcks {
+			w.root.Send(e, "x")
+			_ = w.root.Emit("mine", func([]json.RawMessage) {})
+		}
+		w.last.mu.Lock()
+		defer w.last.mu.Unlock()
+		if n := len(w.last.acks); n != maxAcks {
+			t.Errorf("%d are waited for", n)
+		}
+	})
+}
+
+// TestIdlePackets: who is let in nowhere is cut off when it sends too much at once, also
+// behind its end, and who is let in, or takes its time, is not.
+func TestIdlePackets(t *testing.T) {
+	pending := func(_ *world, _ *Config, h *hooks) {
+		h.Decide = admitAll(Pending)
+	}
+	for name, packet := range map[string]string{
+		"events": `42["say"]`, "acknowledgements": "437[]", "namespaces": "40/pending", "pongs": "3",
+	} {
+		flood := slices.Repeat([]string{packet}, maxIdle)
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, pending, func(w *world) {
+				_, ws := w.websocket()
+				w.forget()
+				ws.write(flood...)
+				synctest.Wait()
+				if got := w.noted(); slices.Contains(got, "closed: sent too much before it was let in") {
+					t.Errorf("got %q", got)
+				}
+				_ = ws.Write(packet)
+				if got := w.noted(); !slices.Contains(got, "closed: sent too much before it was let in") {
+					t.Errorf("got %q", got)
+				}
+				_ = ws.Conn.Close()
+			})
+		})
+		t.Run(name+" by polling", func(t *testing.T) {
+			inWorld(t, pending, func(w *world) {
+				c := w.polling()
+				w.forget()
+				w.post(c, http.StatusOK, append(flood, packet)...)
+				if got := w.noted(); !slices.Contains(got, "closed: sent too much before it was let in") {
+					t.Errorf("got %q", got)
+				}
+				w.post(c, http.StatusBadRequest, packet)
+			})
+		})
+	}
+	flood := slices.Repeat([]string{"3"}, maxIdle)
+	t.Run("with a pause", func(t *testing.T) {
+		inWorld(t, pending, func(w *world) {
+			_, ws := w.websocket()
+			for range 3 {
+				ws.write(flood...)
+				time.Sleep(time.Second)
+			}
+			ws.write("2")
+			ws.read("3")
+		})
+	})
+	t.Run("with a pause, by polling", func(t *testing.T) {
+		inWorld(t, pending, func(w *world) {
+			c := w.polling()
+			for range 3 {
+				w.post(c, http.StatusOK, flood...)
+				time.Sleep(time.Second)
+			}
+			w.post(c, http.StatusOK, "2")
+			w.poll(c, "3")
+		})
+	})
+	t.Run("control frames", func(t *testing.T) {
+		inWorld(t, nil, func(w *world) {
+			_, ws := w.websocket()
+			go func() { _, _ = ws.Read() }() // takes the answers
+			began := time.Now()
+			for ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(time.Second)) == nil {
+				synctest.Wait()
+			}
+			if waited := time.Since(began); waited != 0 {
+				t.Errorf("it was cut off after %v", waited)
+			}
+			_ = ws.Conn.Close()
+		})
+	})
+	t.Run("let in", func(t *testing.T) {
+		inWorld(t, nil, func(w *world) {
+			_, ws := w.websocket()
+			ws.write(flood...)
+			ws.write(flood...)
+			ws.write("2")
+			ws.read("3")
+		})
+	})
+	t.Run("behind the end", func(t *testing.T) {
+		inWorld(t, nil, func(w *world) {
+			_, ws := w.websocket()
+			w.last.End("", nil)
+			synctest.Wait()
+			ws.write(flood...)
+			synctest.Wait()
+			ws.readEnd(websocket.CloseNormalClosure)
+		})
+		inWorld(t, nil, func(w *world) {
+			_, ws := w.websocket()
+			ws.write("2")
+			ws.read("3")
+			w.last.End("", nil)
+			synctest.Wait()
+			for range 3 { // a moment ago it was let in
+				ws.write(flood...)
+			}
+			synctest.Wait()
+			ws.readEnd(websocket.CloseNormalClosure)
+		})
+		inWorld(t, pending, func(w *world) {
+			_, ws := w.websocket()
+			w.last.End("", nil)
+			synctest.Wait()
+			ws.write(flood...)
+			began := time.Now()
+			for ws.Write("3") == nil {
+				synctest.Wait()
+			}
+			if waited := time.Since(began); waited != 0 {
+				t.Errorf("it was cut off after %v", waited)
+			}
+			_ = ws.Conn.Close()
+		})
+	})
+	t.Run("refused", func(t *testing.T) {
+		inWorld(t, func(_ *world, _ *Config, h *hooks) {
+			h.Decide = refuseAll(nil)
+		}, func(w *world) {
+			ws := w.dial(w.client())
+			began := time.Now()
+			for range maxIdle {
+				ws.write("3")
+			}
+			for ws.Write("3") == nil {
+				synctest.Wait()
+			}
+			if waited := time.Since(began); waited != 0 {
+				t.Errorf("it was cut off after %v", waited)
+			}
+			_ = ws.Conn.Close()
+		})
+	})
+}

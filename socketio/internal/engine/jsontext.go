@@ -1,0 +1,405 @@
+package engine
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// maxDepth bounds the nesting of arrays and objects. Nothing an application
+// sends comes near it, and it keeps the recursion below small.
+const maxDepth = 64
+
+// compactor validates one JSON text and copies it without the white space
+// between its tokens.
+//
+// It exists beside encoding/json because the library behind us reads packets
+// with a scanner of its own and encoding/json in turn, and the two disagree on
+// white space, on commas inside an event's name, and on what an attachment's
+// placeholder is. What this type lets through has one reading only.
+type compactor struct {
+	src         []byte
+	pos         int
+	out         []byte
+	attachments int
+}
+
+var errJSONEnd = errors.New("the JSON text ends too early")
+
+// compactArray validates src, which must be one JSON array and nothing else,
+// and appends its compact form to dst. first is the offset in the result just
+// behind the array's first element, or 0 when the array is empty. Placeholders
+// must refer to one of the packet's attachments.
+func compactArray(dst, src []byte, attachments int) (out []byte, first int, err error) {
+	c := compactor{src: src, out: dst, attachments: attachments}
+	c.space()
+	if c.peek() != '[' {
+		return nil, 0, errors.New("the data is not a JSON array")
+	}
+	c.copy(1)
+	c.space()
+	if c.peek() == ']' {
+		c.copy(1)
+	} else {
+		for {
+			if err := c.value(1); err != nil {
+				return nil, 0, err
+			}
+			if first == 0 {
+				first = len(c.out)
+			}
+			more, err := c.next(']')
+			if err != nil {
+				return nil, 0, err
+			}
+			if !more {
+				break
+			}
+		}
+	}
+	c.space()
+	if c.pos != len(c.src) {
+		return nil, 0, errors.New("data after the end of the JSON array")
+	}
+	return c.out, first, nil
+}
+
+// compactObject does the same for one JSON object.
+func compactObject(dst, src []byte) ([]byte, error) {
+	c := compactor{src: src, out: dst}
+	c.space()
+	if c.peek() != '{' {
+		return nil, errors.New("the data is not a JSON object")
+	}
+	if err := c.object(1); err != nil {
+		return nil, err
+	}
+	c.space()
+	if c.pos != len(c.src) {
+		return nil, errors.New("data after the end of the JSON object")
+	}
+	return c.out, nil
+}
+
+func (c *compactor) peek() byte {
+	if c.pos < len(c.src) {
+		return c.src[c.pos]
+	}
+	return 0
+}
+
+func (c *compactor) copy(n int) {
+	c.out = append(c.out, c.src[c.pos:c.pos+n]...)
+	c.pos += n
+}
+
+func (c *compactor) space() {
+	for c.pos < len(c.src) {
+		switch c.src[c.pos] {
+		case ' ', '\t', '\n', '\r':
+			c.pos++
+		default:
+			return
+		}
+	}
+}
+
+// next reads what follows an element: a comma, or the closing bracket.
+func (c *compactor) next(closing byte) (more bool, err error) {
+	c.space()
+	switch c.peek() {
+	case ',':
+		c.copy(1)
+		return true, nil
+	case closing:
+		c.copy(1)
+		return false, nil
+	}
+	return false, fmt.Errorf("expected a comma or %q in the JSON text", closing)
+}
+
+func (c *compactor) value(depth int) error {
+	if depth > maxDepth {
+		return fmt.Errorf("the JSON text is nested deeper than %d", maxDepth)
+	}
+	c.space()
+	switch b := c.peek(); {
+	case b == '"':
+		_, err := c.text()
+		return err
+	case b == '{':
+		return c.object(depth)
+	case b == '[':
+		return c.array(depth)
+	case b == '-' || b >= '0' && b <= '9':
+		return c.number()
+	case b == 't':
+		return c.literal("true")
+	case b == 'f':
+		return c.literal("false")
+	case b == 'n':
+		return c.literal("null")
+	case c.pos >= len(c.src):
+		return errJSONEnd
+	}
+	return errors.New("expected a JSON value")
+}
+
+func (c *compactor) literal(word string) error {
+	if len(c.src)-c.pos < len(word) || string(c.src[c.pos:c.pos+len(word)]) != word {
+		return fmt.Errorf("expected %q in the JSON text", word)
+	}
+	c.copy(len(word))
+	return nil
+}
+
+func (c *compactor) array(depth int) error {
+	c.copy(1)
+	c.space()
+	if c.peek() == ']' {
+		c.copy(1)
+		return nil
+	}
+	for {
+		if err := c.value(depth + 1); err != nil {
+			return err
+		}
+		if more, err := c.next(']'); err != nil || !more {
+			return err
+		}
+	}
+}
+
+// object copies an object. One that has a member named like a placeholder's
+// must be a placeholder in full: encoding/json, which reads it later, folds the
+// case of names and lets the last of two equal ones win, so that anything short
+// of the exact form could become a reference this check did not see.
+func (c *compactor) object(depth int) error {
+	c.copy(1)
+	c.space()
+	if c.peek() == '}' {
+		c.copy(1)
+		return nil
+	}
+	members, flag, num, suspect := 0, false, -1, false
+	for {
+		c.space()
+		if c.peek() != '"' {
+			return errors.New("expected a name in the JSON object")
+		}
+		raw, err := c.text()
+		if err != nil {
+			return err
+		}
+		name, err := unquote(raw)
+		if err != nil {
+			return err
+		}
+		c.space()
+		if c.peek() != ':' {
+			return errors.New("expected a colon in the JSON object")
+		}
+		c.copy(1)
+		start := len(c.out)
+		if err := c.value(depth + 1); err != nil {
+			return err
+		}
+		members++
+		switch value := string(c.out[start:]); {
+		case name == "_placeholder":
+			suspect = true
+			flag = value == "true"
+		case strings.EqualFold(name, "_placeholder"):
+			suspect, members = true, 3
+		case name == "num":
+			num = smallNumber(value)
+		}
+		more, err := c.next('}')
+		if err != nil {
+			return err
+		}
+		if !more {
+			break
+		}
+	}
+	if suspect && (members != 2 || !flag || num < 0 || num >= c.attachments) {
+		return fmt.Errorf("a placeholder refers to none of the packet's %d attachments", c.attachments)
+	}
+	return nil
+}
+
+// smallNumber reads a plain decimal of at most four digits, or answers -1.
+func smallNumber(s string) int {
+	if s == "" || len(s) > 4 {
+		return -1
+	}
+	n := 0
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return -1
+		}
+		n = n*10 + int(s[i]-'0')
+	}
+	return n
+}
+
+// text copies a string and returns it as it stands in the output, quotes
+// included. The bytes are valid until the output grows.
+func (c *compactor) text() ([]byte, error) {
+	start := len(c.out)
+	begin := c.pos
+	for c.pos++; ; {
+		if c.pos >= len(c.src) {
+			return nil, errJSONEnd
+		}
+		switch b := c.src[c.pos]; {
+		case b == '"':
+			c.pos++
+			c.out = append(c.out, c.src[begin:c.pos]...)
+			return c.out[start:], nil
+		case b == '\\':
+			n, err := escape(c.src[c.pos:])
+			if err != nil {
+				return nil, err
+			}
+			c.pos += n
+		case b < ' ':
+			return nil, errors.New("a control character stands in a JSON string")
+		case b < utf8.RuneSelf:
+			c.pos++
+		default:
+			r, n := utf8.DecodeRune(c.src[c.pos:])
+			if r == utf8.RuneError && n == 1 {
+				return nil, errors.New("a JSON string is not valid UTF-8")
+			}
+			c.pos += n
+		}
+	}
+}
+
+func escape(s []byte) (int, error) {
+	if len(s) < 2 {
+		return 0, errJSONEnd
+	}
+	switch s[1] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return 2, nil
+	case 'u':
+		if len(s) < 6 {
+			return 0, errJSONEnd
+		}
+		for _, b := range s[2:6] {
+			if !(b >= '0' && b <= '9' || b >= 'a' && b <= 'f' || b >= 'A' && b <= 'F') {
+				return 0, errors.New("expected four hexadecimal digits in a JSON string")
+			}
+		}
+		return 6, nil
+	}
+	return 0, errors.New("an unknown escape stands in a JSON string")
+}
+
+// unquote gives the meaning of a string that [compactor.text] accepted.
+func unquote(raw []byte) (string, error) {
+	for _, b := range raw {
+		if b == '\\' {
+			var s string
+			err := json.Unmarshal(raw, &s)
+			return s, err
+		}
+	}
+	return string(raw[1 : len(raw)-1]), nil
+}
+
+func (c *compactor) number() error {
+	i := c.pos
+	digits := func() bool {
+		from := i
+		for i < len(c.src) && c.src[i] >= '0' && c.src[i] <= '9' {
+			i++
+		}
+		return i > from
+	}
+	at := func() byte {
+		if i < len(c.src) {
+			return c.src[i]
+		}
+		return 0
+	}
+	bad := errors.New("a number in the JSON text is malformed")
+	if at() == '-' {
+		i++
+	}
+	if at() == '0' {
+		i++
+	} else if !digits() {
+		return bad
+	}
+	if at() == '.' {
+		i++
+		if !digits() {
+			return bad
+		}
+	}
+	if at() == 'e' || at() == 'E' {
+		i++
+		if at() == '+' || at() == '-' {
+			i++
+		}
+		if !digits() {
+			return bad
+		}
+	}
+	c.copy(i - c.pos)
+	return nil
+}
+
+// appendASCII appends JSON with everything beyond ASCII written as \u escapes:
+// over polling, clients 1.x count the length of a packet in UTF-8 bytes and
+// clients 2.x in UTF-16 units, and only for ASCII are the two the same.
+func appendASCII(dst, src []byte) []byte {
+	const hex = "0123456789abcdef"
+	unit := func(u uint16) {
+		dst = append(dst, '\\', 'u', hex[u>>12], hex[u>>8&15], hex[u>>4&15], hex[u&15])
+	}
+	for i := 0; i < len(src); {
+		if b := src[i]; b < utf8.RuneSelf {
+			dst = append(dst, b)
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRune(src[i:])
+		i += n
+		if r >= 0x10000 {
+			high, low := utf16.EncodeRune(r)
+			unit(uint16(high))
+			unit(uint16(low))
+		} else {
+			unit(uint16(r))
+		}
+	}
+	return dst
+}
+
+func isASCII(b []byte) bool {
+	for _, x := range b {
+		if x >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// marshal is json.Marshal for what goes to a client.
+func marshal(v any) ([]byte, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	if isASCII(b) {
+		return b, nil
+	}
+	return appendASCII(make([]byte, 0, len(b)+len(b)/2), b), nil
+}

@@ -1,0 +1,238 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/googollee/go-socket.io/engineio/session"
+	"github.com/googollee/go-socket.io/parser"
+)
+
+func TestParsePacket(t *testing.T) {
+	tests := []struct {
+		in      string
+		want    string // for the library; "" if malformed
+		event   string
+		nsp     string
+		problem string
+	}{
+		{in: `0`, want: `0`, nsp: "/"},
+		{in: `0/admin`, want: `0/admin`, nsp: "/admin"},
+		{in: `0/admin,`, want: `0/admin`, nsp: "/admin"},
+		{in: `0/admin?token=a.b.c`, want: `0/admin`, nsp: "/admin"},
+		{in: `0/admin?token=a.b.c,`, want: `0/admin`, nsp: "/admin"},
+		{in: `1`, want: `1`, nsp: "/"},
+		{in: `1/admin`, want: `1/admin`, nsp: "/admin"},
+		{in: `1/admin,`, want: `1/admin`, nsp: "/admin"},
+		{in: `2["a"]`, want: `2["a"]`, event: "a", nsp: "/"},
+		{in: ` 2["a"]`, problem: "unknown packet type"},
+		{in: `2 [ "a" , 1 ] `, want: `2["a",1]`, event: "a", nsp: "/"},
+		{in: `2/,["a"]`, want: `2["a"]`, event: "a", nsp: "/"},
+		{in: `2/admin,12["a",{"b":[null,true,-1.5e+3]}]`, want: `2/admin,12["a",{"b":[null,true,-1.5e+3]}]`, event: "a", nsp: "/admin"},
+		{in: `20["a"]`, want: `20["a"]`, event: "a", nsp: "/"},
+		{in: `2["a,b]c",1]`, want: `2["a\u002cb\u005dc",1]`, event: "a,b]c", nsp: "/"},
+		{in: `2["\u0061",1]`, want: `2["\u0061",1]`, event: "a", nsp: "/"},
+		{in: `2["größe",1]`, want: `2["größe",1]`, event: "größe", nsp: "/"},
+		{in: `31[]`, want: `31[]`, nsp: "/"},
+		{in: `3/admin,7["x"]`, want: `3/admin,7["x"]`, nsp: "/admin"},
+		{in: `51-["a",{"_placeholder":true,"num":0}]`, want: `51-["a",{"_placeholder":true,"num":0}]`, event: "a", nsp: "/"},
+		{in: `51-/admin,3["a",{"num":0,"_placeholder":true}]`, want: `51-/admin,3["a",{"num":0,"_placeholder":true}]`, event: "a", nsp: "/admin"},
+		{in: `50-["a"]`, want: `2["a"]`, event: "a", nsp: "/"},
+		{in: `61-4[{"_placeholder":true,"num":0}]`, want: `61-4[{"_placeholder":true,"num":0}]`, nsp: "/"},
+
+		{in: ``, problem: "empty"},
+		{in: `7["a"]`, problem: "unknown packet type"},
+		{in: `2`, problem: "not a JSON array"},
+		{in: `2{}`, problem: "not a JSON array"},
+		{in: `2[]`, problem: "begin with its name"},
+		{in: `2[1]`, problem: "begin with its name"},
+		{in: `2["a"]x`, problem: "after the end"},
+		{in: `2["a",]`, problem: "JSON value"},
+		{in: `2["a"`, problem: "comma"},
+		{in: `2["a`, problem: "too early"},
+		{in: `2["\x01"]`, problem: "escape"},
+		{in: "2[\"\x01\"]", problem: "control character"},
+		{in: "2[\"\xff\"]", problem: "UTF-8"},
+		{in: `2["a",01]`, problem: "comma"},
+		{in: `2["a",nul]`, problem: "null"},
+		{in: `2["a",{"b"}]`, problem: "colon"},
+		{in: `2["a",{b:1}]`, problem: "name"},
+		{in: `2["a",` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + `]`, problem: "nested"},
+		{in: `3[]`, problem: "no id"},
+		{in: `31`, problem: "not a JSON array"},
+		{in: `4"x"`, problem: "ERROR"},
+		{in: `01`, problem: "has data"},
+		{in: `1["x"]`, problem: "has data"},
+		{in: `1/admin,["x"]`, problem: "has data"},
+		{in: `41-`, problem: "ERROR"},
+		{in: `5["a"]`, problem: "attachments"},
+		{in: `5-["a"]`, problem: "attachments"},
+		{in: `599999999999999999999-["x"]`, problem: "attachments"},
+		{in: `5100-["x"]`, problem: "more than"},
+		{in: `2/ad min,["a"]`, problem: "printable"},
+		{in: "2/\u00e9,[\"a\"]", problem: "printable"},
+		{in: `2/` + strings.Repeat("x", 200) + `,["a"]`, problem: "longer"},
+		{in: `2/admin?q,["a"]`, problem: "query"},
+		{in: `29007199254740993["a"]`, problem: "2^53"},
+		{in: `299999999999999999999["a"]`, problem: "16 digits"},
+
+		// Fault 10: a reference to an attachment that is not there, in every
+		// spelling that encoding/json would take for one.
+		{in: `2["a",{"_placeholder":true,"num":0}]`, problem: "placeholder"},
+		{in: `51-["a",{"_placeholder":true,"num":1}]`, problem: "placeholder"},
+		{in: `51-["a",{"_placeholder":true,"num":-1}]`, problem: "placeholder"},
+		{in: `51-["a",{"_placeholder":true,"num":1e9}]`, problem: "placeholder"},
+		{in: `51-["a",{"_placeholder":true,"num":99999}]`, problem: "placeholder"},
+		{in: `51-["a",{"_placeholder":true}]`, problem: "placeholder"},
+		{in: `51-["a",{"_placeholder":true,"num":0,"Num":9}]`, problem: "placeholder"},
+		{in: `51-["a",{"_placeholder":true,"Num":9}]`, problem: "placeholder"},
+		{in: `51-["a",{"_placeholder":true,"num":0,"num":9}]`, problem: "placeholder"},
+		{in: `51-["a",{"_placeholder":true,"_placeholder":true}]`, problem: "placeholder"},
+		{in: `51-["a",{"_placeHolder":true,"num":9}]`, problem: "placeholder"},
+		{in: `51-["a",{"_placeholde\u0072":true,"num":9}]`, problem: "placeholder"},
+		{in: `51-["a",[[{"b":{"_placeholder":true,"num":9}}]]]`, problem: "placeholder"},
+		{in: `2["a",{"_placeholder":false,"num":9}]`, problem: "placeholder"},
+		{in: `2["a",{"num":9}]`, want: `2["a",{"num":9}]`, event: "a", nsp: "/"},
+	}
+	for _, test := range tests {
+		p, err := parsePacket([]byte(test.in), 64, dialects["3"])
+		if test.problem != "" {
+			if err == nil || !strings.Contains(err.Error(), test.problem) {
+				t.Errorf("%q: got the error %v, expected one with %q", test.in, err, test.problem)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%q: %v", test.in, err)
+			continue
+		}
+		if got := string(p.forLibrary()); got != test.want || p.name != test.event || p.nsp != test.nsp {
+			t.Errorf("%q: got %q, event %q, namespace %q", test.in, got, p.name, p.nsp)
+		}
+		checkLibrary(t, &p)
+	}
+}
+
+// framesOf feeds packets to the library's parser.
+type framesOf struct {
+	text        []byte
+	attachments int
+}
+
+func (f *framesOf) NextReader() (session.FrameType, io.ReadCloser, error) {
+	if f.text != nil {
+		r := bytes.NewReader(f.text)
+		f.text = nil
+		return session.TEXT, io.NopCloser(r), nil
+	}
+	if f.attachments == 0 {
+		return 0, nil, io.EOF
+	}
+	f.attachments--
+	return session.BINARY, io.NopCloser(strings.NewReader("attachment")), nil
+}
+
+// checkLibrary checks that the library understands p as we do, and survives it.
+func checkLibrary(t *testing.T, p *packet) {
+	t.Helper()
+	d := parser.NewDecoder(&framesOf{p.forLibrary(), p.attachments})
+	var h parser.Header
+	var event string
+	if err := d.DecodeHeader(&h, &event); err != nil {
+		t.Errorf("%q: the library cannot read %q: %v", p.data, p.forLibrary(), err)
+		return
+	}
+	nsp := h.Namespace
+	if nsp == "" {
+		nsp = root
+	}
+	kind := p.kind
+	if kind >= kindBinaryEvent {
+		kind -= 3
+	}
+	if h.Type != parser.Type(kind-'0') || nsp != p.nsp || h.NeedAck != p.hasID || h.ID != p.id || event != p.name {
+		t.Errorf("the library reads %q as %+v, event %q; we read %+v", p.forLibrary(), h, event, p)
+	}
+	// The handlers that made it panic: one that takes a Buffer, at any place.
+	types := []reflect.Type{reflect.TypeFor[parser.Buffer](), reflect.TypeFor[[]parser.Buffer](), reflect.TypeFor[map[string][]parser.Buffer]()}
+	_, _ = d.DecodeArgs(types)
+}
+
+func FuzzPacket(f *testing.F) {
+	seeds := []string{
+		`0/admin?q,`, `1`, `2["a",{"b":[1,2]}]`, `2/x,12["a,]\u005d"]`, `31[]`,
+		`52-/a,1["e",{"_placeholder":true,"num":0},[{"num":1,"_placeholder":true}]]`,
+		`61-4[{"_placeholder":true,"num":0}]`, `45100000000-[`, `2["größe😀"]`,
+	}
+	for _, s := range seeds {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		p, err := parsePacket(b, 64, dialects["3"])
+		if err != nil {
+			return
+		}
+		encoded := p.forLibrary()
+		again, err := parsePacket(encoded, 64, dialects["3"])
+		if err != nil {
+			t.Fatalf("%q was encoded as %q, which is malformed: %v", b, encoded, err)
+		}
+		if !bytes.Equal(again.forLibrary(), encoded) || again.name != p.name || again.nsp != p.nsp || again.id != p.id {
+			t.Fatalf("%q was encoded as %q and then as %q", b, encoded, again.forLibrary())
+		}
+		checkLibrary(t, &p)
+	})
+}
+
+// FuzzCompact holds the JSON reader against encoding/json.
+func FuzzCompact(f *testing.F) {
+	for _, s := range []string{`[]`, ` [ 1 , "a" ] `, `[{"a":[]}]`, `["\ud800"]`, `[1e5,-0.1,0]`, `[00]`, `[1,]`, "[\"\xff\"]"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, src []byte) {
+		out, _, err := compactArray(nil, src, 0)
+		if err != nil {
+			return
+		}
+		var want bytes.Buffer
+		if err := json.Compact(&want, src); err != nil {
+			t.Fatalf("%q was taken for JSON: %v", src, err)
+		}
+		if want.String() != string(out) {
+			t.Fatalf("%q became %q, expected %q", src, out, want.String())
+		}
+		ascii := appendASCII(nil, out)
+		var a, b any
+		if json.Unmarshal(out, &a) != nil || json.Unmarshal(ascii, &b) != nil || !isASCII(ascii) || !reflect.DeepEqual(a, b) {
+			// Numbers beyond float64 are JSON all the same.
+			if !strings.ContainsAny(string(out), "eE") {
+				t.Fatalf("%q became %q", out, ascii)
+			}
+		}
+	})
+}
+
+func TestCompactTakesWhatJSONTakes(t *testing.T) {
+	for _, v := range []any{
+		[]any{}, []any{"a", 1, -2.5, 1e300, nil, true, false, map[string]any{"k": []any{map[string]any{}}}},
+		[]any{"\u0000\u001f\"\\/\u2028😀\ud7ff"},
+	} {
+		b, err := json.MarshalIndent(v, " ", "\t")
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, _, err := compactArray(nil, b, 0)
+		if err != nil {
+			t.Errorf("%s: %v", b, err)
+		}
+		var want bytes.Buffer
+		_ = json.Compact(&want, b)
+		if want.String() != string(out) {
+			t.Errorf("%s became %s", b, out)
+		}
+	}
+}

@@ -1,0 +1,264 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"strconv"
+	"unicode/utf8"
+)
+
+// The packet types of Engine.IO, as they stand in text.
+const (
+	typeOpen    = '0'
+	typeClose   = '1'
+	typePing    = '2'
+	typePong    = '3'
+	typeMessage = '4'
+	typeUpgrade = '5'
+	typeNoop    = '6'
+
+	// typeTooLarge marks, inside the engine, the beginning of a packet that was
+	// larger than allowed.
+	typeTooLarge = 'L'
+)
+
+// frame is one Engine.IO packet: its type and its content.
+type frame struct {
+	kind   byte
+	binary bool
+	data   []byte
+}
+
+// message is what leaves in one piece: an Engine.IO packet in text, with its
+// type, and the attachments that must follow it with nothing in between.
+type message struct {
+	text        []byte
+	attachments [][]byte
+}
+
+// size is what a message counts for in the outbound queue. The constant stands
+// for the bookkeeping, so that empty messages are not free.
+func (m *message) size() int {
+	n := len(m.text) + 64
+	for _, a := range m.attachments {
+		n += len(a) + 64
+	}
+	return n
+}
+
+var (
+	errPayload = errors.New("expected lengths and packets in the polling payload")
+	errRecords = errors.New("expected packets and separators in the polling payload")
+	errFrame   = errors.New("expected a packet type from 0 to 6")
+	errBase64  = errors.New("expected base64 in a binary packet")
+)
+
+// textFrame reads an Engine.IO packet in text form.
+func textFrame(b []byte) (frame, error) {
+	if len(b) > 0 && b[0] == 'b' {
+		if len(b) < 2 || b[1] != typeMessage {
+			return frame{}, errFrame
+		}
+		data, err := base64.StdEncoding.DecodeString(string(b[2:]))
+		if err != nil {
+			return frame{}, errBase64
+		}
+		return frame{typeMessage, true, data}, nil
+	}
+	if len(b) == 0 || b[0] < typeOpen || b[0] > typeNoop {
+		return frame{}, errFrame
+	}
+	return frame{b[0], false, b[1:]}, nil
+}
+
+// binaryFrame reads an Engine.IO packet in binary form: only messages have one.
+func binaryFrame(b []byte) (frame, error) {
+	if len(b) == 0 || b[0] != typeMessage-'0' {
+		return frame{}, errFrame
+	}
+	return frame{typeMessage, true, b[1:]}, nil
+}
+
+// decodePayload reads the body of a polling POST.
+func decodePayload(body []byte, binary bool) ([]frame, error) {
+	if len(body) == 0 {
+		return nil, errPayload
+	}
+	if binary {
+		return decodeBinaryPayload(body)
+	}
+	return decodeTextPayload(body)
+}
+
+func decodeBinaryPayload(body []byte) ([]frame, error) {
+	var frames []frame
+	for len(body) > 0 {
+		isBinary := body[0] == 1
+		if body[0] > 1 {
+			return nil, errPayload
+		}
+		end := bytes.IndexByte(body, 255)
+		// Nine digits are beyond any limit, and cannot overflow.
+		if end < 2 || end > 10 {
+			return nil, errPayload
+		}
+		n := 0
+		for _, d := range body[1:end] {
+			if d > 9 {
+				return nil, errPayload
+			}
+			n = n*10 + int(d)
+		}
+		body = body[end+1:]
+		if n > len(body) {
+			return nil, errPayload
+		}
+		read := textFrame
+		if isBinary {
+			read = binaryFrame
+		}
+		f, err := read(body[:n])
+		if err != nil {
+			return nil, err
+		}
+		frames = append(frames, f)
+		body = body[n:]
+	}
+	return frames, nil
+}
+
+func decodeTextPayload(body []byte) ([]frame, error) {
+	if !utf8.Valid(body) {
+		return nil, errPayload
+	}
+	ascii := isASCII(body)
+	var frames []frame
+	for len(body) > 0 {
+		digits := countDigits(body)
+		if digits == 0 || digits > 9 || digits == len(body) || body[digits] != ':' {
+			return nil, errPayload
+		}
+		n, _ := strconv.Atoi(string(body[:digits]))
+		body = body[digits+1:]
+		if !ascii {
+			n = utf16Prefix(body, n)
+		}
+		if n < 0 || n > len(body) {
+			return nil, errPayload
+		}
+		text := body[:n]
+		if !ascii {
+			text = undoDoubleUTF8(text)
+		}
+		f, err := textFrame(text)
+		if err != nil {
+			return nil, err
+		}
+		frames = append(frames, f)
+		body = body[n:]
+	}
+	return frames, nil
+}
+
+// utf16Prefix gives the number of bytes that the first n UTF-16 units of b
+// take, or -1 if b is shorter or a unit splits a character.
+func utf16Prefix(b []byte, n int) int {
+	i := 0
+	for n > 0 {
+		if i >= len(b) {
+			return -1
+		}
+		r, size := utf8.DecodeRune(b[i:])
+		i += size
+		n--
+		if r >= 0x10000 {
+			n--
+		}
+	}
+	if n < 0 {
+		return -1
+	}
+	return i
+}
+
+// undoDoubleUTF8 decodes the text of a client 1.x, which encodes a packet as
+// UTF-8, takes the bytes for characters and sends these as UTF-8 again. A
+// client 2.x does not, and nothing in a request tells the two apart; but text
+// of a client 2.x reads as doubly encoded only when it is itself the garbage
+// that a wrong decoding elsewhere left behind.
+func undoDoubleUTF8(b []byte) []byte {
+	if isASCII(b) {
+		return b
+	}
+	once := make([]byte, 0, len(b))
+	for i := 0; i < len(b); {
+		r, size := utf8.DecodeRune(b[i:])
+		if r > 0xff {
+			return b
+		}
+		once = append(once, byte(r))
+		i += size
+	}
+	if !utf8.Valid(once) {
+		return b
+	}
+	return once
+}
+
+// appendPayload encodes messages as the body of a poll's answer, and tells
+// whether it is binary. Text is ASCII throughout, so that its length is the
+// same in every way of counting.
+func appendPayload(dst []byte, batch []message, b64 bool) (body []byte, binary bool) {
+	if !b64 {
+		for i := range batch {
+			if len(batch[i].attachments) > 0 {
+				binary = true
+				break
+			}
+		}
+	}
+	if binary {
+		for i := range batch {
+			dst = appendBinaryPacket(dst, 0, batch[i].text)
+			for _, a := range batch[i].attachments {
+				dst = appendBinaryPacket(dst, 1, []byte{typeMessage - '0'}, a)
+			}
+		}
+		return dst, true
+	}
+	for i := range batch {
+		dst = appendTextPacket(dst, batch[i].text)
+		for _, a := range batch[i].attachments {
+			dst = appendTextPacket(dst, base64Packet(a))
+		}
+	}
+	return dst, false
+}
+
+// base64Packet is an attachment for a client that cannot take binary.
+func base64Packet(a []byte) []byte {
+	return base64.StdEncoding.AppendEncode([]byte{'b', typeMessage}, a)
+}
+
+func appendTextPacket(dst, text []byte) []byte {
+	dst = strconv.AppendInt(dst, int64(len(text)), 10)
+	dst = append(dst, ':')
+	return append(dst, text...)
+}
+
+func appendBinaryPacket(dst []byte, kind byte, parts ...[]byte) []byte {
+	n := 0
+	for _, p := range parts {
+		n += len(p)
+	}
+	dst = append(dst, kind)
+	for _, d := range strconv.AppendInt(nil, int64(n), 10) {
+		dst = append(dst, d-'0')
+	}
+	dst = append(dst, 255)
+	for _, p := range parts {
+		dst = append(dst, p...)
+	}
+	return dst
+}

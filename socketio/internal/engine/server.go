@@ -1,0 +1,312 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// Server is the http.Handler that clients talk to, in front of a [Library]. Make
+// one with [New].
+type Server struct {
+	config     Config
+	library    Library
+	upgrader   websocket.Upgrader
+	tasks      sync.WaitGroup // every goroutine of a session's
+	handshakes atomic.Int64   // clients that have not ended their handshake
+	refused    atomic.Int64   // clients whose refused handshake is held
+
+	mu       sync.Mutex // guards the rest
+	byID     map[string]*Session
+	draining bool
+	drained  chan struct{} // closed when draining and without sessions
+}
+
+// New makes a server. It fails if config makes no sense.
+func New(config Config, library Library) (*Server, error) {
+	config, err := config.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if library == nil {
+		return nil, errors.New("engine: the library is nil")
+	}
+	return &Server{
+		config:  config,
+		library: library,
+		upgrader: websocket.Upgrader{
+			HandshakeTimeout: config.WriteTimeout,
+			ReadBufferSize:   256,
+			WriteBufferSize:  4096,
+			WriteBufferPool:  new(sync.Pool),
+			// The origin was checked before.
+			CheckOrigin: func(*http.Request) bool { return true },
+		},
+		byID:    make(map[string]*Session),
+		drained: make(chan struct{}),
+	}, nil
+}
+
+// The errors of the Engine.IO protocol, in its words.
+type protocolError struct {
+	status  int
+	code    int
+	message string
+}
+
+var (
+	errTransport   = protocolError{http.StatusBadRequest, 0, "Transport unknown"}
+	errSession     = protocolError{http.StatusBadRequest, 1, "Session ID unknown"}
+	errMethod      = protocolError{http.StatusBadRequest, 2, "Bad handshake method"}
+	errBadRequest  = protocolError{http.StatusBadRequest, 3, "Bad request"}
+	errForbidden   = protocolError{http.StatusForbidden, 4, "Forbidden"}
+	errVersion     = protocolError{http.StatusBadRequest, 5, "Unsupported protocol version"}
+	errUnavailable = protocolError{http.StatusServiceUnavailable, 3, "Service unavailable"}
+)
+
+func writeError(w http.ResponseWriter, e protocolError) {
+	w.Header().Set("Content-Type", "application/json")
+	if e.status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "1")
+	}
+	w.WriteHeader(e.status)
+	fmt.Fprintf(w, `{"code":%d,"message":%q}`, e.code, e.message)
+}
+
+// ServeHTTP serves every request of the clients.
+func (e *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 {
+		// Also for a body that nobody wants: net/http reads on in it when the
+		// handler has returned. readBody lifts it when it has all.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(e.config.ReadTimeout))
+	}
+	if !e.config.CheckOrigin(r) {
+		writeError(w, errForbidden)
+		return
+	}
+	allowOrigin(w, r)
+	if r.Method == http.MethodOptions {
+		preflight(w, r)
+		return
+	}
+	q := r.URL.Query()
+	transport, sid, d := q.Get("transport"), q.Get("sid"), dialects[q.Get("EIO")]
+	switch {
+	case d == nil:
+		writeError(w, errVersion)
+	case transport != "polling" && transport != "websocket":
+		writeError(w, errTransport)
+	case len(q.Get("j")) > 9 || countDigits([]byte(q.Get("j"))) != len(q.Get("j")):
+		writeError(w, errBadRequest) // it would become code of the page's
+	case sid == "" && r.Method != http.MethodGet:
+		writeError(w, errMethod)
+	case sid == "":
+		e.serveHandshake(w, r, d, q)
+	default:
+		e.serveSession(w, r, transport, d, e.session(sid, d))
+	}
+}
+
+// serveSession serves a request that names a session.
+func (e *Server) serveSession(w http.ResponseWriter, r *http.Request, transport string, d *dialect, s *Session) {
+	switch {
+	case s == nil && transport == "polling" && r.Method == http.MethodPost:
+		// A client that was refused, or whose session has just ended, says
+		// goodbye to an id that is not there any more. That is no error.
+		if body, _, err := readBody(w, r, 16); err == nil && d.isGoodbye(body) {
+			writeOK(w)
+			return
+		}
+		writeError(w, errSession)
+	case s == nil:
+		writeError(w, errSession)
+	case transport == "websocket":
+		s.serveUpgrade(w, r)
+	case r.Method == http.MethodGet:
+		s.established()
+		s.servePoll(w, r)
+	case r.Method == http.MethodPost:
+		s.servePost(w, r)
+	default:
+		writeError(w, errBadRequest)
+	}
+}
+
+// serveHandshake begins a session. In Engine.IO 3 that is also the decision about
+// the root namespace.
+func (e *Server) serveHandshake(w http.ResponseWriter, r *http.Request, d *dialect, q url.Values) {
+	if e.isDraining() {
+		writeError(w, errUnavailable)
+		return
+	}
+	if e.handshakes.Add(1) > int64(e.config.MaxHandshakes) {
+		e.handshakes.Add(-1)
+		writeError(w, errUnavailable)
+		return
+	}
+	var verdict Verdict
+	if d.entersRoot {
+		verdict = e.decide(r.Context(), nil, &Arrival{Namespace: root, Request: r})
+	}
+	var ws *wsConn
+	if q.Get("transport") == "websocket" {
+		var err error
+		if ws, err = e.accept(w, r, d, q.Get("b64") != ""); err != nil {
+			e.handshakes.Add(-1)
+			return // the upgrader has answered
+		}
+	}
+	s := newSession(e, d, r, q)
+	s.link.polling = ws == nil
+	if !e.add(s) {
+		e.handshakes.Add(-1)
+		if ws != nil {
+			_ = ws.out.uncork() // the client learns that there is no more to come
+			ws.conn.Close()
+			return
+		}
+		writeError(w, errUnavailable)
+		return
+	}
+	s.start()
+	if d.entersRoot && !verdict.admitted {
+		s.openRefused(verdict.refusal)
+	} else {
+		s.open(verdict)
+	}
+	if ws != nil {
+		s.attach(ws)
+		return
+	}
+	s.servePoll(w, r)
+}
+
+// open says OPEN and, in Engine.IO 3, takes the client into the root namespace.
+func (s *Session) open(verdict Verdict) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	upgrades := []string{}
+	if s.link.polling {
+		upgrades = append(upgrades, "websocket")
+	}
+	s.queueLocked(s.dialect.openMessage(s.id, upgrades, &s.server.config))
+	if !s.dialect.entersRoot {
+		return
+	}
+	st := &Stay{session: s, nsp: root, began: s.created}
+	s.stays = append(s.stays, st)
+	s.admitLocked(st, verdict)
+	s.first("Admitted", func() { s.enter(st) })
+}
+
+func (e *Server) add(s *Session) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.draining {
+		return false
+	}
+	e.byID[s.id] = s
+	return true
+}
+
+// remove forgets a session. The caller holds the session's lock.
+func (e *Server) remove(s *Session) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.byID, s.id)
+	e.checkDrained()
+}
+
+// session returns the session with an id, or nil. A client does not change its
+// protocol.
+func (e *Server) session(id string, d *dialect) *Session {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if s := e.byID[id]; s != nil && s.dialect == d {
+		return s
+	}
+	return nil
+}
+
+// Count is the number of sessions, those included that are closing.
+func (e *Server) Count() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.byID)
+}
+
+func (e *Server) isDraining() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.draining
+}
+
+func (e *Server) checkDrained() {
+	if e.draining && len(e.byID) == 0 {
+		select {
+		case <-e.drained:
+		default:
+			close(e.drained)
+		}
+	}
+}
+
+// Shutdown refuses new clients with 503, ends all sessions as [Session.End] does
+// with r, and waits until nothing is left of them, and every call of the library
+// has returned. If ctx ends before, its error is returned.
+func (e *Server) Shutdown(ctx context.Context, r *Refusal) error {
+	e.mu.Lock()
+	e.draining = true
+	e.checkDrained()
+	all := slices.Collect(maps.Values(e.byID))
+	e.mu.Unlock()
+	for _, s := range all {
+		s.End("server shutting down", r)
+	}
+	done := make(chan struct{})
+	go func() {
+		<-e.drained
+		e.tasks.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("engine: %d sessions are left: %w", e.Count(), ctx.Err())
+	}
+}
+
+// guard calls a function that may be, or may call, somebody else's. Its panic is
+// logged, and ends the session it concerns.
+func (e *Server) guard(s *Session, what string, f func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			e.config.Logger.Error("engine: a panic", "in", what, "panic", p, "stack", string(debug.Stack()))
+			if s != nil {
+				s.fail("internal error")
+			}
+		}
+	}()
+	f()
+}
+
+// run calls f in a goroutine of a session's.
+func (e *Server) run(s *Session, what string, f func()) {
+	e.tasks.Go(func() { e.guard(s, what, f) })
+}
+
+// after calls f by a timer of a session's.
+func (e *Server) after(s *Session, d time.Duration, f func()) *time.Timer {
+	return time.AfterFunc(d, func() { e.guard(s, "timer", f) })
+}

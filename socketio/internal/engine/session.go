@@ -1,0 +1,323 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/flood"
+)
+
+// Session is one Engine.IO session: a client, over polling or a websocket. Its
+// methods may be called from any goroutine; none of them waits for the client or
+// the library.
+type Session struct {
+	server  *Server
+	dialect *dialect
+	request *http.Request
+	id      string
+	base64  bool // the client's polling cannot take binary
+	created time.Time
+
+	mu     sync.Mutex // guards everything below
+	value  any
+	ctx    context.Context // made when it is first asked for, with cancel
+	cancel context.CancelCauseFunc
+	cond   sync.Cond // of mu: see receive, attach and nextDelivery
+	state  state
+	reason string
+	stays  []*Stay // few: see Config.MaxNamespaces
+	acks   map[uint64]ownAck
+	ownIDs uint64
+
+	in       inbound
+	out      outbound
+	link     link
+	calls    []func()
+	calling  bool
+	deciding int         // calls of Library.Decide under way
+	refusals int         // namespaces refused so far
+	unproven int         // namespaces left that were never open
+	attempts int         // "authenticate" events that wait for the library
+	idle     flood.Burst // of a client that is let in nowhere
+	posts    int         // POSTs under way
+
+	timer      *time.Timer
+	lastSeen   time.Time
+	lastPing   time.Time // when the server pinged last
+	lastProven time.Time // when a packet came of a client that was let in
+	leftAt     time.Time // when the last namespace was left
+	endedAt    time.Time
+	last       []message // what is said at the very end
+	refusal    *Refusal  // of a handshake that was refused
+	held       bool      // counted among the server's refused
+	final      bool      // nothing more will be queued for the client
+	halfOpen   bool      // counted among the server's handshakes
+	cutOff     bool      // the client's side is finished
+}
+
+func newSession(server *Server, d *dialect, r *http.Request, q url.Values) *Session {
+	now := time.Now()
+	s := &Session{
+		server: server, dialect: d, request: detach(r), id: rand.Text(), // 130 bits: it is all that a polling client shows
+		base64: q.Get("b64") != "" || q.Get("j") != "",
+		state:  connected, created: now, lastSeen: now, lastPing: now, leftAt: now, halfOpen: true,
+	}
+	s.cond.L = &s.mu
+	return s
+}
+
+// detach copies what stays readable of a request when its handler has returned:
+// not the body, which holds on to the connection's buffers, nor the end of its
+// context.
+func detach(r *http.Request) *http.Request {
+	c := r.WithContext(context.WithoutCancel(r.Context()))
+	c.Body, c.GetBody, c.Form, c.PostForm, c.MultipartForm = http.NoBody, nil, nil, nil, nil
+	return c
+}
+
+// ID is the session's name, by which its requests are told. Clients 1.x and 2.x
+// are called by it in every namespace.
+func (s *Session) ID() string { return s.id }
+
+// Protocol is the revision of Engine.IO that the client speaks: 3 or 4.
+func (s *Session) Protocol() int { return int(s.dialect.version - '0') }
+
+// Request is the handshake's request, without its body.
+func (s *Session) Request() *http.Request { return s.request }
+
+// Transport is "polling" or "websocket": the one in use now.
+func (s *Session) Transport() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.link.ws != nil || !s.link.polling {
+		return "websocket"
+	}
+	return "polling"
+}
+
+// SetValue keeps a value of the library's with the session, for [Session.Value].
+func (s *Session) SetValue(v any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.value = v
+}
+
+// Value returns what SetValue was given last.
+func (s *Session) Value() any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.value
+}
+
+// Context ends with the session, whose reason is its cause. It is made when it
+// is first asked for: most sessions need none, and it is not small.
+func (s *Session) Context() context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx == nil {
+		s.ctx, s.cancel = context.WithCancelCause(context.Background())
+		if s.state >= closing {
+			s.cancel(errors.New(s.reason))
+		}
+	}
+	return s.ctx
+}
+
+// Done is closed when the session has ended.
+func (s *Session) Done() <-chan struct{} { return s.Context().Done() }
+
+// stay finds the stay in a namespace. The caller holds mu, here and in the two
+// functions below.
+func (s *Session) stay(nsp string) *Stay {
+	for _, st := range s.stays {
+		if st.nsp == nsp {
+			return st
+		}
+	}
+	return nil
+}
+
+func (s *Session) drop(st *Stay) {
+	s.stays = slices.DeleteFunc(s.stays, func(other *Stay) bool { return other == st })
+	if len(s.stays) == 0 && s.timer != nil && s.state == connected {
+		s.leftAt = time.Now()
+		s.timer.Reset(s.server.config.HandshakeTimeout) // see tick
+	}
+}
+
+// provenLocked tells whether the client is let in anywhere.
+func (s *Session) provenLocked() bool {
+	return slices.ContainsFunc(s.stays, func(st *Stay) bool { return st.gate != Pending })
+}
+
+// limit is the most bytes that one message or POST body may have now.
+func (s *Session) limit() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.limitLocked()
+}
+
+func (s *Session) limitLocked() int {
+	for _, st := range s.stays {
+		if st.gate == Open {
+			return s.server.config.MaxMessage
+		}
+	}
+	return s.server.config.MaxUnauthenticated
+}
+
+// established notes that a client of Engine.IO 3 got the handshake's answer. In
+// Engine.IO 4 the handshake ends when the client is in a namespace.
+func (s *Session) established() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lastSeen = time.Now()
+	if s.dialect.entersRoot {
+		s.establishedLocked()
+	}
+}
+
+func (s *Session) establishedLocked() {
+	if s.halfOpen {
+		s.halfOpen = false
+		s.server.handshakes.Add(-1)
+	}
+}
+
+// start begins the session's timekeeping.
+func (s *Session) start() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != closed {
+		s.timer = s.server.after(s, s.server.config.HandshakeTimeout, s.tick)
+	}
+}
+
+// tick is what the session's only timer calls. It looks which deadline holds now,
+// so that signs of life need not touch the timer.
+func (s *Session) tick() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.state == closed:
+		return
+	case s.state == closing && !s.final:
+		s.finishLocked() // the refusal was held long enough
+		return
+	case s.state == closing:
+		if d := time.Until(s.endedAt.Add(s.goodbyeTimeLocked())); d > 0 {
+			s.timer.Reset(d)
+			return
+		}
+		s.cutLocked()
+		return
+	}
+	now := time.Now()
+	deadline, reason := s.deadlineLocked(now)
+	if d := deadline.Sub(now); d > 0 {
+		s.timer.Reset(d)
+		return
+	}
+	if reason == "" { // a ping is due
+		s.lastPing = now
+		s.sendLocked(message{text: []byte{typePing}})
+		s.timer.Reset(s.server.config.PingTimeout)
+		return
+	}
+	s.endLocked(end{reason: reason, keep: true})
+	s.farewellLocked()
+}
+
+// deadlineLocked tells what is due next, and why the session ends then. Without a
+// reason it does not, and the server pings.
+func (s *Session) deadlineLocked(now time.Time) (deadline time.Time, reason string) {
+	c := &s.server.config
+	if s.halfOpen {
+		if s.deciding > 0 {
+			return now.Add(c.HandshakeTimeout), "handshake timeout"
+		}
+		return s.created.Add(c.HandshakeTimeout), "handshake timeout"
+	}
+	// A client that waits for the library to take its packets is not idle.
+	if s.in.waiting > 0 {
+		s.lastSeen = now
+	}
+	switch {
+	case !s.dialect.serverPings:
+		deadline, reason = s.lastSeen.Add(c.PingInterval+c.PingTimeout), "ping timeout"
+	case s.lastSeen.Before(s.lastPing):
+		deadline, reason = s.lastPing.Add(c.PingTimeout), "ping timeout"
+	default:
+		deadline = s.lastPing.Add(c.PingInterval)
+	}
+	// No namespace, no guard whose time runs: a client would stay unasked.
+	if left := s.leftAt.Add(c.HandshakeTimeout); len(s.stays) == 0 && left.Before(deadline) {
+		deadline, reason = left, "in no namespace"
+	}
+	return deadline, reason
+}
+
+// goodbyeTimeLocked is how long a goodbye may take. Over polling it waits to be
+// fetched; a websocket may be writing, which has its own deadline, and is then to
+// answer.
+func (s *Session) goodbyeTimeLocked() time.Duration {
+	c := &s.server.config
+	if s.link.ws == nil && !s.link.upgrading {
+		return c.CloseTimeout
+	}
+	return c.WriteTimeout + c.CloseTimeout
+}
+
+// post has f called after everything posted before it, in a goroutine that
+// exists only while there is something to call. The caller holds mu.
+func (s *Session) post(what string, f func()) {
+	s.calls = append(s.calls, func() { s.server.guard(s, what, f) })
+	if s.calling {
+		return
+	}
+	s.calling = true
+	s.server.run(s, "calls", s.callPosted)
+}
+
+// first calls f in this goroutine, before everything that is posted meanwhile.
+// Nothing was posted before. The caller holds mu, which is not held during the
+// call.
+func (s *Session) first(what string, f func()) {
+	s.calling = true
+	s.mu.Unlock()
+	s.server.guard(s, what, f)
+	s.mu.Lock()
+	if len(s.calls) > 0 {
+		s.server.run(s, "calls", s.callPosted)
+		return
+	}
+	s.calling = false
+	if s.in.waiting > 0 {
+		s.cond.Broadcast()
+	}
+}
+
+// callPosted is the goroutine of what was posted.
+func (s *Session) callPosted() {
+	for {
+		s.mu.Lock()
+		if len(s.calls) == 0 {
+			s.calling, s.calls = false, nil
+			s.mu.Unlock()
+			return
+		}
+		call := s.calls[0]
+		s.calls = s.calls[1:]
+		if s.in.waiting > 0 {
+			s.cond.Broadcast()
+		}
+		s.mu.Unlock()
+		call()
+	}
+}
