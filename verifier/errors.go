@@ -168,9 +168,6 @@ func AsUnauthorized(err error) *UnauthorizedError {
 	if u := find(err); u != nil {
 		return u
 	}
-	if e, ok := err.(*UnauthorizedError); ok && e == nil {
-		return nilError
-	}
 	return &UnauthorizedError{Code: CodeUnknown, Message: "rejected by the server", Reason: ErrRejected, Err: err}
 }
 
