@@ -102,6 +102,13 @@ type Pass struct {
 	used      atomic.Bool
 }
 
+// Token returns the verified token.
+func (p *Pass) Token() *verifier.Token { return p.token }
+
+// User returns what the function given to [User] made of the token, nil without
+// one.
+func (p *Pass) User() any { return p.user }
+
 // Admit decides about a socket before it is opened. With [ByHandshake] it
 // verifies the handshake's token and returns a pass or an error, which is always
 // an [*verifier.UnauthorizedError]; with [ByEvent], and for a guest, it returns
