@@ -54,7 +54,7 @@ var allowed = map[string][]string{
 	"keys":                          {"verifier"},
 	"jwks":                          {"verifier", "keys"},
 	"socketio":                      {"verifier"},
-	"socketio/googollee":            {"verifier", "socketio", "socketio/internal/engine"},
+	"socketio/googollee":            {"verifier", "socketio", "socketio/cluster", "socketio/internal/engine"},
 	"socketio/redisstore":           {"socketio", "socketio/cluster", "socketio/internal/outage"},
 	"socketio/cluster":              {"verifier"},
 	"socketio/internal":             measured,
