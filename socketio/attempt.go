@@ -79,6 +79,9 @@ func (g *Guard) try(ctx context.Context, h *verifier.Handshake, s *Session) (don
 	default:
 		p.handshake = h
 		done, err = g.authenticate(p)
+		if err == errSessionLimit && g.a.registry.makeRoom(ctx, g.a, p.token, g.handshake.Namespace) {
+			done, err = g.authenticate(p)
+		}
 	}
 	g.notify()
 	decided(p, err)

@@ -130,7 +130,9 @@ func (a *Authorizer) Admit(ctx context.Context, h *verifier.Handshake) (*Pass, e
 	ctx, decided := a.verifying(ctx, h, nil)
 	p, err := a.check(ctx, h)
 	if err == nil {
-		err = a.registry.mayBegin(a, p.token, h.Namespace)
+		if err = a.registry.mayBegin(a, p.token, h.Namespace); err == errSessionLimit && a.registry.makeRoom(ctx, a, p.token, h.Namespace) {
+			err = a.registry.mayBegin(a, p.token, h.Namespace)
+		}
 	}
 	// Only who presents nothing at all is a guest: a bad token is refused.
 	if a.optional && err != nil && errors.Is(err, verifier.ErrTokenMissing) {
