@@ -78,8 +78,7 @@ func (g *Guard) try(ctx context.Context, h *verifier.Handshake, s *Session) (don
 		done, err = g.renew(s, p)
 	default:
 		p.handshake = h
-		done, err = g.authenticate(p)
-		if err == errSessionLimit && g.a.registry.makeRoom(ctx, g.a, p.token, g.handshake.Namespace) {
+		if err = g.a.registry.reserve(ctx, g.a, p, h.Namespace); err == nil {
 			done, err = g.authenticate(p)
 		}
 	}
@@ -96,9 +95,13 @@ func (g *Guard) authenticate(p *Pass) (bool, *verifier.UnauthorizedError) {
 	for {
 		place := g.a.registry.placeOf(g.a, p.token, g.handshake.Namespace)
 		done, again, err := g.begin(s, place, now)
-		if !again {
-			return done, err
+		if again {
+			continue
 		}
+		if !done {
+			g.a.registry.release(p.present)
+		}
+		return done, err
 	}
 }
 

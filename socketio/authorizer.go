@@ -20,6 +20,7 @@ const (
 	ErrSessionLimit           verifier.Reason = "session_limit"           // the user has too many sessions
 	ErrTokenRevoked           verifier.Reason = "token_revoked"           // the token was revoked
 	ErrRevocationsUnavailable verifier.Reason = "revocations_unavailable" // whether it was cannot be told now; retryable
+	ErrPresenceUnavailable    verifier.Reason = "presence_unavailable"    // how many sessions the user has cannot be told now; retryable
 	ErrKeyWithdrawn           verifier.Reason = "key_withdrawn"           // the token's key has left the key set
 	ErrRestarting             verifier.Reason = "server_restarting"       // the server is about to stop; retryable
 	ErrServer                 verifier.Reason = "server_error"            // a function of the application's panicked
@@ -100,14 +101,8 @@ type Pass struct {
 	handshake *verifier.Handshake // of an "authenticate" event, nil if the token came with the connection
 	received  time.Time           // when the token was checked, by the monotonic clock
 	used      atomic.Bool
+	present   *present // the room that was reserved for it among the sessions of all processes; nil if none had to be
 }
-
-// Token returns the verified token.
-func (p *Pass) Token() *verifier.Token { return p.token }
-
-// User returns what the function given to [User] made of the token, nil without
-// one.
-func (p *Pass) User() any { return p.user }
 
 // Admit decides about a socket before it is opened. With [ByHandshake] it
 // verifies the handshake's token and returns a pass or an error, which is always
@@ -130,9 +125,10 @@ func (a *Authorizer) Admit(ctx context.Context, h *verifier.Handshake) (*Pass, e
 	ctx, decided := a.verifying(ctx, h, nil)
 	p, err := a.check(ctx, h)
 	if err == nil {
-		if err = a.registry.mayBegin(a, p.token, h.Namespace); err == errSessionLimit && a.registry.makeRoom(ctx, a, p.token, h.Namespace) {
-			err = a.registry.mayBegin(a, p.token, h.Namespace)
-		}
+		err = a.registry.mayBegin(a, p.token, h.Namespace)
+	}
+	if err == nil {
+		err = a.registry.reserve(ctx, a, p, h.Namespace)
 	}
 	// Only who presents nothing at all is a guest: a bad token is refused.
 	if a.optional && err != nil && errors.Is(err, verifier.ErrTokenMissing) {

@@ -24,36 +24,51 @@ const (
 	closeTimeout = 5 * time.Second // for what Close waits for
 )
 
-// following is how the registry stands with its store. The registry's mu guards
-// it.
+// following is how the registry stands with its store and its presence. The
+// registry's mu guards it.
 type following struct {
-	behind   error         // why the store's revocations are not all known; nil if they are
-	changed  chan struct{} // closed when behind is another
-	reported error         // the loss that the log has told of; nil if it told that the store is back
-	since    time.Time     // when behind became nil
-	back     *time.Timer   // tells the log that the store is back; nil while nothing is to be told
+	changed chan struct{} // closed when one of the others is another
+	behind  outage        // of the store
+	absent  outage        // of the presence
+}
+
+// outage says whether something outside of the process is out of reach.
+type outage struct {
+	name     string
+	policy   string      // what happens meanwhile
+	why      error       // nil while it is in reach
+	reported error       // the loss that the log has told of; nil if it told that it is back
+	since    time.Time   // when why became nil
+	back     *time.Timer // tells the log that it is back; nil while nothing is to be told
 }
 
 // Err tells why revocations made elsewhere may not be known here, or why those
-// made here may not be known elsewhere: nil while the Store is followed and has
-// all of them, and without a Store.
+// made here may not be known elsewhere, or why the Presence is out of reach: nil
+// while the Store is followed and has all of them, and without a Store.
 func (r *Registry) Err() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.behind == nil && len(r.pending) > 0 {
+	switch {
+	case r.behind.why != nil:
+		return r.behind.why
+	case len(r.pending) > 0:
 		return fmt.Errorf("socketio: %d revocations are not in the store yet: %w", len(r.pending), r.failure)
 	}
-	return r.behind
+	return r.presenceErr()
 }
 
-// Synced waits until the registry knows every revocation in its Store: call it
+// Synced waits until the registry knows every revocation in its Store and has reached
+// its Presence: call it
 // before you serve, so that no client is told to come back. It returns nil at once
 // without a Store. It returns an error when ctx ends, when the registry is closed,
 // and when the Store is misconfigured ([ErrStoreMisconfigured]).
 func (r *Registry) Synced(ctx context.Context) error {
 	for {
 		r.mu.Lock()
-		err, changed := r.behind, r.changed
+		err, changed := r.behind.why, r.changed
+		if err == nil {
+			err = r.presenceErr()
+		}
 		r.mu.Unlock()
 		switch {
 		case err == nil:
@@ -69,29 +84,29 @@ func (r *Registry) Synced(ctx context.Context) error {
 	}
 }
 
-// setBehind notes why revocations may be unknown. The caller holds mu.
-func (r *Registry) setBehind(err error) {
-	r.behind = err
+// set notes why something is out of reach. The caller holds mu.
+func (r *Registry) set(o *outage, why error) {
+	o.why = why
 	close(r.changed)
 	r.changed = make(chan struct{})
 }
 
-// follow keeps the list as the store has it, until ctx ends.
-func (r *Registry) follow(ctx context.Context) {
+// retry calls follow again and again, until ctx ends.
+func (r *Registry) retry(ctx context.Context, o *outage, follow func(context.Context) error) {
 	pause := minRetry
 	for {
-		err := r.followOnce(ctx)
+		err := follow(ctx)
 		if ctx.Err() != nil {
 			r.mu.Lock()
 			defer r.mu.Unlock()
-			r.stopReport()
-			r.setBehind(errStopped)
+			o.stopReport()
+			r.set(o, errStopped)
 			return
 		}
 		if err == nil {
-			err = errors.New("socketio: the revocation store stopped telling")
+			err = fmt.Errorf("socketio: %s stopped telling", o.name)
 		}
-		if r.lost(err) {
+		if r.lost(o, err) {
 			pause = minRetry
 		}
 		wait(ctx, pause)
@@ -109,6 +124,19 @@ func wait(ctx context.Context, pause time.Duration) {
 	}
 }
 
+// startStore follows the store, until ctx ends.
+func (r *Registry) startStore(ctx context.Context) {
+	r.behind = outage{
+		why: errNotYet, name: "the revocation store",
+		policy: "new sessions and renewals are refused until it is back",
+	}
+	if r.failOpen {
+		r.behind.policy = "new sessions and renewals are accepted, whatever was revoked elsewhere"
+	}
+	r.tasks.Go(func() { r.retry(ctx, &r.behind, r.followOnce) })
+	r.tasks.Go(func() { r.putPending(ctx) })
+}
+
 // followOnce follows the store until that fails.
 func (r *Registry) followOnce(ctx context.Context) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -120,12 +148,12 @@ func (r *Registry) followOnce(ctx context.Context) (err error) {
 		}
 	}
 	if s, ok := r.store.(RevocationSyncer); ok {
-		return s.Sync(ctx, &RevocationSync{Begin: r.begin, Apply: apply, Missing: r.missing, Clock: r.setClock, Synced: r.found})
+		return s.Sync(ctx, &RevocationSync{Begin: r.begin, Apply: apply, Missing: r.missing, Clock: r.setClock, Synced: r.synced})
 	}
 	r.begin()
 	return r.store.Follow(ctx, apply, func() {
 		r.postpone(errNotStored, slices.Collect(r.missing())...)
-		r.found()
+		r.synced()
 	})
 }
 
@@ -156,63 +184,66 @@ func (r *Registry) setClock(now time.Time) {
 	r.skew = time.Until(now.Round(0))
 }
 
-// found and lost note whether the store is followed. The log tells of a loss at
-// once, and that the store is back when it has stayed for a while: a connection
-// that is cut again and again is one line.
-func (r *Registry) found() {
+// synced notes that all revocations in the store are known.
+func (r *Registry) synced() {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.behind == nil {
-		return
-	}
-	r.setBehind(nil)
 	for v := range r.made {
 		if _, ok := r.pending[v]; !ok {
 			delete(r.made, v)
 		}
 	}
-	r.since = time.Now()
-	if r.reported != nil {
-		r.back = time.AfterFunc(stable, func() {
+	r.mu.Unlock()
+	r.found(&r.behind)
+}
+
+// found and lost note whether something is in reach. The log tells of a loss at once,
+// and that it is back when it has stayed for a while: a connection that is cut again
+// and again is one line.
+func (r *Registry) found(o *outage) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if o.why == nil {
+		return
+	}
+	r.set(o, nil)
+	o.since = time.Now()
+	if o.reported != nil {
+		o.back = time.AfterFunc(stable, func() {
 			r.mu.Lock()
-			back := r.behind == nil && r.reported != nil
+			back := o.why == nil && o.reported != nil
 			if back {
-				r.reported = nil
+				o.reported = nil
 			}
 			r.mu.Unlock()
 			if back {
-				r.logger.Info("socketio: the revocation store is back")
+				r.logger.Info("socketio: " + o.name + " is back")
 			}
 		})
 	}
 }
 
-// lost reports whether the store had been followed for a while.
-func (r *Registry) lost(err error) (wasStable bool) {
+// lost reports whether it had been in reach for a while.
+func (r *Registry) lost(o *outage, err error) (wasStable bool) {
 	r.mu.Lock()
-	wasStable = r.behind == nil && time.Since(r.since) >= stable
-	r.stopReport()
-	r.setBehind(err)
-	report := r.reported == nil || errors.Is(err, ErrStoreMisconfigured) && !errors.Is(r.reported, ErrStoreMisconfigured)
+	wasStable = o.why == nil && time.Since(o.since) >= stable
+	o.stopReport()
+	r.set(o, err)
+	report := o.reported == nil || errors.Is(err, ErrStoreMisconfigured) && !errors.Is(o.reported, ErrStoreMisconfigured)
 	if report {
-		r.reported = err
+		o.reported = err
 	}
 	r.mu.Unlock()
 	if report {
-		policy := "new sessions and renewals are refused until it is back"
-		if r.failOpen {
-			policy = "new sessions and renewals are accepted, whatever was revoked elsewhere"
-		}
-		r.logger.Error("socketio: the revocation store is out of reach: "+policy, "error", err)
+		r.logger.Error("socketio: "+o.name+" is out of reach: "+o.policy, "error", err)
 	}
 	return wasStable
 }
 
-// stopReport stops what would tell that the store is back. The caller holds mu.
-func (r *Registry) stopReport() {
-	if r.back != nil {
-		r.back.Stop()
-		r.back = nil
+// stopReport stops what would tell that it is back. The caller holds mu.
+func (o *outage) stopReport() {
+	if o.back != nil {
+		o.back.Stop()
+		o.back = nil
 	}
 }
 
@@ -225,7 +256,7 @@ func (r *Registry) put(ctx context.Context, v Revocation) (err error) {
 // putDone notes that a revocation was put. The caller holds mu.
 func (r *Registry) putDone(v Revocation) {
 	r.sawStored(v)
-	if r.behind == nil {
+	if r.behind.why == nil {
 		delete(r.made, v)
 	}
 }

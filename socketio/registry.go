@@ -22,7 +22,8 @@ type Registry struct {
 	stop     context.CancelFunc
 	tasks    sync.WaitGroup
 
-	wake chan struct{} // has pending revocations put
+	wake      chan struct{} // has pending revocations put
+	presences presences
 
 	mu       sync.Mutex                   // guards the rest
 	index    [indexes]map[string]*Session // the longest-lived of each name's ring
@@ -62,8 +63,19 @@ type RegistryOptions struct {
 	// logged, and [Registry.Err] tells.
 	FailOpen bool
 
-	// Logger is told when the Store is lost and found: [slog.Default] by
-	// default.
+	// Presence shares with other processes which sessions there are, so that
+	// [SessionLimit] holds over all of them, and sessions can be found, counted and
+	// ended wherever they are.
+	Presence Presence
+
+	// PresenceFailOpen says what to do with sockets of users with a session limit
+	// while the Presence is out of reach: accept them, with the limit of this process
+	// alone. By default they are refused with [ErrPresenceUnavailable], which is
+	// retryable. Live sessions stay in either case.
+	PresenceFailOpen bool
+
+	// Logger is told when the Store or the Presence is lost and found:
+	// [slog.Default] by default.
 	Logger *slog.Logger
 }
 
@@ -76,6 +88,10 @@ func NewRegistry(o *RegistryOptions) *Registry {
 	r := &Registry{
 		store: o.Store, failOpen: o.FailOpen, logger: o.Logger, wake: make(chan struct{}, 1), users: make(map[user][]*group),
 		revocations: newRevocations(), following: following{changed: make(chan struct{})},
+		presences: presences{
+			shared: o.Presence, failOpen: o.PresenceFailOpen, wake: make(chan struct{}, 1),
+			mine: make(map[string]*present), queue: make(map[string]bool),
+		},
 	}
 	if r.logger == nil {
 		r.logger = slog.Default()
@@ -83,19 +99,23 @@ func NewRegistry(o *RegistryOptions) *Registry {
 	for i := range r.index {
 		r.index[i] = make(map[string]*Session)
 	}
+	if r.store == nil && o.Presence == nil {
+		return r
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	r.stop = stop
 	if r.store != nil {
-		r.behind = errNotYet
-		ctx, stop := context.WithCancel(context.Background())
-		r.stop = stop
-		r.tasks.Go(func() { r.follow(ctx) })
-		r.tasks.Go(func() { r.putPending(ctx) })
+		r.startStore(ctx)
+	}
+	if o.Presence != nil {
+		r.startPresence(ctx)
 	}
 	return r
 }
 
-// Close stops following the Store. It ends no session; from then on the Store
-// counts as out of reach. It returns an error if the Store has not returned after
-// five seconds.
+// Close stops following the Store and the Presence, which forgets the sessions of this
+// process. It ends no session; from then on both count as out of reach. It returns an
+// error if they have not returned after five seconds.
 func (r *Registry) Close() error {
 	if r.stop == nil {
 		return nil
@@ -112,7 +132,7 @@ func (r *Registry) Close() error {
 	case <-done:
 		return nil
 	case <-timeout.C:
-		return errors.New("socketio: Close: the revocation store ignores its context")
+		return errors.New("socketio: Close: the store or the presence ignores its context")
 	}
 }
 
@@ -245,8 +265,8 @@ func (r *Registry) check(t *verifier.Token) *verifier.UnauthorizedError {
 	case ahead:
 		return errRevokedAhead
 	}
-	if r.behind != nil && !r.failOpen {
-		return unavailable(r.behind)
+	if r.behind.why != nil && !r.failOpen {
+		return unavailable(r.behind.why)
 	}
 	return nil
 }
@@ -300,7 +320,7 @@ func (r *Registry) add(s *Session, at place) (evicted []*Session, again bool, er
 	if at.stale(r.users[at.user]) {
 		return nil, true, nil
 	}
-	if r.full(at, limit) {
+	if s.pass.Load().present == nil && r.full(at, limit) { // or all processes have decided
 		if limit.policy == RejectNewest {
 			return nil, false, errSessionLimit
 		}
@@ -311,6 +331,7 @@ func (r *Registry) add(s *Session, at place) (evicted []*Session, again bool, er
 		r.insert(s, by, name)
 	}
 	r.sessions++
+	r.appear(s)
 	return evicted, false, nil
 }
 
@@ -329,6 +350,9 @@ func (r *Registry) replace(s *Session, p *Pass) *verifier.UnauthorizedError {
 		}
 	}
 	s.pass.Store(p)
+	if old != renewed {
+		r.change(s)
+	}
 	return nil
 }
 
@@ -343,5 +367,6 @@ func (r *Registry) remove(s *Session) {
 		r.extract(s, by, name)
 	}
 	r.leave(s)
+	r.disappear(s)
 	r.sessions--
 }

@@ -211,7 +211,7 @@ func (r *Registry) Unrevoke(ctx context.Context, v Revocation) error {
 			withdrawal.Expires = old.Expires
 		}
 	}
-	behind := r.behind
+	behind := r.behind.why
 	r.mu.Unlock()
 	if withdrawal.Expires.IsZero() {
 		if behind != nil {

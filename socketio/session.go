@@ -18,15 +18,16 @@ var ErrDisconnected = errors.New("socketio: the socket was disconnected")
 // Session is one authenticated socket in one namespace. It is safe for
 // concurrent use.
 type Session struct {
-	guard *Guard
-	pass  atomic.Pointer[Pass] // a renewal replaces it
-	began time.Time            // by the wall clock
-	start time.Time            // the same by the monotonic clock
-	first string               // the raw token that came with the connection, if one did
-	shown atomic.Pointer[shown]
-	links [indexes]link // its neighbours in the registry, which guards them
-	group *group        // its user's sessions, in the order in which they began;
-	peers link          // guarded by the registry
+	guard   *Guard
+	pass    atomic.Pointer[Pass] // a renewal replaces it
+	began   time.Time            // by the wall clock
+	start   time.Time            // the same by the monotonic clock
+	first   string               // the raw token that came with the connection, if one did
+	shown   atomic.Pointer[shown]
+	links   [indexes]link // its neighbours in the registry, which guards them
+	group   *group        // its user's sessions, in the order in which they began;
+	peers   link          // guarded by the registry
+	present *present      // what other processes know of it, nil without a Presence; guarded by the registry
 
 	mu     sync.Mutex // guards the rest
 	phase  phase

@@ -32,8 +32,6 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-const defaultRequestTimeout = 5 * time.Second
-
 // Errors of what a [Namespace] does.
 var (
 	// ErrClosed says that the cluster or the namespace is closed.
@@ -83,7 +81,7 @@ func New(broker Broker, options *Options) (*Cluster, error) {
 		o.Prefix = "socket.io"
 	}
 	if o.RequestTimeout == 0 {
-		o.RequestTimeout = defaultRequestTimeout
+		o.RequestTimeout = 5 * time.Second
 	}
 	if o.MaxMessage == 0 {
 		o.MaxMessage = 16 << 20

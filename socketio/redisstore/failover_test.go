@@ -2,6 +2,7 @@ package redisstore_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/seed15b1dee8/socketio-jwt/socketio"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/outage"
 )
 
@@ -104,16 +106,17 @@ func TestFaultsI6Sentinel(t *testing.T) {
 	}
 }
 
-// TestFaultsI6Cluster: one master of three is lost, the one that has the list.
-func TestFaultsI6Cluster(t *testing.T) {
+// startCluster starts three masters with a replica each, and returns them by address,
+// and what makes a client.
+func startCluster(t *testing.T) (map[string]*outage.Redis, func() *redis.ClusterClient) {
+	t.Helper()
 	if _, err := exec.LookPath("redis-cli"); err != nil && os.Getenv("CI") != "true" {
 		t.Skip(err)
 	}
-	t.Parallel()
+	startRedis(t).Close() // skips without redis-server
 	nodes := make(map[string]*outage.Redis)
 	args := []string{"--cluster", "create"}
 	for range 6 {
-		startRedis(t).Close() // skips without redis-server
 		port := clusterPort(t)
 		r, err := outage.NewRedisAt(port, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--repl-diskless-sync-delay", "0")
 		if err != nil {
@@ -127,9 +130,15 @@ func TestFaultsI6Cluster(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	newClient := func() *redis.ClusterClient {
+	return nodes, func() *redis.ClusterClient {
 		return redis.NewClusterClient(&redis.ClusterOptions{Addrs: args[2:8], MaxRedirects: 8, DialTimeout: time.Second})
 	}
+}
+
+// TestFaultsI6Cluster: one master of three is lost, the one that has the list.
+func TestFaultsI6Cluster(t *testing.T) {
+	t.Parallel()
+	nodes, newClient := startCluster(t)
 	a, b := startProcess(t, newClient(), key), startProcess(t, newClient(), key)
 	a.sync(t, bound)
 	b.sync(t, bound)
@@ -156,6 +165,37 @@ func TestFaultsI6Cluster(t *testing.T) {
 	late.sync(t, bound)
 	late.refuses(t, "before", 0)
 	late.refuses(t, "after", 0)
+}
+
+// TestPresenceCluster: a presence works in a Redis Cluster, and survives the loss of
+// the master that has it.
+func TestPresenceCluster(t *testing.T) {
+	t.Parallel()
+	nodes, newClient := startCluster(t)
+	limit := socketio.SessionLimit(1, socketio.RejectNewest)
+	a, b := startSite(t, newClient(), limit), startSite(t, newClient(), limit)
+	a.mustLogin(t, "sub=alice&jti=1")
+	b.mustLogin(t, "sub=bob&jti=2")
+	if _, _, err := b.login("sub=alice"); !errors.Is(err, socketio.ErrSessionLimit) {
+		t.Errorf("a second session: %v", err)
+	}
+	a.finds(t, socketio.Filter{}, "1 2")
+	client := newClient()
+	defer client.Close()
+	master, err := client.MasterForKey(t.Context(), "{"+presenceKey+"}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nodes[master.Options().Addr].Stop()
+	within(t, bound, func() error {
+		if a.Err() == nil {
+			return errors.New("the loss is not noticed")
+		}
+		return nil
+	})
+	within(t, 2*bound, a.Err)
+	within(t, bound, b.Err)
+	a.finds(t, socketio.Filter{}, "1 2")
 }
 
 // clusterPort returns a port such that the one of the cluster's bus, which is

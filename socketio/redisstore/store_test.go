@@ -48,6 +48,13 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	if address := os.Getenv("REDISSTORE_PRESENCE"); address != "" {
+		if err := presenceNode(address); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	flag.Parse()
 	_ = flag.Set("test.parallel", "16") // these tests wait rather than compute
 	goleak.VerifyTestMain(m)
