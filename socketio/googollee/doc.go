@@ -1,10 +1,10 @@
-// Package googollee authorizes the sockets of a go-socket.io server
-// (github.com/googollee/go-socket.io), which serves Socket.IO clients 1.x and
-// 2.x. For anything new, and for clients 3.x and 4.x, use package zishang.
+// Package googollee serves Socket.IO clients 1.x to 4.x, and accepts only those
+// with a valid JSON Web Token. It has the API of go-socket.io
+// (github.com/googollee/go-socket.io), on an engine of its own: that library is
+// archived, and its server cannot stand on the open internet (see
+// docs/security.md).
 //
-// [NewServer] makes a server whose transports are replaced, at the extension
-// points of go-socket.io, by ones that can stand on the open internet: see
-// docs/security.md for what that cures. [Server.Authorize] guards a namespace:
+// [NewServer] makes a server, and [Server.Authorize] guards a namespace:
 //
 //	server, err := googollee.NewServer(nil)
 //	chat, err := server.Authorize("/", v)
@@ -12,10 +12,27 @@
 //	chat.OnEvent("message", func(c *googollee.Conn, text string) { ... })
 //	http.Handle("/socket.io/", server)
 //
-// Until a socket is authenticated nothing but "authenticate" comes in from it,
-// and nothing but the answers to that goes out to it: no handler runs, no
-// broadcast reaches it, whatever room go-socket.io put it in.
+// Until a client has authenticated it can send nothing but "authenticate", and
+// hears nothing but the answers to that: no handler runs, and no broadcast reaches
+// it, whatever room it is in.
 //
-// Handlers are registered on the [Namespace], not on go-socket.io's server, and
-// are given a [Conn] whose methods may be called from anywhere at any time.
+// Handlers are registered on the [Namespace]. They are given a [Conn], which is a
+// Conn of go-socket.io's, and whose methods may be called from anywhere at any
+// time. Arguments are decoded and encoded by go-socket.io's parser, so that its
+// parser.Buffer is an attachment.
+//
+// # Clients
+//
+// A client chooses the protocol by the EIO parameter of its requests; path and port
+// are the same. What differs for the application:
+//
+//   - Clients 1.x and 2.x are in the root namespace from the beginning, and lose the
+//     connection with it. Clients 3.x and 4.x are in the namespaces they ask for.
+//   - [Conn.ID] is socket.id. Clients 1.x and 2.x have one ID in every namespace.
+//   - With [socketio.ByHandshake] a rejected client 1.x or 2.x hears "error", a
+//     client 3.x or 4.x "connect_error" with the same object as its data.
+//   - A rejection that may not last (the error's Retryable) ends the transport of a
+//     client 3.x or 4.x without "connect_error", after which the client would stay
+//     away: it comes back by itself. A client that is in other namespaces keeps its
+//     connection, and enters the namespace as soon as it may.
 package googollee

@@ -39,7 +39,7 @@ func (l *library) Decide(ctx context.Context, a *engine.Arrival) engine.Verdict 
 	var err error
 	if so.pass, err = n.auth.Admit(ctx, so.handshake); err != nil {
 		u := verifier.AsUnauthorized(err)
-		return engine.Refuse(&engine.Refusal{Error: u, Retryable: u.Retryable, Hold: true})
+		return engine.Refuse(&engine.Refusal{Error: u, Retryable: u.Retryable, Tell: u.Nonce != "", Hold: true})
 	}
 	return engine.Admit(engine.Pending, so) // the guard opens it
 }

@@ -161,6 +161,8 @@ func (row behaviour) run(t *testing.T, b binding, version jsclient.Version, tran
 	}
 	r.server.Close()
 	got := a.noted()
+	// A failure is reported when the socket has ended, beside its end.
+	failuresFirst(got)
 	if row.anyOrder {
 		slices.Sort(got)
 		slices.Sort(row.calls)
@@ -176,6 +178,15 @@ func (row behaviour) run(t *testing.T, b binding, version jsclient.Version, tran
 		}
 		if got != want {
 			t.Errorf("session %d ended because: %s; want: %s\n%s", i, got, want, r.client.Log())
+		}
+	}
+}
+
+// failuresFirst puts the failure that ended a socket before its end.
+func failuresFirst(calls []string) {
+	for i := 1; i < len(calls); i++ {
+		if calls[i-1] == "disconnected" && strings.HasPrefix(calls[i], "failure ") {
+			calls[i-1], calls[i] = calls[i], calls[i-1]
 		}
 	}
 }

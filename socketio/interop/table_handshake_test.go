@@ -114,7 +114,7 @@ func handshakeRows() []behaviour {
 		{
 			name:   "handshake/keys come back while the client retries",
 			guards: root(byHandshake().with(awayAtFirst)),
-			only:   legacy, // later clients leave it to the application to connect again
+			only:   legacy,
 			script: script{
 				opens(jsclient.Options{Query: map[string]string{"token": alice}, Extra: map[string]any{"reconnectionDelay": 20}}),
 				sees("error", "["+keysAway.json()+"]"), comesBack(), asks("whoami", 0, `["alice"]`),
@@ -122,11 +122,35 @@ func handshakeRows() []behaviour {
 			calls: append([]string{"failure keys_unavailable"}, calls("alice")...),
 		},
 		{
+			name:   "handshake/keys come back while a modern client retries",
+			guards: root(byHandshake().with(awayAtFirst)),
+			only:   modern,
+			on:     "googollee",
+			script: script{
+				opens(jsclient.Options{Auth: map[string]any{"token": alice}, Extra: map[string]any{"reconnectionDelay": 20}}),
+				comesBackModern(), asks("whoami", 0, `["alice"]`),
+			},
+			calls: append([]string{"failure keys_unavailable"}, calls("alice")...),
+		},
+		{
+			name:   "handshake/keys come back for a second namespace",
+			public: []string{"/"},
+			guards: map[string]policy{"/admin": byHandshake().with(awayAtFirst)},
+			on:     "googollee",
+			script: script{
+				opens(jsclient.Options{Multiplex: true}), connects(), asks("hello", 0, `["hello, guest"]`),
+				opens(admits("/admin")), connectsLater(), asks("whoami", 0, `["alice"]`),
+				as(""), silence(), asks("hello", 0, `["hello, guest"]`),
+			},
+			calls: []string{"connected a guest", "failure keys_unavailable", "authenticated alice", "success alice", "disconnected", "disconnected"},
+		},
+		{
 			name: "handshake/keys unavailable, a modern client",
 			guards: root(byHandshake().with(func(testing.TB) verifier.KeyProvider {
 				return keyFunc(func() ([]*verifier.Key, error) { return nil, errors.New("the key server is down") })
 			})),
 			only:   modern,
+			on:     "zishang", // on googollee they come back by themselves
 			script: turnedAway(withQuery(alice), keysAway),
 			calls:  []string{"failure keys_unavailable"},
 		},
@@ -144,6 +168,34 @@ func awayAtFirst(t testing.TB) verifier.KeyProvider {
 		}
 		return real.Keys(ctx, u)
 	})
+}
+
+// comesBackModern is comesBack for clients 3.x and 4.x, which hear of nothing but
+// the end of the transport.
+func comesBackModern() step {
+	return func(r *run) {
+		r.Helper()
+		r.client.Expect(r, "connect")
+		r.client.Expect(r, "reconnect")
+		r.client.Expect(r, "disconnect")
+		r.client.Expect(r, "reconnect_attempt")
+	}
+}
+
+// admits opens a namespace with a token for it, on the shared connection.
+func admits(namespace string) jsclient.Options {
+	return jsclient.Options{Namespace: namespace + "?token=" + alice, Multiplex: true, Auth: map[string]any{"token": alice}}
+}
+
+// connectsLater waits for a connect; clients 1.x and 2.x hear before why it is late.
+func connectsLater() step {
+	return func(r *run) {
+		r.Helper()
+		if !r.version.Modern() {
+			sees("error", "["+keysAway.json()+"]")(r)
+		}
+		connects()(r)
+	}
 }
 
 // comesBack waits until a client that was cut off has connected again by itself.

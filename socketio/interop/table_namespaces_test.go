@@ -55,7 +55,8 @@ func namespaceRows() []behaviour {
 			name:   "namespaces/the connection is refused at a guarded root",
 			public: []string{"/news"},
 			guards: root(byHandshake()),
-			on:     "googollee", // which decides about the connection by its root
+			only:   legacy, // whose connection is decided about by its root
+			on:     "googollee",
 			script: script{opens(shared("/news")), refused(noToken)},
 			calls:  []string{"failure token_missing"},
 		},

@@ -336,7 +336,7 @@ func profileRows() []behaviour {
 			calls:  []string{"failure token_inactive"},
 		},
 		behaviour{
-			name: "opaque/an outage, a modern client", guards: root(byHandshake().by(opaque)), only: modern,
+			name: "opaque/an outage, a modern client", guards: root(byHandshake().by(opaque)), only: modern, on: "zishang",
 			script: script{opens(withQuery("outage")), refused(keysAway)}, calls: []string{"failure keys_unavailable"},
 		},
 	)

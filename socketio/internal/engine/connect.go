@@ -38,7 +38,6 @@ func (s *Session) connectLocked(p *packet, tooLarge bool) {
 	}
 	st := &Stay{session: s, nsp: p.nsp, began: time.Now()}
 	s.stays = append(s.stays, st)
-	s.deciding++
 	a := &Arrival{Namespace: st.nsp, Request: s.request, Session: s, TooLarge: tooLarge}
 	// What does not parse is left out: the library sees a query as it would a
 	// request's.
@@ -46,11 +45,18 @@ func (s *Session) connectLocked(p *packet, tooLarge bool) {
 	if p.data != nil {
 		a.Auth = json.RawMessage(p.data)
 	}
+	s.decideLocked(st, a, 0)
+}
+
+// decideLocked has the library decide about a stay, in a goroutine of its own.
+// tries counts the decisions that were put off before.
+func (s *Session) decideLocked(st *Stay, a *Arrival, tries int) {
+	s.deciding++
 	ctx, cancel := context.WithCancelCause(context.Background())
 	st.cancel = cancel
 	s.server.run(s, "Decide", func() {
 		defer cancel(nil)
-		s.decided(st, s.server.decide(ctx, s, a))
+		s.decided(st, a, tries, s.server.decide(ctx, s, a))
 	})
 }
 
@@ -61,7 +67,7 @@ func (e *Server) decide(ctx context.Context, s *Session, a *Arrival) (v Verdict)
 }
 
 // decided carries out a decision, unless the client has left meanwhile.
-func (s *Session) decided(st *Stay, v Verdict) {
+func (s *Session) decided(st *Stay, a *Arrival, tries int, v Verdict) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.deciding--
@@ -71,7 +77,12 @@ func (s *Session) decided(st *Stay, v Verdict) {
 	if s.state >= closing || st.state != deciding {
 		return
 	}
-	if !v.admitted {
+	switch {
+	case v.admitted:
+	case v.mayRetry() && len(s.stays) > 1:
+		s.putOffLocked(st, a, tries, v.refusal)
+		return
+	default:
 		s.unproven++
 		st.closeLocked()
 		s.refuseLocked(st.nsp, v)
@@ -79,6 +90,31 @@ func (s *Session) decided(st *Stay, v Verdict) {
 	}
 	s.admitLocked(st, v)
 	s.post("Admitted", func() { s.enter(st) })
+}
+
+// mayRetry reports whether a refusal is for now only, and the client need not act.
+func (v Verdict) mayRetry() bool {
+	return v.refusal != nil && v.refusal.Retryable && !v.refusal.Tell
+}
+
+// maxPutOff is the longest time between two decisions about a stay.
+const maxPutOff = 5 * time.Second
+
+// putOffLocked decides about a stay once more, a second later and then less and
+// less often. Clients try again by themselves when their transport closes; one that
+// is in other namespaces would lose those with it.
+func (s *Session) putOffLocked(st *Stay, a *Arrival, tries int, r *Refusal) {
+	if tries == 0 && !s.dialect.auth && r.Error != nil {
+		s.sendLocked(s.dialect.refuseMessage(st.nsp, r.Error)) // clients 1.x and 2.x hear why, and take CONNECT afterwards
+	}
+	wait := min(time.Second<<min(tries, 3), maxPutOff)
+	st.timer = s.server.after(s, wait, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if st.state == deciding && s.state == connected {
+			s.decideLocked(st, a, tries+1)
+		}
+	})
 }
 
 // admitLocked takes a client into a namespace.
@@ -117,7 +153,7 @@ func (s *Session) refuseLocked(nsp string, v Verdict) {
 	} else if r == nil {
 		r = &Refusal{Error: genericError()}
 	}
-	if r.Retryable && s.dialect.auth {
+	if r.Retryable && !r.Tell && s.dialect.auth {
 		s.endLocked(end{reason: "a namespace is unavailable", goodbye: true, refusal: &Refusal{Retryable: true, Hold: true}, began: s.created})
 		return
 	}

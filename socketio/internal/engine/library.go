@@ -12,7 +12,8 @@ import (
 // lock held, and recovers its panics: each is logged and ends the one session it
 // concerns.
 //
-// For one stay the calls come in this order: Decide, Admitted, then any number
+// For one stay the calls come in this order: Decide (again while the refusal is
+// retryable), Admitted, then any number
 // of Authenticate and Packet, then Left, then Done. Admitted, Authenticate, Left
 // and Closed of one session run one after another, in one goroutine; Packet
 // runs in another, one after another as well. So a handler that blocks in
@@ -95,8 +96,15 @@ type Refusal struct {
 	Error any
 
 	// Retryable leaves the client to its own reconnection, for which the
-	// transport closes. Otherwise the client is told to stay away.
+	// transport closes. Otherwise the client is told to stay away. A client
+	// that is in other namespaces keeps its transport: Library.Decide is asked
+	// again, after one second, two, four and then every five.
 	Retryable bool
+
+	// Tell says that the client has to know Error before it can try again, with
+	// something else. Clients 3.x and 4.x then hear it in place of the
+	// transport's end, and connect again when their application says so.
+	Tell bool
 
 	// Hold keeps the client's place until Config.RefusalDelay after its
 	// arrival. A client that connects again in its "disconnect" handler would

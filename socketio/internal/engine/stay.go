@@ -26,7 +26,7 @@ type Stay struct {
 	cancel   context.CancelCauseFunc // of Library.Decide
 	held     []message               // what was sent before the client was answered
 	heldSize int
-	timer    *time.Timer // of a stay that is closing
+	timer    *time.Timer // of a stay that is closing, or about to be decided again
 }
 
 // Session returns the connection that the stay is part of.

@@ -15,14 +15,16 @@ type Version string
 
 // The versions at hand: one of each generation in use.
 const (
-	V1 Version = "1.7.4"
-	V2 Version = "2.5.0"
-	V4 Version = "4.8.4"
+	V1  Version = "1.7.4"
+	V2  Version = "2.5.0"
+	V3  Version = "3.1.3"
+	V40 Version = "4.0.0" // the first of its generation
+	V4  Version = "4.8.4"
 )
 
 // Modern reports whether the version speaks the protocol of Socket.IO 3 and
 // later.
-func (v Version) Modern() bool { return v == V4 }
+func (v Version) Modern() bool { return v != V1 && v != V2 }
 
 // Options say how a client connects. Besides the first two, what is left out
 // stays as a JavaScript program without options has it.

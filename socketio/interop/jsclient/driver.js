@@ -15,7 +15,7 @@
 const http = require('http');
 const { performance } = require('perf_hooks');
 
-const packages = { '1.7.4': 'sio1', '2.5.0': 'sio2', '4.8.4': 'sio4' };
+const packages = { '1.7.4': 'sio1', '2.5.0': 'sio2', '3.1.3': 'sio3', '4.0.0': 'sio40', '4.8.4': 'sio4' };
 
 const lifecycle = {
   socket: ['connect', 'disconnect', 'error', 'connect_error', 'connect_timeout'],
@@ -29,7 +29,7 @@ function library(version) {
   return require(name);
 }
 
-const isModern = (version) => version.startsWith('4.');
+const isModern = (version) => !/^[12]\./.test(version);
 
 function send(message) {
   process.stdout.write(JSON.stringify(message) + '\n');
@@ -73,7 +73,7 @@ function decode(value) {
   return out;
 }
 
-// ---- what the three generations of the client call differently ----
+// ---- what the generations of the client call differently ----
 
 function open(command) {
   const options = Object.assign({ forceNew: !command.multiplex }, decode(command.extra || {}));
