@@ -54,7 +54,7 @@ var allowed = map[string][]string{
 	"keys":                          {"verifier"},
 	"jwks":                          {"verifier", "keys"},
 	"socketio":                      {"verifier"},
-	"socketio/googollee":            {"verifier", "socketio", "socketio/internal/engine"},
+	"socketio/googollee":            {"verifier", "socketio", "socketio/cluster", "socketio/internal/engine"},
 	"socketio/redisstore":           {"socketio", "socketio/cluster", "socketio/internal/outage"},
 	"socketio/cluster":              {"verifier"},
 	"socketio/internal":             measured,
@@ -68,6 +68,8 @@ var allowed = map[string][]string{
 	"socketio/zishang":            {"verifier", "socketio", "socketio/internal/flood", "socketio/internal/engine"},
 	"socketio/interop":            {"verifier", "keys", "socketio", "socketio/googollee", "socketio/zishang"},
 	"docs":                        {},
+	"socketio/httpauth":           {"verifier", "socketio"},
+	"socketio/tickets":            {"verifier", "socketio", "socketio/httpauth"},
 }
 
 // measured is what the packages that measure read, and what they share.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed15b1dee8/socketio-jwt/jwks"
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/tickets"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 	"github.com/seed15b1dee8/socketio-jwt/verifier/dpop"
 	"github.com/seed15b1dee8/socketio-jwt/verifier/introspection"
@@ -75,6 +76,8 @@ func TestDefaults(t *testing.T) {
 		"socketio/ExpiryNotice":                {socketio.EventTokenExpiring, socketio.DefaultExpiryNotice},
 		"socketio/MaxPending":                  {socketio.DefaultMaxPending},
 		"socketio/MaxFailures":                 {socketio.DefaultMaxFailuresPerAddress, socketio.DefaultMaxFailures},
+		"socketio/tickets.Options/Lifetime":    {tickets.DefaultLifetime},
+		"socketio/tickets.Options/Name":        {tickets.DefaultName},
 		"socketio.LogoutOptions/TokenLifetime": {socketio.DefaultRevocationTTL},
 		"verifier/dpop/MaxAge":                 {dpop.DefaultMaxAge},
 		"verifier/dpop/ClockTolerance":         {dpop.DefaultClockTolerance},

@@ -78,8 +78,14 @@ func (g *Guard) try(ctx context.Context, h *verifier.Handshake, s *Session) (don
 		done, err = g.renew(s, p)
 	default:
 		p.handshake = h
-		if err = g.a.registry.reserve(ctx, g.a, p, h.Namespace); err == nil {
-			done, err = g.authenticate(p)
+		begin := func() {
+			if err = g.a.registry.reserve(ctx, g.a, p, h.Namespace); err == nil {
+				done, err = g.authenticate(p)
+			}
+		}
+		begin()
+		if err == errSessionLimit && g.a.registry.makeRoom(ctx, g.a, p.token, g.handshake.Namespace) {
+			begin()
 		}
 	}
 	g.notify()

@@ -104,6 +104,13 @@ type Pass struct {
 	present   *present // the room that was reserved for it among the sessions of all processes; nil if none had to be
 }
 
+// Token returns the verified token.
+func (p *Pass) Token() *verifier.Token { return p.token }
+
+// User returns what the function given to [User] made of the token, nil without
+// one.
+func (p *Pass) User() any { return p.user }
+
 // Admit decides about a socket before it is opened. With [ByHandshake] it
 // verifies the handshake's token and returns a pass or an error, which is always
 // an [*verifier.UnauthorizedError]; with [ByEvent], and for a guest, it returns
@@ -125,7 +132,9 @@ func (a *Authorizer) Admit(ctx context.Context, h *verifier.Handshake) (*Pass, e
 	ctx, decided := a.verifying(ctx, h, nil)
 	p, err := a.check(ctx, h)
 	if err == nil {
-		err = a.registry.mayBegin(a, p.token, h.Namespace)
+		if err = a.registry.mayBegin(a, p.token, h.Namespace); err == errSessionLimit && a.registry.makeRoom(ctx, a, p.token, h.Namespace) {
+			err = a.registry.mayBegin(a, p.token, h.Namespace)
+		}
 	}
 	if err == nil {
 		err = a.registry.reserve(ctx, a, p, h.Namespace)

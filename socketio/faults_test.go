@@ -291,3 +291,36 @@ func TestFaultsD1Order(t *testing.T) {
 		}
 	})
 }
+
+// TestFaultsHPendingLeave: a socket that has left, or was refused, no longer takes the
+// place of one that waits to authenticate.
+func TestFaultsHPendingLeave(t *testing.T) {
+	for name, leave := range map[string]func(g *socketio.Guard, s *fakeSocket){
+		"it disconnects":   func(g *socketio.Guard, _ *fakeSocket) { g.Closed() },
+		"it is refused":    func(g *socketio.Guard, _ *fakeSocket) { g.Authenticate(token("forged")) },
+		"it authenticates": func(g *socketio.Guard, _ *fakeSocket) { g.Authenticate(token("ada")) },
+		"it authenticates and leaves": func(g *socketio.Guard, _ *fakeSocket) {
+			g.Authenticate(token("ada"))
+			synctest.Wait()
+			g.Closed()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := newLive(t, socketio.MaxPending(2), socketio.DisconnectNow())
+				first, s := &fakeSocket{}, &fakeSocket{}
+				a.Attach(first, handshake, nil)
+				leave(a.Attach(s, handshake, nil), s)
+				synctest.Wait()
+				a.Attach(&fakeSocket{}, handshake, nil)
+				first.want(t)
+				a.Attach(&fakeSocket{}, handshake, nil)
+				first.want(t, "emit unauthorized too_many_pending/too many connections, try again later/too_many_pending", "close")
+				for s := range a.Registry().Sessions(socketio.Filter{}) {
+					s.End(nil)
+				}
+				time.Sleep(time.Minute)
+			})
+		})
+	}
+}

@@ -28,8 +28,12 @@ type LimitPolicy int
 
 // The policies of [SessionLimit].
 const (
-	RejectNewest LimitPolicy = iota // the new one is refused
-	EvictOldest                     // the oldest one ends
+	// RejectNewest refuses the new one. If the binding can ask ([Liveness]), the user's
+	// other connections are asked for a sign of life first, for up to 2 s, and those
+	// that give none make room.
+	RejectNewest LimitPolicy = iota
+	// EvictOldest ends the oldest one.
+	EvictOldest
 )
 
 type sessionLimit struct {

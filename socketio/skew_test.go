@@ -218,3 +218,51 @@ func TestFaultsI9Outage(t *testing.T) {
 		}
 	})
 }
+
+// TestFaultsCMaxSessionAge: the age of a session is that of whichever clock says more,
+// also after a renewal.
+func TestFaultsCMaxSessionAge(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		jump time.Duration // after ten minutes, before a renewal for half an hour
+		ends time.Duration // after it
+	}{
+		{"no jump", 0, 50 * time.Minute},
+		{"set back", -24 * time.Hour, 50 * time.Minute},
+		{"suspended", 40 * time.Minute, 10 * time.Minute},
+	} {
+		for _, renewal := range []time.Duration{30 * time.Minute, 48 * time.Hour} {
+			t.Run(row.name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					var offset atomic.Int64
+					var began atomic.Bool
+					now := func() time.Time { return time.Now().Add(time.Duration(offset.Load())).Round(0) }
+					a, err := socketio.New(socketio.AuthenticatorFunc(func(context.Context, *verifier.Handshake) (*verifier.Token, error) {
+						if began.CompareAndSwap(false, true) {
+							return &verifier.Token{Subject: "ada", ExpiresAt: now().Add(48 * time.Hour)}, nil
+						}
+						return &verifier.Token{Subject: "ada", ExpiresAt: now().Add(renewal)}, nil
+					}), quiet(), socketio.MaxSessionAge(time.Hour), socketio.WithClock(now))
+					if err != nil {
+						t.Fatal(err)
+					}
+					g, s := join(t, a, "ada")
+					time.Sleep(10 * time.Minute)
+					offset.Store(int64(row.jump))
+					g.Authenticate(token("ada"))
+					s.want(t, renewed)
+					ends := min(row.ends, renewal)
+					time.Sleep(ends - time.Second)
+					if g.Session() == nil {
+						t.Errorf("the session ended early: %q", s.log)
+					}
+					time.Sleep(time.Second)
+					if g.Session() != nil {
+						t.Error("the session lives on")
+					}
+					g.Closed()
+				})
+			})
+		}
+	}
+}

@@ -1,5 +1,7 @@
 package socketio
 
+import "context"
+
 // The events that authorization speaks. The first three are those of
 // socketio-jwt.
 const (
@@ -41,4 +43,14 @@ type Socket interface {
 	// as the last one, and the socket is then disconnected. cause says why, for
 	// the server's log and hooks.
 	Close(cause error, event string, args ...any)
+}
+
+// Liveness is what a [Socket] can implement so that [RejectNewest] does not reject a
+// user for the sake of a connection that is gone and has not timed out yet, such as that
+// of a phone that changed networks.
+type Liveness interface {
+	// Alive asks the client for a sign of life, by a ping for example, and reports
+	// whether one came before ctx ended. It returns true at once if the connection
+	// cannot be asked.
+	Alive(ctx context.Context) bool
 }

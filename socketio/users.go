@@ -1,7 +1,11 @@
 package socketio
 
 import (
+	"context"
 	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
@@ -17,6 +21,8 @@ type group struct {
 	token *verifier.Token // of the session that began it
 	n     int
 	first *Session // of the ring by Session.peers
+
+	probing bool // whether its connections are asked for a sign of life
 }
 
 // place is where a session of a token belongs among the groups of its user: found
@@ -120,4 +126,54 @@ func (r *Registry) leave(s *Session) {
 		g.first = s.peers.next
 	}
 	s.peers = link{}
+}
+
+// Bounds of what [RejectNewest] asks the connections of a user.
+const (
+	probePatience = 2 * time.Second
+	maxProbes     = 32
+)
+
+// makeRoom ends those sessions of the token's user whose connections give no sign of
+// life, and reports whether there were any. A user's connections are asked once at a
+// time: clients that come meanwhile are rejected, which is retryable.
+func (r *Registry) makeRoom(ctx context.Context, a *Authorizer, t *verifier.Token, namespace string) bool {
+	g := r.placeOf(a, t, namespace).group
+	if g == nil {
+		return true
+	}
+	r.mu.Lock()
+	if g.probing {
+		r.mu.Unlock()
+		return false
+	}
+	g.probing = true
+	sessions := g.oldest(maxProbes)
+	r.mu.Unlock()
+	defer func() {
+		r.mu.Lock()
+		g.probing = false
+		r.mu.Unlock()
+	}()
+	ctx, cancel := context.WithTimeout(ctx, probePatience)
+	defer cancel()
+	var asked sync.WaitGroup
+	var gone atomic.Bool
+	for _, s := range sessions {
+		if l, ok := s.guard.socket.(Liveness); ok {
+			asked.Go(func() {
+				alive, returned := bounded(a, ctx, func() (alive bool) {
+					alive = true
+					a.guarded("Liveness", func() { alive = l.Alive(ctx) })
+					return alive
+				})
+				if returned && !alive {
+					gone.Store(true)
+					s.guard.kick(errReplaced)
+				}
+			})
+		}
+	}
+	asked.Wait()
+	return gone.Load()
 }

@@ -32,6 +32,8 @@ type Options struct {
 	Logger *slog.Logger
 }
 
+const defaultRequestTimeout = 5 * time.Second
+
 // Errors of what a [Namespace] does.
 var (
 	// ErrClosed says that the cluster or the namespace is closed.
@@ -81,7 +83,7 @@ func New(broker Broker, options *Options) (*Cluster, error) {
 		o.Prefix = "socket.io"
 	}
 	if o.RequestTimeout == 0 {
-		o.RequestTimeout = 5 * time.Second
+		o.RequestTimeout = defaultRequestTimeout
 	}
 	if o.MaxMessage == 0 {
 		o.MaxMessage = 16 << 20

@@ -3,8 +3,10 @@ package cluster_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,8 +47,8 @@ func broker(t testing.TB, address string) cluster.Broker {
 	return b
 }
 
-// TestCrossing runs every operation of a cluster between Go nodes in memory, between
-// Go nodes over Redis, and between a Go node and Node.js in both directions.
+// TestCrossing runs every operation of a cluster between nodes without clients, in
+// memory and over Redis.
 func TestCrossing(t *testing.T) {
 	goNode := func(t *testing.T, b cluster.Broker, name string) peer {
 		return goPeer{join(t, b, nil, name+"-one", name+"-two")}
@@ -55,19 +57,41 @@ func TestCrossing(t *testing.T) {
 		m := cluster.NewMemory()
 		crossing(t, goNode(t, m, "a"), goNode(t, m, "b"))
 	})
-	t.Run("go to go", func(t *testing.T) {
+	t.Run("redis", func(t *testing.T) {
 		address := needRedis(t)
 		crossing(t, goNode(t, broker(t, address), "a"), goNode(t, broker(t, address), "b"))
 	})
-	t.Run("go to Node.js", func(t *testing.T) {
-		address := needRedis(t)
-		crossing(t, goNode(t, broker(t, address), "a"), nodeJS(t, address))
-	})
-	t.Run("Node.js to go", func(t *testing.T) {
-		address := needRedis(t)
-		crossing(t, nodeJS(t, address), goNode(t, broker(t, address), "b"))
-	})
 }
+
+// TestMatrix runs every operation of a cluster between real servers of every kind, in
+// every direction, with clients 4.8.4 and 2.5.0.
+func TestMatrix(t *testing.T) {
+	kinds := map[string]func(t testing.TB, redis string) peer{
+		"googollee": func(t testing.TB, redis string) peer { return guarded(t, redis) },
+		"Node.js":   func(t testing.TB, redis string) peer { return nodeJS(t, redis) },
+		"bare": func(t testing.TB, redis string) peer {
+			return goPeer{join(t, broker(t, redis), nil, identifier("one"), identifier("two"))}
+		},
+	}
+	for _, from := range slices.Sorted(maps.Keys(kinds)) {
+		for _, to := range slices.Sorted(maps.Keys(kinds)) {
+			if from == "bare" && to == "bare" {
+				continue // see TestCrossing
+			}
+			t.Run(from+" to "+to, func(t *testing.T) {
+				address := needRedis(t)
+				a, b := kinds[from](t, address), kinds[to](t, address)
+				crossing(t, a, b)
+				checkStrangers(t, a, b)
+			})
+		}
+	}
+}
+
+var identifiers atomic.Int64
+
+// identifier is a name that nothing else has.
+func identifier(name string) string { return fmt.Sprint(name, "-", identifiers.Add(1)) }
 
 // crossing has from act, and checks that every socket of both nodes hears what it
 // should, exactly once and in order.
@@ -222,7 +246,7 @@ func checkAcknowledgements(t *testing.T, from, to peer) {
 		t.Errorf("the time is up: no error, %q", got)
 	}
 	var missing *cluster.MissingError
-	if _, ok := from.(goPeer); ok && (!errors.As(err, &missing) || missing.Expected != 2 || missing.Received != 1 || len(got) != 1) {
+	if _, ok := from.(*jsPeer); !ok && (!errors.As(err, &missing) || missing.Expected != 2 || missing.Received != 1 || len(got) != 1) {
 		t.Errorf("the time is up: %v, %q", err, got)
 	}
 }

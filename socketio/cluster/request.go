@@ -203,6 +203,27 @@ func (n *Namespace) BroadcastWithAck(ctx context.Context, event Payload, to Targ
 	return c.result(err)
 }
 
+// BroadcastLocally is [Namespace.BroadcastWithAck] for a node that has no cluster. A
+// context without a deadline has five seconds.
+func BroadcastLocally(ctx context.Context, l Local, event Payload, to Target) ([]Payload, error) {
+	if err := event.check(); err != nil {
+		return nil, err
+	}
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, defaultRequestTimeout)
+		defer cancel()
+	}
+	c := &collection{nodes: 1, complete: make(chan struct{})}
+	c.count(l.BroadcastWithAck(ctx, event, to, c.answer))
+	select {
+	case <-c.complete:
+		return c.result(nil)
+	case <-ctx.Done():
+		return c.result(ctx.Err())
+	}
+}
+
 // PublishWithAck sends an event to the sockets of the target on all other nodes: it
 // is for bindings that have sent it to their own sockets. Until the context ends, it
 // calls count with the number of sockets that each node has asked, and answer with

@@ -61,7 +61,7 @@ var _ cluster.Local = (*server)(nil)
 // join makes a server of a cluster.
 func join(t testing.TB, b cluster.Broker, o *cluster.Options, ids ...string) *server {
 	t.Helper()
-	s := &server{t: t, sockets: make(map[string]*fakeSocket), changed: make(chan struct{}), log: &logBuffer{written: make(chan struct{}, 1)}}
+	s := &server{t: t, sockets: make(map[string]*fakeSocket), changed: make(chan struct{}), log: newLog()}
 	var options cluster.Options
 	if o != nil {
 		options = *o

@@ -1,6 +1,8 @@
 package googollee
 
 import (
+	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -19,8 +21,9 @@ import (
 type Conn struct {
 	socket *socket
 
-	mu      sync.Mutex // guards context
+	mu      sync.Mutex // guards the rest
 	context any
+	data    json.RawMessage // what other nodes are told
 }
 
 var _ gosio.Conn = (*Conn)(nil)
@@ -85,6 +88,19 @@ func (c *Conn) SetContext(v any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.context = v
+}
+
+// SetData keeps a value, encoded as JSON, that [BroadcastOperator.Sockets] shows to
+// all nodes of the cluster: Socket.IO's socket.data. Put no secrets into it.
+func (c *Conn) SetData(v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("googollee: SetData: %w", err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.data = data
+	return nil
 }
 
 // Namespace returns the name of the socket's namespace, "/" for the root.

@@ -2,7 +2,6 @@ package googollee
 
 import (
 	"fmt"
-	"maps"
 	"reflect"
 	"slices"
 	"sync"
@@ -10,6 +9,7 @@ import (
 	"github.com/googollee/go-socket.io/parser"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/cluster"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/engine"
 )
 
@@ -24,10 +24,13 @@ type Namespace struct {
 	onAuthenticated func(*Conn, *socketio.Session) error
 	onDisconnect    func(*Conn, string)
 
-	mu       sync.Mutex // guards the rest
-	handlers map[string]*handler
-	sockets  map[*socket]struct{}
-	rooms    map[string]map[*socket]struct{}
+	remote *cluster.Namespace // nil without a cluster
+
+	mu           sync.Mutex // guards the rest
+	handlers     map[string]*handler
+	serverEvents map[string]func(cluster.Payload) any
+	sockets      map[*socket]struct{}
+	rooms        map[string]map[*socket]struct{}
 }
 
 // handler is the application's handler of an event.
@@ -40,7 +43,7 @@ type handler struct {
 func newNamespace(s *Server, name string, a *socketio.Authorizer) *Namespace {
 	return &Namespace{
 		server: s, name: name, auth: a,
-		handlers: make(map[string]*handler), sockets: make(map[*socket]struct{}), rooms: make(map[string]map[*socket]struct{}),
+		handlers: make(map[string]*handler), serverEvents: make(map[string]func(cluster.Payload) any), sockets: make(map[*socket]struct{}), rooms: make(map[string]map[*socket]struct{}),
 	}
 }
 
@@ -98,35 +101,6 @@ func (n *Namespace) handler(event string) *handler {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.handlers[event]
-}
-
-// Broadcast emits an event to every socket that is let in. No client can hold it
-// up. An acknowledgement cannot be asked for.
-func (n *Namespace) Broadcast(event string, args ...any) {
-	n.mu.Lock()
-	sockets := slices.Collect(maps.Keys(n.sockets))
-	n.mu.Unlock()
-	n.send(sockets, event, args)
-}
-
-// BroadcastTo emits an event to every socket of a room that is let in. Each
-// socket is in a room of its own, which is called by its ID.
-func (n *Namespace) BroadcastTo(room, event string, args ...any) {
-	n.send(n.members(room), event, args)
-}
-
-// send encodes an event once, for all.
-func (n *Namespace) send(sockets []*socket, event string, args []any) {
-	if len(sockets) == 0 {
-		return
-	}
-	e := n.encode(event, args)
-	if e == nil {
-		return
-	}
-	for _, s := range sockets {
-		s.stay.Send(e, nil)
-	}
 }
 
 // encode makes an event, or nil and a line in the log.

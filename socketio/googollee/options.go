@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio/cluster"
 )
 
 // Options sets the bounds of a [Server]. A zero field takes its default.
@@ -41,6 +43,11 @@ type Options struct {
 	// MaxHandshakes is how many handshakes may be under way at once: 4096 by
 	// default. One more is answered 503, and its client tries again.
 	MaxHandshakes int
+
+	// Cluster joins the namespaces of the server to those of other nodes: then
+	// broadcasts, and what [Namespace.To] and [Namespace.ServerSideEmit] do, reach all
+	// nodes. By default the server is alone. Close the cluster after the server.
+	Cluster *cluster.Cluster
 
 	// Logger is told of panics and of what ends a connection before its time:
 	// [slog.Default] by default.

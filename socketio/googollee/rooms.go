@@ -104,10 +104,3 @@ func (n *Namespace) RoomLen(room string) int {
 	defer n.mu.Unlock()
 	return len(n.rooms[room])
 }
-
-// members returns the sockets of a room.
-func (n *Namespace) members(room string) []*socket {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return slices.Collect(maps.Keys(n.rooms[room]))
-}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/cluster"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/engine"
 )
 
@@ -18,7 +19,8 @@ import (
 type Server struct {
 	engine          *engine.Server
 	logger          *slog.Logger
-	unauthenticated int // bytes that an unauthenticated client may send
+	cluster         *cluster.Cluster // nil: the server is alone
+	unauthenticated int              // bytes that an unauthenticated client may send
 
 	tasks sync.WaitGroup // the application's handlers that begin and end sockets
 
@@ -32,7 +34,7 @@ func NewServer(o *Options) (*Server, error) {
 	if o == nil {
 		o = &Options{}
 	}
-	s := &Server{namespaces: make(map[string]*Namespace), logger: o.Logger, unauthenticated: o.MaxUnauthenticatedMessage}
+	s := &Server{namespaces: make(map[string]*Namespace), logger: o.Logger, cluster: o.Cluster, unauthenticated: o.MaxUnauthenticatedMessage}
 	if s.logger == nil {
 		s.logger = slog.Default()
 	}
@@ -96,6 +98,12 @@ func (s *Server) add(name string, a *socketio.Authorizer) (*Namespace, error) {
 	if s.namespaces[name] != nil {
 		return nil, fmt.Errorf("googollee: the namespace %q is there already", name)
 	}
+	if s.cluster != nil {
+		var err error
+		if n.remote, err = s.cluster.Namespace(name, (*local)(n)); err != nil {
+			return nil, fmt.Errorf("googollee: the namespace %q: %w", name, err)
+		}
+	}
 	s.namespaces[name] = n
 	return n, nil
 }
@@ -112,6 +120,13 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if err := s.engine.Shutdown(ctx, nil); err != nil {
 		return fmt.Errorf("googollee: Shutdown: %w", err)
 	}
+	s.mu.RLock()
+	for _, n := range s.namespaces {
+		if n.remote != nil {
+			n.remote.Close()
+		}
+	}
+	s.mu.RUnlock()
 	done := make(chan struct{})
 	go func() {
 		s.tasks.Wait()

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/googollee/go-socket.io/parser"
 
@@ -26,6 +27,7 @@ type socket struct {
 	handshake *verifier.Handshake
 	pass      *socketio.Pass // nil for a guest, and where it authenticates by event
 	stay      *engine.Stay   // set by begin
+	arrived   time.Time
 	conn      Conn
 
 	guarding atomic.Pointer[socketio.Guard]   // nil in a public namespace
@@ -45,7 +47,7 @@ type socket struct {
 }
 
 func newSocket(n *Namespace, h *verifier.Handshake) *socket {
-	s := &socket{namespace: n, handshake: h, connected: make(chan struct{})}
+	s := &socket{namespace: n, handshake: h, arrived: time.Now(), connected: make(chan struct{})}
 	s.conn.socket = s
 	return s
 }
@@ -210,6 +212,10 @@ func (s *socket) handle(p *engine.Packet) {
 // acknowledged calls the function that waits for a client's acknowledgement.
 func (s *socket) acknowledged(p *engine.Packet) {
 	if !s.mayHandle(true) || !p.Passes() {
+		return
+	}
+	if a, ok := p.Ack.(*broadcastAck); ok {
+		a.acknowledged(p)
 		return
 	}
 	f := p.Ack.(reflect.Value)

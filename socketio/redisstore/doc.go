@@ -1,6 +1,6 @@
 // Package redisstore shares through Redis what the processes of a cluster must
-// know of each other: [New] makes the Store of a socketio.Registry, and [NewUsed]
-// remembers ids that are good once.
+// know of each other: [New] makes the Store of a socketio.Registry, [NewUsed]
+// remembers ids that are good once, and [NewKeySets] has the key sets of package jwks.
 //
 // # Revocations
 //

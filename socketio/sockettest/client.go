@@ -93,7 +93,11 @@ func (c *Client) Authenticate(token string) {
 // Emit sends an event. Arguments that cannot be sent as JSON panic.
 func (c *Client) Emit(event string, args ...any) {
 	e := newEvent(event, args)
+	c.conn.mu.Lock()
+	vanished := c.conn.vanished
+	c.conn.mu.Unlock()
 	switch {
+	case vanished:
 	case c.conn.guard == nil: // refused in the handshake
 	case event == socketio.EventAuthenticate:
 		var data any
@@ -138,6 +142,15 @@ func (c *Client) Disconnect() {
 		c.conn.guard.Closed()
 	}
 	synctest.Wait()
+}
+
+// Vanish ends the client without a word, as a phone does that loses its network: it
+// receives and sends nothing more, and the server still takes it for connected.
+func (c *Client) Vanish() {
+	synctest.Wait()
+	c.conn.mu.Lock()
+	defer c.conn.mu.Unlock()
+	c.conn.vanished = true
 }
 
 // Session returns the client's session, nil if it has none, or none any more.

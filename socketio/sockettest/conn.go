@@ -1,6 +1,7 @@
 package sockettest
 
 import (
+	"context"
 	"encoding/json"
 	"sync"
 
@@ -19,6 +20,7 @@ type Conn struct {
 	connected bool // whether the client was told that it is
 	open      bool // to the application
 	closed    bool
+	vanished  bool // the client is gone, and the server does not know
 	cause     error
 	received  []Event
 	acks      []func() // of the events that ask for an acknowledgement, until it is given
@@ -46,6 +48,9 @@ func (c *Conn) Emit(event string, args ...any) {
 
 // receive has the client see an event. The caller holds mu.
 func (c *Conn) receive(event string, args ...any) {
+	if c.vanished {
+		return
+	}
 	c.connected = c.connected || event == "connect"
 	c.received = append(c.received, newEvent(event, args))
 }
@@ -53,7 +58,10 @@ func (c *Conn) receive(event string, args ...any) {
 // socket is the authorizer's view of a Conn.
 type socket Conn
 
-var _ socketio.Socket = (*socket)(nil)
+var (
+	_ socketio.Socket   = (*socket)(nil)
+	_ socketio.Liveness = (*socket)(nil)
+)
 
 // ID returns the socket's name.
 func (s *socket) ID() string { return s.id }
@@ -121,6 +129,18 @@ func (s *socket) Close(cause error, event string, args ...any) {
 	c.closed = true
 	c.mu.Unlock()
 	c.server.remove(c)
+}
+
+// Alive reports whether the client is there.
+func (s *socket) Alive(ctx context.Context) bool {
+	c := (*Conn)(s)
+	c.mu.Lock()
+	vanished := c.vanished
+	c.mu.Unlock()
+	if vanished {
+		<-ctx.Done()
+	}
+	return !vanished
 }
 
 // refusal is the argument of connect_error, and the part of that of unauthorized

@@ -225,3 +225,46 @@ func TestMisuse(t *testing.T) {
 	}()
 	sockettest.NewServer(as(nil), socketio.Timeout(0))
 }
+
+// TestFaultsI13SilentConnection: with RejectNewest a user whose connection is gone gets in
+// again within seconds; one whose connection is there does not, nor does it cost that
+// connection anything.
+func TestFaultsI13SilentConnection(t *testing.T) {
+	for name, mode := range map[string]socketio.Option{"by event": socketio.ByEvent(), "by handshake": socketio.ByHandshake()} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server := sockettest.NewServer(verifiertest.Accept(verifiertest.Claims{"sub": "ada"}), mode, socketio.SessionLimit(2, socketio.RejectNewest))
+				connect := func() *sockettest.Client {
+					c := server.Connect(&verifier.Handshake{Auth: map[string]any{"token": "x"}})
+					if mode != nil && name == "by event" {
+						c.Authenticate("x")
+						time.Sleep(3 * time.Second)
+					}
+					return c
+				}
+				first, second := connect(), connect()
+				if c := connect(); c.Session() != nil {
+					t.Error("a third is let in beside two that are there")
+				}
+				if first.Session() == nil || second.Session() == nil {
+					t.Error("one that is there was ended")
+				}
+				first.Vanish()
+				began := time.Now()
+				third := connect()
+				if third.Session() == nil {
+					t.Error("a third is not let in though the first is gone")
+				}
+				if took := time.Since(began); took > 4*time.Second {
+					t.Errorf("it took %v", took)
+				}
+				if second.Session() == nil || first.Session() != nil {
+					t.Error("another than the first was ended")
+				}
+				if n := server.Registry().Count(socketio.Filter{}); n != 2 {
+					t.Errorf("%d sessions", n)
+				}
+			})
+		})
+	}
+}

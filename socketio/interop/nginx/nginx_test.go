@@ -163,7 +163,7 @@ func (p *proxy) local(config string) string {
 
 var transports = map[string][]string{"polling": jsclient.Polling, "polling, then websocket": nil, "websocket": jsclient.Websocket}
 
-var versions = []jsclient.Version{jsclient.V2}
+var versions = []jsclient.Version{jsclient.V2, jsclient.V4}
 
 // TestSticky: with the configurations of the page every client connects, whatever its
 // transport, and both nodes have some.

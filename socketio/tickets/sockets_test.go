@@ -1,0 +1,168 @@
+package tickets_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/zishang520/socket.io/servers/socket/v3"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/googollee"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/httpauth"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/outage"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/interop/jsclient"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/redisstore"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/tickets"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/zishang"
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
+)
+
+func TestMain(m *testing.M) { os.Exit(jsclient.Main(m)) }
+
+// server is a process with real sockets, that shares Redis with others.
+func server(t *testing.T, r *redis.Client, sockets func(t *testing.T, auth socketio.Authenticator, options ...socketio.Option) http.Handler) *httptest.Server {
+	t.Helper()
+	used, err := redisstore.NewUsed(r, "test:tickets:")
+	if err != nil {
+		t.Fatal(err)
+	}
+	quiet := socketio.WithLogger(slog.New(slog.DiscardHandler))
+	registry := socketio.NewRegistry(nil)
+	web, err := verifier.New(issuer, verifier.WithExtractor(verifier.BearerHeader()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	guard, err := httpauth.New(web, registry, &httpauth.Options{Policy: []socketio.Option{quiet}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tk, err := tickets.New(guard, &tickets.Options{Secrets: [][]byte{secret}, Store: used})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := verifier.New(issuer, verifier.WithExtractor(tk.Ticket()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/ticket", tk)
+	mux.Handle("/socket.io/", sockets(t, v, quiet, socketio.WithRegistry(registry), socketio.ByHandshake()))
+	s := httptest.NewServer(mux)
+	t.Cleanup(s.Close)
+	return s
+}
+
+func onGoogollee(t *testing.T, auth socketio.Authenticator, options ...socketio.Option) http.Handler {
+	s, err := googollee.NewServer(&googollee.Options{Logger: slog.New(slog.DiscardHandler)})
+	if err == nil {
+		_, err = s.Authorize("/", auth, options...)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func onZishang(t *testing.T, auth socketio.Authenticator, options ...socketio.Option) http.Handler {
+	authorize, err := zishang.Authorize(auth, options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := socket.NewServer(nil, zishang.Harden(nil))
+	s.Use(authorize)
+	t.Cleanup(func() { s.Close(nil) })
+	return zishang.Handler(s)
+}
+
+// get gets a ticket over HTTP.
+func get(t *testing.T, s *httptest.Server, sub string) string {
+	t.Helper()
+	r, err := http.NewRequest(http.MethodPost, s.URL+"/ticket", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+token(sub))
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, _ := io.ReadAll(answer.Body)
+	var ticket struct{ Ticket string }
+	if err := json.Unmarshal(body, &ticket); err != nil || answer.StatusCode != http.StatusOK {
+		t.Fatalf("%s %s", answer.Status, body)
+	}
+	return ticket.Ticket
+}
+
+// TestRealClients: on two processes with one Redis, a ticket opens one socket.
+func TestRealClients(t *testing.T) {
+	r, err := outage.NewRedis()
+	if errors.Is(err, outage.ErrNoRedis) && os.Getenv("CI") != "true" {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.Stop)
+	client := redis.NewClient(&redis.Options{Addr: r.Address()})
+	t.Cleanup(func() { _ = client.Close() })
+	d := jsclient.Start(t)
+
+	for _, row := range []struct {
+		name    string
+		sockets func(*testing.T, socketio.Authenticator, ...socketio.Option) http.Handler
+		version jsclient.Version
+		refused string
+	}{
+		{"googollee, client 1.7.4", onGoogollee, jsclient.V1, "error"},
+		{"googollee, client 2.5.0", onGoogollee, jsclient.V2, "error"},
+		{"zishang, client 4.8.4", onZishang, jsclient.V4, "connect_error"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			one, two := server(t, client, row.sockets), server(t, client, row.sockets)
+			open := func(s *httptest.Server, ticket string, header map[string]string) *jsclient.Client {
+				o := jsclient.Options{Version: row.version, URL: s.URL, Header: header, Extra: map[string]any{"reconnection": false}}
+				if row.version.Modern() {
+					o.Auth = map[string]any{"ticket": ticket}
+				} else {
+					o.Query = map[string]string{"ticket": ticket}
+				}
+				return d.Connect(t, o)
+			}
+			refused := func(c *jsclient.Client) {
+				t.Helper()
+				if e := c.Expect(t, row.refused); !strings.Contains(e.String(), `"ticket_invalid"`) {
+					t.Errorf("refused with %s", e)
+				}
+			}
+			ticket := get(t, one, "ada")
+			ada := open(two, ticket, nil)
+			ada.Expect(t, "connect")
+			refused(open(one, ticket, nil))
+			refused(open(two, ticket, nil))
+
+			// A live socket does not become somebody else by a ticket, and renews by
+			// one of its own.
+			ada.Emit(t, "authenticate", map[string]any{"ticket": get(t, one, "mallory")})
+			if e := ada.Expect(t, "unauthorized"); !strings.Contains(e.String(), `"identity_mismatch"`) {
+				t.Errorf("another user's ticket: %s", e)
+			}
+			ada.Emit(t, "authenticate", map[string]any{"ticket": get(t, one, "ada")})
+			ada.Expect(t, "authenticated")
+			ada.Emit(t, "authenticate", map[string]any{"ticket": ticket})
+			if e := ada.Expect(t, "unauthorized"); !strings.Contains(e.String(), `"ticket_invalid"`) {
+				t.Errorf("a used ticket: %s", e)
+			}
+		})
+	}
+}
