@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Introspector knows what an opaque token stands for, as a token introspection
@@ -92,11 +93,14 @@ func (v *Verifier) verifyOpaque(ctx context.Context, raw string, h *Handshake) (
 	if err := v.check(ctx, t, &c, h); err != nil {
 		return nil, err
 	}
-	if t.ExpiresAt.IsZero() {
-		t.end = v.now().Add(cmp.Or(v.maxLifetime, DefaultOpaqueLifetime))
+	if t.ExpiresAt.IsZero() && !v.ignoreExpiry {
+		t.until = v.now().Add(min(cmp.Or(v.maxLifetime, DefaultOpaqueLifetime), maxOpaqueLifetime)).UnixNano()
 	}
 	return t, nil
 }
+
+// maxOpaqueLifetime is as far ahead as an end is told from none.
+const maxOpaqueLifetime = 100 * 365 * 24 * time.Hour
 
 var errPrefix = errors.New("the token has none of the prefixes of TokenPrefix")
 

@@ -31,9 +31,8 @@ type Token struct {
 	raw     string
 	payload string
 	key     *Key
-	one     [1]string     // what Audience is a slice of, if it has one member
-	leeway  time.Duration // after exp; negative: exp does not count
-	end     time.Time     // of a token without exp whose claims have no end of their own; zero for none
+	one     [1]string // what Audience is a slice of, if it has one member
+	until   int64     // of ValidUntil: what exp is prolonged by, in ns; without exp the end, in ns since 1970; below 0, or 0 without exp: no end
 }
 
 // Raw returns the token in its compact serialization. It is a credential: keep
@@ -50,12 +49,12 @@ func (t *Token) Key() *Key { return t.key }
 // without exp.
 func (t *Token) ValidUntil() time.Time {
 	switch {
-	case t.leeway < 0:
+	case t.until < 0 || t.until == 0 && t.ExpiresAt.IsZero():
 		return time.Time{}
 	case t.ExpiresAt.IsZero():
-		return t.end
+		return time.Unix(0, t.until)
 	}
-	return t.ExpiresAt.Add(t.leeway)
+	return t.ExpiresAt.Add(time.Duration(t.until))
 }
 
 // Unverified returns what a [KeyProvider] was shown of the token, in the given
@@ -112,18 +111,16 @@ type UnverifiedToken struct {
 }
 
 // newUnverified makes an UnverifiedToken that came in h, or if that is nil in
-// nothing: the two are then one allocation.
+// nothing.
 func newUnverified(h *Handshake) *UnverifiedToken {
 	if h != nil {
 		return &UnverifiedToken{Handshake: h}
 	}
-	var both struct {
-		token     UnverifiedToken
-		handshake Handshake
-	}
-	both.token.Handshake = &both.handshake
-	return &both.token
+	return &UnverifiedToken{Handshake: noHandshake}
 }
+
+// noHandshake is that of a token that came in none. Nobody changes a Handshake.
+var noHandshake = &Handshake{}
 
 // claims decodes the payload, once.
 func (t *UnverifiedToken) claims() (string, error) {
@@ -327,11 +324,11 @@ func numericDate(text string) (time.Time, dateFault) {
 	if text[0] != '-' && !digit(text[0]) {
 		return time.Time{}, dateType
 	}
-	if seconds, err := strconv.ParseInt(text, 10, 64); err == nil {
+	if seconds, ok := digits(text); ok {
 		if seconds > maxDate {
 			return time.Time{}, dateFar
 		}
-		return time.Unix(max(seconds, 0), 0), dateGood
+		return time.Unix(seconds, 0), dateGood
 	}
 	f, err := strconv.ParseFloat(text, 64)
 	if err != nil && !errors.Is(err, strconv.ErrRange) {
@@ -342,6 +339,20 @@ func numericDate(text string) (time.Time, dateFault) {
 	}
 	whole, fraction := math.Modf(max(f, 0))
 	return time.Unix(int64(whole), int64(fraction*1e9)), dateGood
+}
+
+// digits reads a number that is short and has nothing but digits, as dates are.
+func digits(text string) (n int64, ok bool) {
+	if len(text) > 18 {
+		return 0, false
+	}
+	for i := range len(text) {
+		if !digit(text[i]) {
+			return 0, false
+		}
+		n = 10*n + int64(text[i]-'0')
+	}
+	return n, true
 }
 
 // cause says what is wrong with the date in the named claim of t.

@@ -245,9 +245,17 @@ func (v *Verifier) verify(ctx context.Context, raw string, h *Handshake) (*Token
 // verifyAgain is verify for a token whose signature held before. It returns
 // nothing if the key that it held with is no longer one that may verify it.
 func (v *Verifier) verifyAgain(ctx context.Context, known *verifiedToken, raw string, h *Handshake) (*Token, error) {
-	unverified := newUnverified(h)
-	unverified.Header, unverified.payload = known.token.Header, known.token.payload
-	algorithm, err := v.checkHeader(&unverified.Header)
+	both := new(struct { // one allocation for what a provider is shown and what the caller gets
+		token      Token
+		unverified UnverifiedToken
+	})
+	t, unverified := &both.token, &both.unverified
+	*t = known.token
+	if h == nil {
+		h = noHandshake
+	}
+	unverified.Header, unverified.payload, unverified.Handshake = t.Header, t.payload, h
+	algorithm, err := v.checkHeader(&t.Header)
 	if err != nil {
 		return nil, err
 	}
@@ -256,13 +264,10 @@ func (v *Verifier) verifyAgain(ctx context.Context, known *verifiedToken, raw st
 		return nil, keyError(err)
 	}
 	for _, k := range keys {
-		if k.Equal(known.token.key) && k.allowed&algorithm != 0 {
-			t := new(Token)
-			*t = known.token
+		if k != nil && k.allowed&algorithm != 0 && k.Equal(known.token.key) {
 			t.raw, t.key = raw, k
 			t.ownAudience()
-			c := known.claims
-			if err := v.check(ctx, t, &c, unverified.Handshake); err != nil {
+			if err := v.check(ctx, t, &known.claims, h); err != nil {
 				return nil, err
 			}
 			return t, nil
@@ -282,12 +287,14 @@ func (v *Verifier) accept(ctx context.Context, t *Token, h *Handshake) (claims, 
 
 // read fills in t from its payload.
 func (v *Verifier) read(t *Token) (claims, error) {
-	if t.leeway = v.tolerance; v.ignoreExpiry {
-		t.leeway = -1
-	}
 	c, err := parseClaims(t)
 	if err != nil {
 		return c, refuse(ErrTokenMalformed, "invalid token", err)
+	}
+	if v.ignoreExpiry {
+		t.until = -1
+	} else if !t.ExpiresAt.IsZero() {
+		t.until = int64(v.tolerance)
 	}
 	return c, nil
 }
@@ -487,7 +494,7 @@ func (v *Verifier) checkAge(t *Token, c *claims, now time.Time) error {
 	}
 	if t.ExpiresAt.IsZero() {
 		if v.introspector != nil {
-			return nil // it ends by Token.end
+			return nil // it ends by Token.until
 		}
 		return refuse(ErrClaimInvalid, "claim required: exp", errors.New("MaxLifetime asks for an exp"))
 	}
