@@ -66,10 +66,16 @@ func TestFaultsG9WeakKeys(t *testing.T) {
 	for _, small := range []int64{3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97, 101, 103, 107, 109, 113, 127, 131, 137, 139, 149, 151, 157, 163, 167} {
 		m.Mul(m, big.NewInt(small))
 	}
+	bits := uint(1030 - m.BitLen())
 	roca := func() *big.Int {
 		for a := int64(1); ; a++ {
+			k, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), bits-1)) // any number: a prime would take long to find
+			if err != nil {
+				t.Fatal(err)
+			}
+			k.SetBit(k, int(bits-1), 1)
 			p := new(big.Int).Exp(big.NewInt(65537), big.NewInt(a), m)
-			p.Add(p, new(big.Int).Mul(m, prime(1030-m.BitLen())))
+			p.Add(p, k.Mul(k, m))
 			if p.ProbablyPrime(10) {
 				return p
 			}
