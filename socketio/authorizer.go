@@ -78,8 +78,14 @@ func New(auth Authenticator, options ...Option) (*Authorizer, error) {
 	if a.registry == nil {
 		a.registry = NewRegistry(nil)
 	}
+	if a.failureCounter != nil && a.failuresByAddress == 0 && a.failuresInTotal == 0 {
+		return nil, errors.New("socketio: New: ShareFailures shares no limit: expected MaxFailures above zero")
+	}
 	if a.failuresByAddress > 0 || a.failuresInTotal > 0 {
 		a.failures = newFailures(a.failuresByAddress, a.failuresInTotal)
+		if a.failureCounter != nil {
+			a.failures.shared = newSharedFailures(a.failureCounter, a.logger, a.failuresByAddress, a.failuresInTotal)
+		}
 	}
 	a.sweepers = a.newSweepers()
 	return a, nil

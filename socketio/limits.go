@@ -97,6 +97,7 @@ type failures struct {
 	perMinute int
 	total     *rate.Limiter                         // nil for no limit
 	addresses *lru.Cache[addressKey, *rate.Limiter] // those with failures; nil for no limit
+	shared    *sharedFailures                       // nil: this process is alone
 }
 
 var forged = []verifier.Reason{verifier.ErrSignature, verifier.ErrTokenMalformed, verifier.ErrTokenTooLong, verifier.ErrAlgorithm}
@@ -121,6 +122,9 @@ func (f *failures) allow(address string) bool {
 	if !ok {
 		return true
 	}
+	if f.shared != nil && !f.shared.allow(key) {
+		return false
+	}
 	own, known := f.addresses.Peek(key)
 	if !known {
 		return true
@@ -141,6 +145,9 @@ func (f *failures) failed(address string, reason verifier.Reason) {
 	key, ok := addressOf(address)
 	if !ok {
 		return
+	}
+	if f.shared != nil {
+		f.shared.failed(key)
 	}
 	own, known := f.addresses.Get(key)
 	if !known {

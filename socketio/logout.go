@@ -2,6 +2,8 @@ package socketio
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -37,6 +39,10 @@ type LogoutOptions struct {
 	// those of the tokens that clients connect with.
 	Observe func(logout *verifier.Token, ended int)
 
+	// Used shares with other processes which logout tokens were received, so that none
+	// is accepted twice. By default each process knows its own.
+	Used UsedIDs
+
 	// Logger is told of logouts, and of requests that are refused:
 	// [slog.Default] by default.
 	Logger *slog.Logger
@@ -66,7 +72,7 @@ func BackChannelLogout(v *verifier.Verifier, r *Registry, o *LogoutOptions) (htt
 	if o == nil {
 		o = &LogoutOptions{}
 	}
-	l := &logout{verifier: v, registry: r, lifetime: o.TokenLifetime, logger: o.Logger, observe: o.Observe}
+	l := &logout{verifier: v, registry: r, lifetime: o.TokenLifetime, used: o.Used, logger: o.Logger, observe: o.Observe}
 	if l.lifetime == 0 {
 		l.lifetime = DefaultRevocationTTL
 	}
@@ -84,6 +90,7 @@ type logout struct {
 	verifier *verifier.Verifier
 	registry *Registry
 	lifetime time.Duration
+	used     UsedIDs // nil: this process is alone
 	logger   *slog.Logger
 	observe  func(*verifier.Token, int)
 	seen     *lru.Cache[[2]string, time.Time] // by issuer and jti, until exp
@@ -155,6 +162,24 @@ func (l *logout) logout(ctx context.Context, raw string) error {
 	}
 	l.seen.Add(id, t.ValidUntil())
 	l.report(t, ended)
+	return l.receive(ctx, t)
+}
+
+// receive returns an error if another process has received the logout token before.
+// It comes last, since a token that was noted could not be sent again after a failure.
+func (l *logout) receive(ctx context.Context, t *verifier.Token) (err error) {
+	if l.used == nil {
+		return nil
+	}
+	defer l.registry.recovered("the logout endpoint's Used", &err)
+	sum := sha256.Sum256([]byte(t.Issuer + "\x00" + t.ID))
+	added, err := l.used.Add(ctx, hex.EncodeToString(sum[:]), t.ValidUntil())
+	if err != nil {
+		return unavailable(err)
+	}
+	if !added {
+		return invalidLogout("the logout token has been received before")
+	}
 	return nil
 }
 

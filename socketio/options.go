@@ -106,7 +106,8 @@ type config struct {
 	registry          *Registry
 	limit             sessionLimit
 	maxPending        int
-	failuresByAddress int // a minute; zero for no limit
+	failuresByAddress int            // a minute; zero for no limit
+	failureCounter    FailureCounter // nil: they are counted in this process alone
 	failuresInTotal   int
 	clientAddress     func(*verifier.Handshake) string
 }
