@@ -68,6 +68,7 @@ var allowed = map[string][]string{
 	"socketio/zishang":            {"verifier", "socketio", "socketio/internal/flood", "socketio/internal/engine"},
 	"socketio/interop":            {"verifier", "keys", "socketio", "socketio/googollee", "socketio/zishang"},
 	"docs":                        {},
+	"socketio/signals":            {"verifier", "socketio"},
 	"socketio/httpauth":           {"verifier", "socketio"},
 	"socketio/tickets":            {"verifier", "socketio", "socketio/httpauth"},
 }

@@ -1,0 +1,94 @@
+package signals
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"io"
+	"mime"
+	"net/http"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio"
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
+)
+
+// GlobalTokenRevocation is the endpoint of draft-parecki-oauth-global-token-revocation,
+// which Okta calls Universal Logout: a request names a user by sub_id, and is
+// authenticated by a JWT of the type global-token-revocation+jwt in its Authorization
+// header. Its iss and aud are the Issuer and the Audience, the endpoint's URL, of the
+// options; exp, iat and jti are required. A JWT authenticates one request: with another
+// body it is refused.
+//
+// The user's sessions end, and tokens issued so far are refused. Answers are 204; 400
+// for a request that cannot be read or whose subject cannot be resolved; 401 for a bad
+// JWT; 403 for a subject of another issuer; 503 for what shall be sent again.
+func GlobalTokenRevocation(r *socketio.Registry, o *Options) (http.Handler, error) {
+	more := []verifier.Option{verifier.WithExtractor(verifier.BearerHeader()), verifier.RequireClaims("exp", "iat", "jti")}
+	if o != nil && o.Caller != "" {
+		more = append(more, verifier.Subject(o.Caller))
+	}
+	rc, err := newReceiver("GlobalTokenRevocation", "global-token-revocation+jwt", r, o, more...)
+	if err != nil {
+		return nil, err
+	}
+	return http.HandlerFunc(rc.request), nil
+}
+
+func (rc *receiver) request(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		http.Error(w, "revocations are posted", http.StatusMethodNotAllowed)
+		return
+	}
+	if err := rc.requested(w, r); err != nil {
+		rc.o.Logger.Warn("signals: a global token revocation was refused", "remote", r.RemoteAddr, "error", err)
+		if err.status == http.StatusUnauthorized {
+			w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+		}
+		answer(w, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (rc *receiver) requested(w http.ResponseWriter, r *http.Request) *refusal {
+	// A provider that gives up its request has the sessions ended nevertheless.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), timeout)
+	defer cancel()
+	h := verifier.HandshakeFromRequest(r)
+	h.Query = nil
+	t, err := rc.verifier.Authenticate(ctx, h)
+	if err != nil {
+		if u := verifier.AsUnauthorized(err); !u.Retryable {
+			return &refusal{status: http.StatusUnauthorized, code: "authentication_failed", text: u.Message, err: err}
+		}
+		return tryAgain(err)
+	}
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		return refuse("invalid_request", "the content type must be application/json")
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		return refuse("invalid_request", "the body cannot be read")
+	}
+	sum := sha256.Sum256(body)
+	// A request that comes again is the same one: it ends nothing that began since.
+	first := received{sum, rc.o.Clock()}
+	if known, ok, _ := rc.seen.PeekOrAdd(t.ID, first); ok && known.sum == sum {
+		first = known
+	} else if ok {
+		return &refusal{status: http.StatusUnauthorized, code: "authentication_failed", text: "the JWT was used for another request"}
+	}
+	var request struct {
+		SubID json.RawMessage `json:"sub_id"`
+	}
+	if json.Unmarshal(body, &request) != nil || request.SubID == nil {
+		return refuse("invalid_request", "the body must be an object with sub_id")
+	}
+	all, refused := rc.revocations(ctx, request.SubID, false)
+	if refused != nil {
+		return refused
+	}
+	return rc.revoke(ctx, "global-token-revocation", t, all, first.at)
+}

@@ -1,0 +1,522 @@
+package signals_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/signals"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/sockettest"
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
+	"github.com/seed15b1dee8/socketio-jwt/verifier/verifiertest"
+)
+
+const (
+	issuer   = "https://idp.example/"
+	audience = "https://chat.example/events"
+
+	sessionRevoked    = "https://schemas.openid.net/secevent/caep/event-type/session-revoked"
+	credentialChange  = "https://schemas.openid.net/secevent/caep/event-type/credential-change"
+	tokenClaimsChange = "https://schemas.openid.net/secevent/caep/event-type/token-claims-change"
+	verification      = "https://schemas.openid.net/secevent/ssf/event-type/verification"
+	streamUpdated     = "https://schemas.openid.net/secevent/ssf/event-type/stream-updated"
+)
+
+type object = map[string]any
+
+var (
+	key   = verifiertest.NewKey(verifier.RS256, "key-1")
+	other = verifiertest.NewKey(verifier.RS256, "key-1") // the same kid
+	idp   = verifiertest.NewIssuer(issuer, key)
+	quiet = slog.New(slog.DiscardHandler)
+)
+
+// shared is a RevocationStore of one process, for the registries of several nodes.
+type shared struct {
+	mu        sync.Mutex
+	all       []socketio.Revocation
+	followers map[chan socketio.Revocation]bool
+	err       error
+}
+
+func (s *shared) Put(_ context.Context, v socketio.Revocation) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return s.err
+	}
+	s.all = append(s.all, v)
+	for f := range s.followers {
+		f <- v
+	}
+	return nil
+}
+
+func (s *shared) Follow(ctx context.Context, apply func(socketio.Revocation), synced func()) error {
+	news := make(chan socketio.Revocation, 100)
+	s.mu.Lock()
+	if s.followers == nil {
+		s.followers = make(map[chan socketio.Revocation]bool)
+	}
+	s.followers[news] = true
+	all := append([]socketio.Revocation(nil), s.all...)
+	s.mu.Unlock()
+	for _, v := range all {
+		apply(v)
+	}
+	synced()
+	for {
+		select {
+		case v := <-news:
+			apply(v)
+		case <-ctx.Done():
+			s.mu.Lock()
+			delete(s.followers, news)
+			s.mu.Unlock()
+			return ctx.Err()
+		}
+	}
+}
+
+// world is two nodes with a store in common, and the clients of two users on each.
+type world struct {
+	t     *testing.T
+	store *shared
+	nodes []*sockettest.Server
+	users map[string][]*sockettest.Client // one on each node
+	told  map[*sockettest.Client]string   // what they have received
+}
+
+// newWorld runs inside synctest, so that time is the test's.
+func newWorld(t *testing.T) *world {
+	w := &world{t: t, store: &shared{}, users: make(map[string][]*sockettest.Client), told: make(map[*sockettest.Client]string)}
+	for range 2 {
+		registry := socketio.NewRegistry(&socketio.RegistryOptions{Store: w.store, Logger: quiet})
+		t.Cleanup(func() { _ = registry.Close() })
+		v, err := verifier.New(idp, verifier.Issuer(issuer, "https://partner.example/"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.nodes = append(w.nodes, sockettest.NewServer(v, socketio.ByHandshake(), socketio.WithRegistry(registry), socketio.WithLogger(quiet)))
+	}
+	synctest.Wait() // until both follow
+	for _, sub := range []string{"ada", "bob"} {
+		for _, n := range w.nodes {
+			c, err := w.connect(n, verifiertest.Claims{"sub": sub, "sid": "sid-" + sub, "jti": "jti-" + sub})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.users[sub] = append(w.users[sub], c)
+		}
+	}
+	return w
+}
+
+// connect opens a socket with a token issued now.
+func (w *world) connect(n *sockettest.Server, claims verifiertest.Claims) (*sockettest.Client, error) {
+	all := verifiertest.Claims{"exp": time.Now().Add(10 * time.Hour).Unix()}
+	for name, value := range claims {
+		all[name] = value
+	}
+	c := n.Connect(&verifier.Handshake{Auth: object{"token": idp.Token(all)}})
+	if events := c.Received(); len(events) == 0 || events[0].Name != "connect" {
+		return nil, fmt.Errorf("refused: %v", events)
+	}
+	return c, nil
+}
+
+// expect checks who is connected, on both nodes.
+func (w *world) expect(ada, bob bool) {
+	w.t.Helper()
+	synctest.Wait()
+	for sub, want := range map[string]bool{"ada": ada, "bob": bob} {
+		for i, c := range w.users[sub] {
+			if got := c.Session() != nil; got != want {
+				w.t.Errorf("%s on node %d: connected is %v", sub, i, got)
+			}
+			w.told[c] += fmt.Sprint(c.Received())
+			if c.Session() == nil && !strings.Contains(w.told[c], "token_revoked") {
+				w.t.Errorf("%s was told %s", sub, w.told[c])
+			}
+		}
+	}
+}
+
+func options(o signals.Options) *signals.Options {
+	o.Keys, o.Issuer, o.Audience, o.Logger = idp, issuer, audience, quiet
+	return &o
+}
+
+// claims are those of a SET of one event about Ada.
+func claims(event string, fields, more object) object {
+	all := object{
+		"iss": issuer, "aud": audience, "iat": time.Now().Unix(), "jti": fmt.Sprint("set-", time.Now().UnixNano()),
+		"sub_id": object{"format": "iss_sub", "iss": issuer, "sub": "ada"},
+		"events": object{event: fields},
+	}
+	for name, value := range more {
+		if value == nil {
+			delete(all, name)
+		} else {
+			all[name] = value
+		}
+	}
+	return all
+}
+
+// secevent is the header of SETs.
+var secevent = verifiertest.Claims{"typ": "secevent+jwt"}
+
+// push delivers a SET (RFC 8935).
+func push(h http.Handler, set string, headers ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest("POST", "/events", strings.NewReader(set))
+	r.Header.Set("Content-Type", "application/secevent+jwt")
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+func errorOf(w *httptest.ResponseRecorder) string {
+	var e struct{ Err string }
+	_ = json.Unmarshal(w.Body.Bytes(), &e)
+	return e.Err
+}
+
+// TestEvents: what each event ends, on both nodes.
+func TestEvents(t *testing.T) {
+	resolve := func(_ context.Context, s signals.Subject) ([]string, error) {
+		switch {
+		case s.Email == "ada@example.com", s.PhoneNumber == "+441234", s.URI == "acct:ada@example.com", s.Format == "opaque" && s.ID == "account-7":
+			return []string{"ada"}, nil
+		case s.Email == "down@example.com":
+			return nil, errors.New("down")
+		}
+		return nil, nil
+	}
+	change := func(kind string) object { return object{"change_type": kind, "credential_type": "password"} }
+	for _, row := range []struct {
+		name   string
+		event  string
+		fields object
+		sub    object // sub_id, Ada by iss_sub by default
+		opts   signals.Options
+		status int
+		ada    bool // is still connected
+	}{
+		{name: "session-revoked", event: sessionRevoked, fields: object{}, status: 202},
+		{name: "credential-change, revoke", event: credentialChange, fields: change("revoke"), status: 202},
+		{name: "credential-change, update", event: credentialChange, fields: change("update"), status: 202},
+		{name: "credential-change, delete", event: credentialChange, fields: change("delete"), status: 202},
+		{name: "credential-change, create", event: credentialChange, fields: change("create"), status: 202, ada: true},
+		{name: "token-claims-change", event: tokenClaimsChange, fields: object{"claims": object{"role": "guest"}}, status: 202},
+		{name: "an event of another type", event: "https://example.com/event", fields: object{}, status: 202, ada: true},
+		{name: "verification", event: verification, fields: object{"state": "s"}, sub: object{"format": "opaque", "id": "stream-1"}, status: 202, ada: true},
+		{name: "stream-updated", event: streamUpdated, fields: object{"status": "paused"}, sub: object{"format": "opaque", "id": "stream-1"}, status: 202, ada: true},
+
+		{name: "a session by opaque id", event: sessionRevoked, fields: object{}, sub: object{"format": "opaque", "id": "sid-ada"}, status: 202},
+		{name: "a user by opaque id", event: credentialChange, fields: change("revoke"), sub: object{"format": "opaque", "id": "ada"}, status: 202},
+		{name: "a token", event: sessionRevoked, fields: object{}, sub: object{"format": "jwt_id", "iss": issuer, "jti": "jti-ada"}, status: 202},
+		{name: "a token, as earlier drafts spell it", event: sessionRevoked, fields: object{}, sub: object{"format": "jwt-id", "iss": issuer, "jti": "jti-ada"}, status: 202},
+		{name: "a complex session", event: sessionRevoked, fields: object{}, sub: object{"format": "complex", "session": object{"format": "opaque", "id": "sid-ada"}}, status: 202},
+		{name: "a complex user", event: sessionRevoked, fields: object{}, sub: object{"format": "complex", "user": object{"format": "iss_sub", "iss": issuer, "sub": "ada"}, "device": object{"format": "opaque", "id": "d"}}, status: 202},
+		{name: "another session of the user", event: sessionRevoked, fields: object{}, sub: object{"format": "complex", "user": object{"format": "iss_sub", "iss": issuer, "sub": "ada"}, "session": object{"format": "opaque", "id": "sid-other"}}, status: 202, ada: true},
+		{name: "aliases", event: sessionRevoked, fields: object{}, sub: object{"format": "aliases", "identifiers": []any{object{"format": "email", "email": "x@example.com"}, object{"format": "iss_sub", "iss": issuer, "sub": "ada"}}}, status: 202},
+		{name: "an email address", opts: signals.Options{Resolve: resolve}, event: sessionRevoked, fields: object{}, sub: object{"format": "email", "email": "ada@example.com"}, status: 202},
+		{name: "a phone number", opts: signals.Options{Resolve: resolve}, event: sessionRevoked, fields: object{}, sub: object{"format": "phone_number", "phone_number": "+441234"}, status: 202},
+		{name: "an account", opts: signals.Options{Resolve: resolve}, event: sessionRevoked, fields: object{}, sub: object{"format": "account", "uri": "acct:ada@example.com"}, status: 202},
+		{name: "an opaque user that is resolved", opts: signals.Options{Resolve: resolve}, event: credentialChange, fields: change("delete"), sub: object{"format": "opaque", "id": "account-7"}, status: 202},
+		{name: "somebody who is not known here", opts: signals.Options{Resolve: resolve}, event: sessionRevoked, fields: object{}, sub: object{"format": "email", "email": "eve@example.com"}, status: 202, ada: true},
+		{name: "the directory is down", opts: signals.Options{Resolve: resolve}, event: sessionRevoked, fields: object{}, sub: object{"format": "email", "email": "down@example.com"}, status: 503, ada: true},
+		{name: "Resolve panics", opts: signals.Options{Resolve: func(context.Context, signals.Subject) ([]string, error) { panic("oops") }}, event: sessionRevoked, fields: object{}, sub: object{"format": "email", "email": "ada@example.com"}, status: 503, ada: true},
+		{name: "Resolve returns an empty sub", opts: signals.Options{Resolve: func(context.Context, signals.Subject) ([]string, error) { return []string{""}, nil }}, event: sessionRevoked, fields: object{}, sub: object{"format": "email", "email": "ada@example.com"}, status: 503, ada: true},
+		{name: "an issuer of tokens beside the provider", opts: signals.Options{TokenIssuers: []string{issuer, "https://partner.example/"}}, event: sessionRevoked, fields: object{}, sub: object{"format": "iss_sub", "iss": issuer, "sub": "ada"}, status: 202},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				time.Sleep(time.Minute)
+				h, err := signals.SharedSignals(w.nodes[0].Registry(), options(row.opts))
+				if err != nil {
+					t.Fatal(err)
+				}
+				more := object{}
+				if row.sub != nil {
+					more["sub_id"] = row.sub
+				}
+				if got := push(h, key.Mint(secevent, claims(row.event, row.fields, more))); got.Code != row.status {
+					t.Errorf("the answer is %d %s", got.Code, got.Body)
+				}
+				w.expect(row.ada, true)
+			})
+		})
+	}
+}
+
+// TestLoginAfterIt: a revoked user may log in again, and a replayed event does not end
+// that.
+func TestLoginAfterIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		h, err := signals.SharedSignals(w.nodes[0].Registry(), options(signals.Options{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		set := key.Mint(secevent, claims(sessionRevoked, object{"event_timestamp": time.Now().Unix()}, nil))
+		push(h, set)
+		w.expect(false, true)
+		old, err := w.connect(w.nodes[1], verifiertest.Claims{"sub": "ada", "iat": time.Now().Add(-10 * time.Second).Unix()})
+		if err == nil {
+			t.Error("a token from before the event got in", old.Received())
+		}
+		time.Sleep(2 * time.Second)
+		again, err := w.connect(w.nodes[1], verifiertest.Claims{"sub": "ada"})
+		if err != nil {
+			t.Fatalf("a token from after the event: %v", err)
+		}
+		restarted, err := signals.SharedSignals(w.nodes[1].Registry(), options(signals.Options{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, receiver := range []http.Handler{h, restarted} { // one that knows the jti, and one that does not
+			if got := push(receiver, set); got.Code != 202 {
+				t.Errorf("a replay: %d", got.Code)
+			}
+		}
+		synctest.Wait()
+		if again.Session() == nil {
+			t.Error("a replayed event ended a session that began after it")
+		}
+	})
+}
+
+// TestRefusedEvents: every check of the specifications has a row, and what is refused
+// ends nothing.
+func TestRefusedEvents(t *testing.T) {
+	ada := object{"format": "iss_sub", "iss": issuer, "sub": "ada"}
+	stream := object{"format": "opaque", "id": "stream-1"}
+	for _, row := range []struct {
+		name    string
+		event   string // session-revoked by default
+		fields  object
+		more    object // claims; nil removes one
+		header  verifiertest.Claims
+		key     *verifiertest.Key
+		opts    signals.Options
+		headers []string
+		body    string
+		status  int // 400 by default
+		err     string
+	}{
+		// RFC 8935 §2.1, RFC 8417
+		{name: "another content type", headers: []string{"Content-Type", "application/json"}, err: "invalid_request"},
+		{name: "no content type", headers: []string{"Content-Type", ""}, err: "invalid_request"},
+		{name: "no SET", body: "hello", err: "invalid_request"},
+		{name: "a body that is too large", body: strings.Repeat("a", 70<<10), err: "invalid_request"},
+		{name: "another key", key: other, err: "invalid_key"},
+		{name: "alg none", header: verifiertest.Claims{"alg": "none"}, err: "invalid_key"},
+		{name: "another issuer", more: object{"iss": "https://evil.example/"}, err: "invalid_issuer"},
+		{name: "no issuer", more: object{"iss": nil}, err: "invalid_issuer"},
+		{name: "another audience", more: object{"aud": "https://mail.example"}, err: "invalid_audience"},
+		{name: "no audience", more: object{"aud": nil}, err: "invalid_audience"},
+		{name: "no jti", more: object{"jti": nil}, err: "invalid_request"},
+		{name: "no iat", more: object{"iat": nil}, err: "invalid_request"},
+		{name: "no events", more: object{"events": nil}, err: "invalid_request"},
+		{name: "an empty events", more: object{"events": object{}}, err: "invalid_request"},
+		{name: "events is a list", more: object{"events": []any{}}, err: "invalid_request"},
+		{name: "an event is no object", more: object{"events": object{sessionRevoked: "now"}}, err: "invalid_request"},
+		{name: "an event is null", more: object{"events": object{sessionRevoked: json.RawMessage("null")}}, err: "invalid_request"},
+		{name: "not yet valid", more: object{"nbf": time.Now().Add(time.Hour).Unix()}, err: "invalid_request"},
+
+		// SSF 1.0 §4.1
+		{name: "the type of other JWTs", header: verifiertest.Claims{"typ": "JWT"}, err: "invalid_request"},
+		{name: "an access token", header: verifiertest.Claims{"typ": "at+jwt"}, err: "invalid_request"},
+		{name: "a logout token", header: verifiertest.Claims{"typ": "logout+jwt"}, err: "invalid_request"},
+		{name: "no type", header: verifiertest.Claims{"typ": nil}, err: "invalid_request"},
+		{name: "sub beside sub_id", more: object{"sub": "ada"}, err: "invalid_request"},
+		{name: "exp", more: object{"exp": time.Now().Add(time.Hour).Unix()}, err: "invalid_request"},
+		{name: "two events", more: object{"events": object{sessionRevoked: object{}, tokenClaimsChange: object{"claims": object{"a": 1}}}}, err: "invalid_request"},
+		{name: "no sub_id", more: object{"sub_id": nil}, err: "invalid_request"},
+
+		// SSF 1.0 §3, RFC 9493
+		{name: "sub_id is a string", more: object{"sub_id": "ada"}, err: "invalid_request"},
+		{name: "sub_id without a format", more: object{"sub_id": object{"iss": issuer, "sub": "ada"}}, err: "invalid_request"},
+		{name: "iss_sub without sub", more: object{"sub_id": object{"format": "iss_sub", "iss": issuer}}, err: "invalid_request"},
+		{name: "iss_sub with an empty sub", more: object{"sub_id": object{"format": "iss_sub", "iss": issuer, "sub": ""}}, err: "invalid_request"},
+		{name: "iss_sub with a number", more: object{"sub_id": object{"format": "iss_sub", "iss": issuer, "sub": 7}}, err: "invalid_request"},
+		{name: "iss_sub without iss", more: object{"sub_id": object{"format": "iss_sub", "sub": "ada"}}, err: "invalid_request"},
+		{name: "another issuer's user", more: object{"sub_id": object{"format": "iss_sub", "iss": "https://partner.example/", "sub": "ada"}}, status: 403, err: "access_denied"},
+		{name: "another issuer's token", more: object{"sub_id": object{"format": "jwt_id", "iss": "https://partner.example/", "jti": "jti-ada"}}, status: 403, err: "access_denied"},
+		{name: "another issuer's user, complex", more: object{"sub_id": object{"format": "complex", "user": object{"format": "iss_sub", "iss": "https://partner.example/", "sub": "ada"}}}, status: 403, err: "access_denied"},
+		{name: "a format that nobody resolves", more: object{"sub_id": object{"format": "email", "email": "ada@example.com"}}, err: "invalid_request"},
+		{name: "email without one", more: object{"sub_id": object{"format": "email"}}, err: "invalid_request"},
+		{name: "complex without user and session", more: object{"sub_id": object{"format": "complex", "tenant": object{"format": "opaque", "id": "t"}}}, err: "invalid_request"},
+		{name: "complex with a user without format", more: object{"sub_id": object{"format": "complex", "user": object{"sub": "ada"}}}, err: "invalid_request"},
+		{name: "empty aliases", more: object{"sub_id": object{"format": "aliases", "identifiers": []any{}}}, err: "invalid_request"},
+		{name: "nested aliases", more: object{"sub_id": object{"format": "aliases", "identifiers": []any{object{"format": "aliases", "identifiers": []any{ada}}}}}, err: "invalid_request"},
+
+		// CAEP 1.0
+		{name: "a change of no type", event: credentialChange, fields: object{"credential_type": "password"}, err: "invalid_request"},
+		{name: "a change of an unknown type", event: credentialChange, fields: object{"change_type": "lost", "credential_type": "password"}, err: "invalid_request"},
+		{name: "a change of no credential", event: credentialChange, fields: object{"change_type": "revoke"}, err: "invalid_request"},
+		{name: "claims that are none", event: tokenClaimsChange, fields: object{"claims": object{}}, err: "invalid_request"},
+		{name: "no claims", event: tokenClaimsChange, fields: object{}, err: "invalid_request"},
+		{name: "a time that is a string", fields: object{"event_timestamp": "now"}, err: "invalid_request"},
+
+		// SSF 1.0 §8.1.4, §8.1.5, and the stream's configuration
+		{name: "another state", opts: signals.Options{VerifyState: func(s string) bool { return s == "mine" }}, event: verification, fields: object{"state": "yours"}, more: object{"sub_id": stream}, err: "invalid_state"},
+		{name: "no state", opts: signals.Options{VerifyState: func(s string) bool { return s == "mine" }}, event: verification, fields: object{}, more: object{"sub_id": stream}, err: "invalid_state"},
+		{name: "a state that is no string", event: verification, fields: object{"state": 7}, more: object{"sub_id": stream}, err: "invalid_state"},
+		{name: "VerifyState panics", opts: signals.Options{VerifyState: func(string) bool { panic("oops") }}, event: verification, fields: object{}, more: object{"sub_id": stream}, err: "invalid_state"},
+		{name: "a verification about a user", event: verification, fields: object{}, more: object{"sub_id": ada}, err: "invalid_request"},
+		{name: "another stream", opts: signals.Options{StreamID: "stream-2"}, event: verification, fields: object{}, more: object{"sub_id": stream}, err: "invalid_request"},
+		{name: "a status that is none", event: streamUpdated, fields: object{"status": "gone"}, more: object{"sub_id": stream}, err: "invalid_request"},
+		{name: "no Authorization header", opts: signals.Options{Authorization: "Bearer x"}, status: 401, err: "authentication_failed"},
+		{name: "another Authorization header", opts: signals.Options{Authorization: "Bearer x"}, headers: []string{"Authorization", "Bearer y"}, status: 401, err: "authentication_failed"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				h, err := signals.SharedSignals(w.nodes[0].Registry(), options(row.opts))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if row.event == "" {
+					row.event, row.fields = sessionRevoked, orEmpty(row.fields)
+				}
+				if row.key == nil {
+					row.key = key
+				}
+				if row.body == "" {
+					header := verifiertest.Claims{"typ": "secevent+jwt"}
+					for name, value := range row.header {
+						header[name] = value
+					}
+					row.body = row.key.Mint(header, claims(row.event, row.fields, row.more))
+				}
+				if row.status == 0 {
+					row.status = http.StatusBadRequest
+				}
+				got := push(h, row.body, row.headers...)
+				if got.Code != row.status || errorOf(got) != row.err {
+					t.Errorf("the answer is %d %s, want %d %s", got.Code, got.Body, row.status, row.err)
+				}
+				w.expect(true, true)
+			})
+		})
+	}
+}
+
+func orEmpty(o object) object {
+	if o == nil {
+		return object{}
+	}
+	return o
+}
+
+// TestGood: what the rows of TestRefusedEvents change one thing of is accepted.
+func TestGood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		h, err := signals.SharedSignals(w.nodes[0].Registry(), options(signals.Options{Authorization: "Bearer x", StreamID: "stream-1", VerifyState: func(s string) bool { return s == "mine" }}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, set := range []object{
+			claims(verification, object{"state": "mine"}, object{"sub_id": object{"format": "opaque", "id": "stream-1"}, "jti": "1"}),
+			claims(sessionRevoked, object{}, object{"jti": "2", "aud": []string{audience, "another"}, "txn": "7", "more": "ignored"}),
+		} {
+			if got := push(h, key.Mint(secevent, set), "Authorization", "Bearer x", "Content-Type", "application/secevent+jwt; charset=utf-8"); got.Code != 202 || got.Body.Len() > 0 {
+				t.Errorf("the answer is %d %s", got.Code, got.Body)
+			}
+		}
+		w.expect(false, true)
+		if got := push(h, key.Mint(secevent, claims(sessionRevoked, object{"x": 1}, object{"jti": "2"})), "Authorization", "Bearer x"); got.Code != 400 {
+			t.Errorf("another event with the same jti: %d", got.Code)
+		}
+		r := httptest.NewRecorder()
+		h.ServeHTTP(r, httptest.NewRequest("GET", "/events", nil))
+		if r.Code != http.StatusMethodNotAllowed || r.Header().Get("Allow") != "POST" {
+			t.Errorf("GET: %d", r.Code)
+		}
+	})
+}
+
+// TestTryAgain: what could not be carried out everywhere is not acknowledged, and
+// carried out when it comes again.
+func TestTryAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		h, err := signals.SharedSignals(w.nodes[0].Registry(), options(signals.Options{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.store.mu.Lock()
+		w.store.err = errors.New("lost")
+		w.store.mu.Unlock()
+		set := key.Mint(secevent, claims(sessionRevoked, object{}, nil))
+		if got := push(h, set); got.Code != 503 || got.Header().Get("Retry-After") == "" {
+			t.Errorf("without the store: %d", got.Code)
+		}
+		w.store.mu.Lock()
+		w.store.err = nil
+		w.store.mu.Unlock()
+		if got := push(h, set); got.Code != 202 {
+			t.Errorf("with it again: %d %s", got.Code, got.Body)
+		}
+		w.expect(false, true)
+	})
+}
+
+func TestMisuse(t *testing.T) {
+	r := socketio.NewRegistry(nil)
+	full := signals.Options{Keys: idp, Issuer: issuer, Audience: audience}
+	change := func(f func(*signals.Options)) *signals.Options {
+		o := full
+		f(&o)
+		return &o
+	}
+	for name, make := range map[string]func() error{
+		"no registry": func() error { _, err := signals.SharedSignals(nil, &full); return err },
+		"no options":  func() error { _, err := signals.SharedSignals(r, nil); return err },
+		"no keys": func() error {
+			_, err := signals.SharedSignals(r, change(func(o *signals.Options) { o.Keys = nil }))
+			return err
+		},
+		"no issuer": func() error {
+			_, err := signals.SharedSignals(r, change(func(o *signals.Options) { o.Issuer = "" }))
+			return err
+		},
+		"no audience": func() error {
+			_, err := signals.GlobalTokenRevocation(r, change(func(o *signals.Options) { o.Audience = "" }))
+			return err
+		},
+		"a negative lifetime": func() error {
+			_, err := signals.SharedSignals(r, change(func(o *signals.Options) { o.TokenLifetime = -1 }))
+			return err
+		},
+		"an issuer that is \"\"": func() error {
+			_, err := signals.SharedSignals(r, change(func(o *signals.Options) { o.TokenIssuers = []string{""} }))
+			return err
+		},
+		"no registry, GTR": func() error { _, err := signals.GlobalTokenRevocation(nil, &full); return err },
+		"no options, GTR":  func() error { _, err := signals.GlobalTokenRevocation(r, nil); return err },
+	} {
+		if err := make(); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
