@@ -63,7 +63,7 @@ func handshake(a *engine.Arrival) *verifier.Handshake {
 func (l *library) Admitted(st *engine.Stay) {
 	so, _ := st.Value().(*socket)
 	if so == nil { // a root that is neither guarded nor public
-		st.Accept("")
+		st.Accept("", "")
 		return
 	}
 	so.begin(st)

@@ -75,7 +75,7 @@ func (s *socket) begin(st *engine.Stay) {
 			}
 		})
 	}
-	st.Accept("")
+	st.Accept("", "")
 }
 
 func (s *socket) guard() *socketio.Guard { return s.guarding.Load() }

@@ -42,6 +42,26 @@ type Config struct {
 	MaxNamespaces      int // namespaces of one session (16)
 	MaxAttachments     int // attachments of one packet (64)
 
+	// NoCredentials keeps browsers from showing a page of another origin the
+	// answers to requests with cookies.
+	NoCredentials bool
+
+	// Cookie, if not nil, is set by the handshake's answer. Its value is the
+	// session's id.
+	Cookie *http.Cookie
+
+	// InitialPacket, if not empty, is a message that goes out behind the
+	// handshake.
+	InitialPacket []byte
+
+	// NoUpgrades keeps clients with the transport that they began with.
+	NoUpgrades bool
+
+	// CompressFrom and CompressPollsFrom are the sizes in bytes from which a
+	// websocket's messages and the answers to polls are compressed, if the client
+	// agrees. 0 is never.
+	CompressFrom, CompressPollsFrom int
+
 	// CheckOrigin admits a request by its Origin. The default admits requests
 	// from the same origin and those without one. An origin admitted here may
 	// also read answers with credentials (CORS).
@@ -102,7 +122,7 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("engine: MaxUnauthenticated is %d, expected at most MaxMessage, %d", c.MaxUnauthenticated, c.MaxMessage)
 	}
 	if c.CheckOrigin == nil {
-		c.CheckOrigin = sameOrigin
+		c.CheckOrigin = SameOrigin
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -52,7 +52,7 @@ func (s *Session) connectLocked(p *packet, tooLarge bool) {
 // tries counts the decisions that were put off before.
 func (s *Session) decideLocked(st *Stay, a *Arrival, tries int) {
 	s.deciding++
-	ctx, cancel := context.WithCancelCause(context.Background())
+	ctx, cancel := context.WithCancelCause(s.request.Context())
 	st.cancel = cancel
 	s.server.run(s, "Decide", func() {
 		defer cancel(nil)

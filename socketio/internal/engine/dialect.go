@@ -61,10 +61,13 @@ func (d *dialect) openMessage(sid string, upgrades []string, c *Config) message 
 }
 
 // connectMessage answers CONNECT.
-func (d *dialect) connectMessage(nsp, id string) message {
+func (d *dialect) connectMessage(nsp, id, pid string) message {
 	p := packet{kind: kindConnect, nsp: nsp}
 	if d.auth {
-		p.data, _ = marshal(map[string]string{"sid": id}) // strings: it cannot fail
+		p.data, _ = marshal(struct { // strings: it cannot fail
+			SID string `json:"sid"`
+			PID string `json:"pid,omitempty"`
+		}{id, pid})
 	}
 	return message{text: p.forClient()}
 }
@@ -76,11 +79,18 @@ func (d *dialect) refuseMessage(nsp string, reason any) message {
 	if err != nil {
 		data, _ = marshal(genericError()) // a map of strings: it cannot fail
 	}
-	if d.auth {
+	if _, whole := reason.(*ConnectError); d.auth && !whole {
 		data = connectError(data)
 	}
 	p := packet{kind: kindError, nsp: nsp, data: data}
 	return message{text: p.forClient()}
+}
+
+// ConnectError is the payload of a CONNECT_ERROR packet. As [Refusal.Error] it is sent
+// unchanged.
+type ConnectError struct {
+	Message string          `json:"message"`
+	Data    json.RawMessage `json:"data,omitempty"`
 }
 
 // connectError is the payload of a CONNECT_ERROR packet for an error in JSON.

@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// sameOrigin is the default origin check. A script element, which is how JSONP
+// SameOrigin is the default origin check. A script element, which is how JSONP
 // polling fetches, sends no Origin; where the browser says that such a request
 // comes from another site it is refused as well.
-func sameOrigin(r *http.Request) bool {
+func SameOrigin(r *http.Request) bool {
 	origin := r.Header.Get("Origin")
 	if origin == "" {
 		switch r.Header.Get("Sec-Fetch-Site") {
@@ -24,13 +24,15 @@ func sameOrigin(r *http.Request) bool {
 
 // allowOrigin sets the headers that let the browser of an admitted origin read
 // the answer.
-func allowOrigin(w http.ResponseWriter, r *http.Request) {
+func (e *Server) allowOrigin(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
 	if origin := r.Header.Get("Origin"); origin != "" {
 		h.Set("Access-Control-Allow-Origin", origin)
-		h.Set("Access-Control-Allow-Credentials", "true")
+		if !e.config.NoCredentials {
+			h.Set("Access-Control-Allow-Credentials", "true")
+		}
 		h.Add("Vary", "Origin")
 	}
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -149,6 +151,10 @@ func (e *Server) writePoll(w http.ResponseWriter, r *http.Request, d *dialect, b
 	case binary:
 		contentType = "application/octet-stream"
 	}
+	if from := e.config.CompressPollsFrom; from > 0 && len(body) >= from && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		body = gzipped(body)
+		w.Header().Set("Content-Encoding", "gzip")
+	}
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	rc := http.NewResponseController(w)
@@ -161,6 +167,14 @@ func (e *Server) writePoll(w http.ResponseWriter, r *http.Request, d *dialect, b
 	}
 	_ = rc.SetWriteDeadline(time.Time{})
 	return err
+}
+
+func gzipped(body []byte) []byte {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, _ = z.Write(body) // a buffer takes everything
+	_ = z.Close()
+	return b.Bytes()
 }
 
 // servePost takes what the client sends by polling. POSTs are taken in whatever

@@ -45,10 +45,11 @@ func New(config Config, library Library) (*Server, error) {
 		config:  config,
 		library: library,
 		upgrader: websocket.Upgrader{
-			HandshakeTimeout: config.WriteTimeout,
-			ReadBufferSize:   256,
-			WriteBufferSize:  4096,
-			WriteBufferPool:  new(sync.Pool),
+			HandshakeTimeout:  config.WriteTimeout,
+			ReadBufferSize:    256,
+			WriteBufferSize:   4096,
+			WriteBufferPool:   new(sync.Pool),
+			EnableCompression: config.CompressFrom > 0,
 			// The origin was checked before.
 			CheckOrigin: func(*http.Request) bool { return true },
 		},
@@ -94,7 +95,7 @@ func (e *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeError(w, errForbidden)
 		return
 	}
-	allowOrigin(w, r)
+	e.allowOrigin(w, r)
 	if r.Method == http.MethodOptions {
 		preflight(w, r)
 		return
@@ -158,6 +159,12 @@ func (e *Server) serveHandshake(w http.ResponseWriter, r *http.Request, d *diale
 	if d.entersRoot {
 		verdict = e.decide(r.Context(), nil, &Arrival{Namespace: root, Request: r})
 	}
+	s := newSession(e, d, r, q)
+	if c := e.config.Cookie; c != nil {
+		cookie := *c
+		cookie.Value = s.id
+		http.SetCookie(w, &cookie)
+	}
 	var ws *wsConn
 	if q.Get("transport") == "websocket" {
 		var err error
@@ -166,7 +173,6 @@ func (e *Server) serveHandshake(w http.ResponseWriter, r *http.Request, d *diale
 			return // the upgrader has answered
 		}
 	}
-	s := newSession(e, d, r, q)
 	s.link.polling = ws == nil
 	if !e.add(s) {
 		e.handshakes.Add(-1)
@@ -196,10 +202,13 @@ func (s *Session) open(verdict Verdict) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	upgrades := []string{}
-	if s.link.polling {
+	if s.link.polling && !s.server.config.NoUpgrades {
 		upgrades = append(upgrades, "websocket")
 	}
 	s.queueLocked(s.dialect.openMessage(s.id, upgrades, &s.server.config))
+	if packet := s.server.config.InitialPacket; len(packet) > 0 {
+		s.queueLocked(message{text: append([]byte{typeMessage}, packet...)})
+	}
 	if !s.dialect.entersRoot {
 		return
 	}

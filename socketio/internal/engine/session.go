@@ -101,6 +101,16 @@ func (s *Session) Transport() string {
 	return "polling"
 }
 
+// Writable reports whether a message would be on its way to the client at once.
+func (s *Session) Writable() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state >= closing || len(s.out.queue) > 0 {
+		return false
+	}
+	return s.link.poll != nil || s.link.ws != nil && !s.link.writing
+}
+
 // SetValue keeps a value of the library's with the session, for [Session.Value].
 func (s *Session) SetValue(v any) {
 	s.mu.Lock()

@@ -19,7 +19,7 @@ type Stay struct {
 	began   time.Time
 
 	// The session's mutex guards the rest.
-	id       string
+	id, pid  string
 	state    state
 	gate     Gate
 	entered  bool                    // Library.Admitted has returned
@@ -69,8 +69,8 @@ func (st *Stay) Passes() bool {
 
 // Accept answers the client's CONNECT, and reports whether the stay is connected
 // now. id, if not empty, becomes the ID of a stay in Engine.IO 4; it must be
-// hard to guess.
-func (st *Stay) Accept(id string) bool {
+// hard to guess. pid, if not empty, is what the client may recover its state with.
+func (st *Stay) Accept(id, pid string) bool {
 	st.session.mu.Lock()
 	defer st.session.mu.Unlock()
 	if st.state != admitted || st.session.state >= closing {
@@ -79,6 +79,7 @@ func (st *Stay) Accept(id string) bool {
 	if id != "" && st.session.dialect.auth {
 		st.id = id
 	}
+	st.pid = pid
 	st.acceptLocked()
 	return true
 }
@@ -87,7 +88,7 @@ func (st *Stay) Accept(id string) bool {
 func (st *Stay) acceptLocked() {
 	st.state = connected
 	s := st.session
-	s.sendLocked(s.dialect.connectMessage(st.nsp, st.id))
+	s.sendLocked(s.dialect.connectMessage(st.nsp, st.id, st.pid))
 	for _, m := range st.held {
 		s.sendLocked(m)
 	}

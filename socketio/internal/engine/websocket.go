@@ -20,7 +20,17 @@ type wsConn struct {
 	out     *corked // below conn
 	base64  bool    // the client cannot take binary frames
 
+	compressFrom int // bytes; 0 for never
+
 	writer sync.Mutex
+}
+
+// cookies returns the header of an upgrade's answer.
+func cookies(h http.Header) http.Header {
+	if set := h.Values("Set-Cookie"); len(set) > 0 {
+		return http.Header{"Set-Cookie": set}
+	}
+	return nil
 }
 
 // accept upgrades a request. The buffers are small, and those for writing belong
@@ -28,7 +38,7 @@ type wsConn struct {
 // out with what is written first.
 func (e *Server) accept(w http.ResponseWriter, r *http.Request, d *dialect, base64 bool) (*wsConn, error) {
 	cw := &corkedWriter{ResponseWriter: w}
-	conn, err := e.upgrader.Upgrade(cw, r, nil)
+	conn, err := e.upgrader.Upgrade(cw, r, cookies(w.Header()))
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +46,7 @@ func (e *Server) accept(w http.ResponseWriter, r *http.Request, d *dialect, base
 	// client authenticates, perhaps while a frame is awaited.
 	conn.SetReadLimit(int64(e.config.MaxMessage) + 1024)
 	flood.LimitPings(conn, maxIdle)
-	return &wsConn{conn: conn, dialect: d, out: cw.conn, base64: base64}, nil
+	return &wsConn{conn: conn, dialect: d, out: cw.conn, base64: base64, compressFrom: e.config.CompressFrom}, nil
 }
 
 // write sends messages, each within its own timeout, and a close frame after the
@@ -50,6 +60,9 @@ func (c *wsConn) write(batch []message, timeout time.Duration, last bool) error 
 	for i := range batch {
 		m := &batch[i]
 		_ = c.conn.SetWriteDeadline(time.Now().Add(timeout)) // an error shows in the write
+		if c.compressFrom > 0 {
+			c.conn.EnableWriteCompression(len(m.text) >= c.compressFrom)
+		}
 		if err := c.conn.WriteMessage(websocket.TextMessage, m.text); err != nil {
 			return err
 		}

@@ -81,7 +81,7 @@ func (l testLibrary) Admitted(st *Stay) {
 	} else {
 		l.w.note("admitted %s", st.Namespace())
 	}
-	st.Accept("")
+	st.Accept("", "")
 }
 
 func (l testLibrary) Authenticate(st *Stay, args []json.RawMessage, tooLarge bool) {
