@@ -190,3 +190,10 @@ func (g *Guard) Closed() {
 	g.end(ErrDisconnected, nil, nil)
 	g.notify()
 }
+
+// Notified calls f behind the callbacks that are due, in the goroutine that runs them:
+// for a binding that tells the application of a socket's end when they have been told.
+func (g *Guard) Notified(f func()) {
+	g.notices.add(f)
+	g.notify()
+}
