@@ -37,9 +37,9 @@ func site(t *testing.T, version string) http.Handler {
 // TestChaosInBrowser: two tabs of one user in Chromium, with the same disturbances as
 // in Node. They share their tokens, so that one getToken runs at a time for both.
 func TestChaosInBrowser(t *testing.T) {
-	for n, p := range pairings {
+	for _, p := range pairings[:3] { // each client once
 		by, mode := "event", socketio.ByEvent()
-		if n == len(pairings)-1 {
+		if p.version == "4.8.4" {
 			by, mode = "handshake", socketio.ByHandshake()
 		}
 		t.Run(p.name+", by "+by, func(t *testing.T) { twoTabs(t, p, by, mode) })

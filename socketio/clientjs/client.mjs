@@ -5,7 +5,8 @@
 // Refusals of one token after which another token of the same login may be good.
 const NEW_TOKEN_HELPS = ['token_expired', 'token_inactive', 'token_not_active', 'max_age_exceeded',
   'key_withdrawn', 'ticket_invalid', 'authentication_timeout', 'too_many_attempts'];
-
+// Refusals that end a session: the disconnect may follow only seconds later.
+const SESSION_OVER = ['token_expired', 'token_revoked', 'key_withdrawn', 'session_expired', 'session_limit', 'server_restarting'];
 const CLAIM_WINDOW = 100; // ms in which tabs agree on which of them gets the next token
 const calls = new WeakMap(); // the call of each getToken that is under way: there is one at a time
 
@@ -89,7 +90,7 @@ export function authenticated(io, url, options) {
   function tell(event, args) { if (state === 'authenticated') socket.emit(event, ...args); }
 
   function over(cause) { // the connection has ended, because of a refusal if one was just told
-    const why = told && Date.now() - told.at < 2000 ? told.why : null;
+    const why = told && Date.now() - told.at < 10000 ? told.why : null;
     if (!why || why.retryable || NEW_TOKEN_HELPS.includes(why.reason)) return retry(why || cause);
     stop(why);
   }
@@ -187,12 +188,12 @@ export function authenticated(io, url, options) {
   }
 
   function refusal(why) {
+    if (state !== 'connecting' && state !== 'authenticated' || why.event) return; // of one event, at most
     told = { why, at: Date.now() };
-    if (state === 'connecting' || answerDue && !why.event) {
-      if (!why.retryable) refused = token;
-      if (state === 'connecting' || !why.retryable && !NEW_TOKEN_HELPS.includes(why.reason)) return over(why);
-      renewIn(backoff());
-    }
+    if (!why.retryable && (state === 'connecting' || answerDue)) refused = token;
+    if (state === 'connecting' || SESSION_OVER.includes(why.reason)) return over(why);
+    if (answerDue && (why.retryable || NEW_TOKEN_HELPS.includes(why.reason))) renewIn(backoff());
+    else if (answerDue) over(why);
   }
 
   socket.on('connect', () => {
@@ -237,7 +238,6 @@ export function authenticated(io, url, options) {
 }
 
 function call(f, argument) { try { if (f) f(argument); } catch (error) { console.error(error); } }
-
 function sleep(ms) { return new Promise((done) => setTimeout(done, ms)); }
 
 function claims(token) { // of a JWT, unverified; {} of anything else

@@ -32,6 +32,7 @@ type pairing struct {
 var pairings = []pairing{
 	{"googollee, client 1.7.4", startGoogollee, "1.7.4"},
 	{"googollee, client 2.5.0", startGoogollee, "2.5.0"},
+	{"googollee, client 4.8.4", startGoogollee, "4.8.4"},
 	{"zishang, client 4.8.4", startZishang, "4.8.4"},
 }
 

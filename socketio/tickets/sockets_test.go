@@ -126,6 +126,7 @@ func TestRealClients(t *testing.T) {
 	}{
 		{"googollee, client 1.7.4", onGoogollee, jsclient.V1, "error"},
 		{"googollee, client 2.5.0", onGoogollee, jsclient.V2, "error"},
+		{"googollee, client 4.8.4", onGoogollee, jsclient.V4, "connect_error"},
 		{"zishang, client 4.8.4", onZishang, jsclient.V4, "connect_error"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
