@@ -1,16 +1,10 @@
 package verifier
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/rand"
-	"crypto/sha256"
-	"errors"
 	"fmt"
 	"slices"
-	"sync/atomic"
 
-	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/seed15b1dee8/socketio-jwt/verifier/internal/cache"
 )
 
 // CacheVerified remembers the last n tokens that were accepted and spares the
@@ -32,41 +26,23 @@ func CacheVerified(n int) Option {
 		if n <= 0 {
 			return fmt.Errorf("verifier: CacheVerified is %d: expected a positive number of tokens", n)
 		}
-		cache, err := newVerifiedCache(n)
-		c.verified = cache
-		return errors.Join(err, c.once("CacheVerified"))
+		tokens, err := cache.NewTokens[*verifiedToken](n)
+		if err != nil {
+			return fmt.Errorf("verifier: CacheVerified: %w", err)
+		}
+		c.verified = tokens
+		return c.once("CacheVerified")
 	}
-}
-
-// verifiedCache holds tokens that were accepted. It is cut into shards, each
-// with a lock of its own, that cores may not wait for each other.
-type verifiedCache struct {
-	mac    cipher.AEAD // see code; nil where that is not to be had
-	key    [32]byte    // random
-	shards []*lru.Cache[cacheKey, *verifiedToken]
-	counts []cacheCount // of the shards
-}
-
-// cacheCount stands apart from its neighbours, as the shards do.
-type cacheCount struct {
-	hits, misses atomic.Uint64
-	_            [48]byte
 }
 
 // CacheStats returns how many tokens so far were among those that [CacheVerified]
 // remembers, and how many were not. Both are zero without that option.
 func (v *Verifier) CacheStats() (hits, misses uint64) {
-	if v.verified != nil {
-		for i := range v.verified.counts {
-			hits += v.verified.counts[i].hits.Load()
-			misses += v.verified.counts[i].misses.Load()
-		}
+	if v.verified == nil {
+		return 0, 0
 	}
-	return hits, misses
+	return v.verified.Stats()
 }
-
-// cacheKey is a code of the whole token: see code.
-type cacheKey [16]byte
 
 // ownAudience makes the list of a copied token its own.
 func (t *Token) ownAudience() {
@@ -84,63 +60,10 @@ type verifiedToken struct {
 	claims claims
 }
 
-func newVerifiedCache(n int) (*verifiedCache, error) {
-	c := &verifiedCache{shards: make([]*lru.Cache[cacheKey, *verifiedToken], min(16, n))}
-	c.counts = make([]cacheCount, len(c.shards))
-	rand.Read(c.key[:])
-	if block, err := aes.NewCipher(c.key[:]); err == nil {
-		c.mac, _ = cipher.NewGCM(block) // it fails under GODEBUG=fips140=only
-	}
-	for i := range c.shards {
-		var err error
-		if c.shards[i], err = lru.New[cacheKey, *verifiedToken]((n + i) / len(c.shards)); err != nil {
-			return nil, fmt.Errorf("verifier: CacheVerified: %w", err)
-		}
-	}
-	return c, nil
-}
-
-// noNonce is the nonce of every code.
-var noNonce [12]byte
-
-// code returns the code under which a token is remembered: GMAC with a random key
-// (NIST SP 800-38D), in a third of the time of SHA-256. Its strength here is that of
-// the universal hash in it: whatever two tokens somebody writes, the random key has
-// them share a code with a probability below 2^-110. That one nonce serves for all
-// would help only who sees codes, and none leaves this cache.
-func (c *verifiedCache) code(raw string) (key cacheKey) {
-	s := scratches.Get().(*scratch)
-	if c.mac != nil {
-		s.input = append(s.input[:0], raw...)
-		s.decoded = c.mac.Seal(s.decoded[:0], noNonce[:], nil, s.input)
-		key = cacheKey(s.decoded)
-	} else {
-		s.input = append(append(s.input[:0], c.key[:]...), raw...)
-		sum := sha256.Sum256(s.input)
-		key = cacheKey(sum[:len(key)])
-	}
-	scratches.Put(s)
-	return key
-}
-
-// get returns the key of a token, and its entry if it has one.
-func (c *verifiedCache) get(raw string) (cacheKey, *verifiedToken) {
-	key := c.code(raw)
-	i := c.shard(key)
-	known, ok := c.shards[i].Get(key)
-	if ok {
-		c.counts[i].hits.Add(1)
-	} else {
-		c.counts[i].misses.Add(1)
-	}
-	return key, known
-}
-
-func (c *verifiedCache) add(key cacheKey, t *Token, claims claims) {
+// remember keeps an accepted token.
+func (v *Verifier) remember(code cache.Code, t *Token, claims claims) {
 	entry := &verifiedToken{*t, claims}
 	entry.token.raw = ""
 	entry.token.ownAudience()
-	c.shards[c.shard(key)].Add(key, entry)
+	v.verified.Add(code, entry)
 }
-
-func (c *verifiedCache) shard(key cacheKey) int { return int(key[0]) % len(c.shards) }

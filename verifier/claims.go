@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+
+	"github.com/seed15b1dee8/socketio-jwt/verifier/internal/strictjson"
 )
 
 // ClaimsAs decodes the whole claims set into a T, as [Token.Claims] does. If T
@@ -42,8 +44,8 @@ func CustomClaims[T any]() Option {
 // the claim ADMIN for a field of the name admin, and the last of two members of
 // one name.
 func decodeClaims(text string, v any) error {
-	start := skipSpace(text, 0)
-	end, err := skipValue(text, start, 0)
+	start := strictjson.SkipSpace(text, 0)
+	end, err := strictjson.SkipValue(text, start, 0)
 	if err != nil {
 		return err
 	}
@@ -61,38 +63,38 @@ func checkNames(text string, t reflect.Type) error {
 	switch text[0] {
 	case '{':
 		s := shapeOf(t)
-		o := newObject(text)
-		for o.next() {
-			elem, known := s.fields[o.name]
+		o := strictjson.New(text)
+		for o.Next() {
+			elem, known := s.fields[o.Name]
 			if !known {
 				elem = s.elem
 				if s.folded != nil {
-					f, ok := s.folded[fold(o.name)]
+					f, ok := s.folded[strictjson.Fold(o.Name)]
 					if ok && f.tagged {
-						return fmt.Errorf("the member %q differs from the field %q in letter case", o.name, f.name)
+						return fmt.Errorf("the member %q differs from the field %q in letter case", o.Name, f.name)
 					}
 					if ok {
 						elem = s.fields[f.name]
 					}
 				}
 			}
-			if err := checkNames(o.value, elem); err != nil {
+			if err := checkNames(o.Value, elem); err != nil {
 				return err
 			}
 		}
-		return o.err
+		return o.Err
 	case '[':
 		elem := shapeOf(t).elem
-		for i := skipSpace(text, 1); text[i] != ']'; {
-			end, err := skipValue(text, i, 1)
+		for i := strictjson.SkipSpace(text, 1); text[i] != ']'; {
+			end, err := strictjson.SkipValue(text, i, 1)
 			if err != nil {
 				return err
 			}
 			if err := checkNames(text[i:end], elem); err != nil {
 				return err
 			}
-			if i = skipSpace(text, end); text[i] == ',' {
-				i = skipSpace(text, i+1)
+			if i = strictjson.SkipSpace(text, end); text[i] == ',' {
+				i = strictjson.SkipSpace(text, i+1)
 			}
 		}
 	}
@@ -161,6 +163,6 @@ func (s *shape) addFields(t reflect.Type) {
 			name = f.Name
 		}
 		s.fields[name] = f.Type
-		s.folded[fold(name)] = field{name, tagged}
+		s.folded[strictjson.Fold(name)] = field{name, tagged}
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/seed15b1dee8/socketio-jwt/verifier/internal/strictjson"
 )
 
 type profile struct {
@@ -82,9 +84,9 @@ func TestClaimsAs(t *testing.T) {
 		{"letter case, nested", `{"groups":["g"],"org":{"ID":"x"}}`, `"ID" differs from the field "id"`},
 		{"letter case, nested in a map", `{"groups":["g"],"roles":{"a":{"Level":9}}}`, `"Level" differs from the field "level"`},
 		{"letter case, nested in a list", `{"groups":["g"],"list":[{"level":1},{"LEVEL":9}]}`, `"LEVEL" differs from the field "level"`},
-		{"twice, nested", `{"groups":["g"],"org":{"id":"a","id":"b"}}`, errJSONDuplicate.Error()},
-		{"twice, nested in what no field names", `{"groups":["g"],"other":[{"x":[{"a":1,"A":2}]}]}`, errJSONDuplicate.Error()},
-		{"twice, nested in an any", `{"groups":["g"],"rest":{"a":1,"a":2}}`, errJSONDuplicate.Error()},
+		{"twice, nested", `{"groups":["g"],"org":{"id":"a","id":"b"}}`, strictjson.ErrDuplicate.Error()},
+		{"twice, nested in what no field names", `{"groups":["g"],"other":[{"x":[{"a":1,"A":2}]}]}`, strictjson.ErrDuplicate.Error()},
+		{"twice, nested in an any", `{"groups":["g"],"rest":{"a":1,"a":2}}`, strictjson.ErrDuplicate.Error()},
 		{"another type", `{"groups":["g"],"admin":"yes"}`, "cannot unmarshal string"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -3,6 +3,8 @@ package verifier
 import (
 	"fmt"
 	"slices"
+
+	"github.com/seed15b1dee8/socketio-jwt/verifier/internal/strictjson"
 )
 
 // The confirmation methods that this library knows (RFC 7800 §3.1): the members
@@ -45,13 +47,13 @@ func (t *Token) Confirmation(method string) string {
 		return ""
 	}
 	value := ""
-	o := newObject(cnf)
-	for o.next() {
-		if o.name == method {
-			value, _ = jsonString(o.value)
+	o := strictjson.New(cnf)
+	for o.Next() {
+		if o.Name == method {
+			value, _ = strictjson.String(o.Value)
 		}
 	}
-	if o.err != nil {
+	if o.Err != nil {
 		return ""
 	}
 	return value
@@ -64,21 +66,21 @@ func (c *config) checkConfirmation(cnf string) error {
 	if c.ignoreCnf {
 		return nil
 	}
-	o := newObject(cnf)
+	o := strictjson.New(cnf)
 	members, confirmed := 0, 0
-	for o.next() {
+	for o.Next() {
 		members++
-		if slices.Contains(c.confirmed, o.name) {
+		if slices.Contains(c.confirmed, o.Name) {
 			confirmed++
-			if s, ok := jsonString(o.value); !ok || s == "" {
-				return refuse(ErrClaimInvalid, "invalid cnf value", fmt.Errorf("the member %s is not a string", o.name))
+			if s, ok := strictjson.String(o.Value); !ok || s == "" {
+				return refuse(ErrClaimInvalid, "invalid cnf value", fmt.Errorf("the member %s is not a string", o.Name))
 			}
-		} else if o.name == ConfirmJKT || o.name == ConfirmX5TS256 {
-			return unconfirmed(o.name)
+		} else if o.Name == ConfirmJKT || o.Name == ConfirmX5TS256 {
+			return unconfirmed(o.Name)
 		}
 	}
-	if o.err != nil {
-		return refuse(ErrClaimInvalid, "invalid cnf value", o.err)
+	if o.Err != nil {
+		return refuse(ErrClaimInvalid, "invalid cnf value", o.Err)
 	}
 	if members > 0 && confirmed == 0 {
 		return unconfirmed("of that kind")

@@ -16,6 +16,8 @@ import (
 	"github.com/lestrrat-go/jwx/v2/jwa"
 	"github.com/lestrrat-go/jwx/v2/jws"
 	"github.com/lestrrat-go/jwx/v2/jwt"
+
+	"github.com/seed15b1dee8/socketio-jwt/verifier/internal/strictjson"
 )
 
 // presented is a token as the classes below see it: read leniently, by the
@@ -59,7 +61,7 @@ var stricter = []struct {
 		return ambiguous(p.header) || ambiguous(p.payload)
 	}},
 	{"nested more than 32 deep, or a header of more than 16 members or 1 KiB", func(p *presented) bool {
-		return deep(p.header) > maxDepth || deep(p.payload) > maxDepth || len(p.members) > maxHeaderMembers ||
+		return deep(p.header) > strictjson.MaxDepth || deep(p.payload) > strictjson.MaxDepth || len(p.members) > maxHeaderMembers ||
 			len(p.segments[0]) > DefaultMaxTokenLength/16 || len(p.raw) > DefaultMaxTokenLength
 	}},
 	{"crit or b64, which ask for what is not understood (RFC 7515 §4.1.11)", func(p *presented) bool {

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+
+	"github.com/seed15b1dee8/socketio-jwt/verifier/internal/strictjson"
 )
 
 // TestErrorOnTheWire: the object that clients match on, and nothing more.
@@ -82,7 +84,7 @@ func TestErrorInTheLog(t *testing.T) {
 		err  *UnauthorizedError
 		want string
 	}{
-		{"a cause", refuse(ErrTokenMalformed, "invalid token", errJSONDepth),
+		{"a cause", refuse(ErrTokenMalformed, "invalid token", strictjson.ErrDepth),
 			`e.reason=token_malformed e.code=invalid_token e.message="invalid token" e.cause="nested too deeply"`},
 		{"a cause that quotes a claim", refuse(ErrAudienceMismatch, "jwt audience invalid. expected: us", claim),
 			`e.reason=audience_mismatch e.code=invalid_token e.message="jwt audience invalid. expected: us"`},

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/seed15b1dee8/socketio-jwt/verifier/internal/strictjson"
 )
 
 // The references that the fuzz targets compare with are written on encoding/json
@@ -111,20 +113,20 @@ func FuzzObject(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		want, good := strictObject(text)
 		got := make(map[string]string)
-		o := newObject(text)
-		for o.next() {
-			if _, ok := got[o.name]; ok {
-				t.Fatalf("%q: the name %q twice", text, o.name)
+		o := strictjson.New(text)
+		for o.Next() {
+			if _, ok := got[o.Name]; ok {
+				t.Fatalf("%q: the name %q twice", text, o.Name)
 			}
-			got[o.name] = o.value
+			got[o.Name] = o.Value
 		}
 		switch {
-		case errors.Is(o.err, errJSONDepth):
-			if good && depth(text) <= maxDepth {
+		case errors.Is(o.Err, strictjson.ErrDepth):
+			if good && depth(text) <= strictjson.MaxDepth {
 				t.Fatalf("%q: too deep at a depth of %d", text, depth(text))
 			}
-		case (o.err == nil) != good:
-			t.Fatalf("%q: error %v, and the reference says %v", text, o.err, good)
+		case (o.Err == nil) != good:
+			t.Fatalf("%q: error %v, and the reference says %v", text, o.Err, good)
 		case good:
 			if len(got) != len(want) {
 				t.Fatalf("%q: members %q, want %q", text, got, want)
@@ -192,7 +194,7 @@ func FuzzCompact(f *testing.F) {
 		if !errors.As(err, &u) || u.Retryable {
 			t.Fatalf("%q: error %v", raw, err)
 		}
-		if u.Reason == ErrTokenMalformed && good && depth(h) <= maxDepth && depth(p) <= maxDepth {
+		if u.Reason == ErrTokenMalformed && good && depth(h) <= strictjson.MaxDepth && depth(p) <= strictjson.MaxDepth {
 			t.Fatalf("%q: refused as malformed, and is not: %v", raw, err)
 		}
 		if u.Reason == ErrSignature && good && alg == "HS256" && !strings.Contains(header+payload, ".") {

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"strings"
+
+	"github.com/seed15b1dee8/socketio-jwt/verifier/internal/cache"
+	"github.com/seed15b1dee8/socketio-jwt/verifier/internal/strictjson"
 )
 
 // Header is the protected header of a token (RFC 7515 §4). Only what a
@@ -46,7 +49,7 @@ func parseHeader(segment string) (Header, error) {
 	// The first character of "{" in base64url is "e" but for white space before
 	// it: what is not a JSON object is told before it is decoded.
 	if segment == "" || segment[0] != 'e' && segment[0] != 'I' && segment[0] != 'C' && segment[0] != 'D' {
-		return h, errJSON
+		return h, strictjson.ErrNotObject
 	}
 	s := scratches.Get().(*scratch)
 	decoded, ok := s.decode(segment)
@@ -55,29 +58,29 @@ func parseHeader(segment string) (Header, error) {
 	if !ok {
 		return h, errHeaderBase64
 	}
-	o := newObject(text)
+	o := strictjson.New(text)
 	members := 0
-	for o.next() {
+	for o.Next() {
 		if members++; members > maxHeaderMembers {
 			return h, errHeaderMembers
 		}
 		ok := true
-		switch o.name {
+		switch o.Name {
 		case "alg":
 			var s string
-			if s, ok = jsonString(o.value); ok {
+			if s, ok = strictjson.String(o.Value); ok {
 				h.Algorithm = Algorithm(s)
 			}
 		case "kid":
-			h.KeyID, ok = jsonString(o.value)
+			h.KeyID, ok = strictjson.String(o.Value)
 		case "typ":
-			h.Type, ok = jsonString(o.value)
+			h.Type, ok = strictjson.String(o.Value)
 		case "cty":
-			h.ContentType, ok = jsonString(o.value)
+			h.ContentType, ok = strictjson.String(o.Value)
 		case "crit":
 			return h, errHeaderCritical
 		case "b64":
-			if o.value != "true" {
+			if o.Value != "true" {
 				return h, errHeaderB64
 			}
 		}
@@ -85,13 +88,13 @@ func parseHeader(segment string) (Header, error) {
 			return h, errHeaderMember
 		}
 	}
-	if o.err != nil {
-		return h, o.err
+	if o.Err != nil {
+		return h, o.Err
 	}
 	if h.Algorithm == "" {
 		return h, errHeaderAlg
 	}
-	if len(text) > maxCachedHeader { // which would otherwise be kept for the sake of its parts
+	if len(text) > cache.MaxKey { // which would otherwise be kept for the sake of its parts
 		h.Algorithm, h.KeyID = Algorithm(strings.Clone(string(h.Algorithm))), strings.Clone(h.KeyID)
 		h.Type, h.ContentType = strings.Clone(h.Type), strings.Clone(h.ContentType)
 	}

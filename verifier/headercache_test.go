@@ -4,20 +4,15 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/seed15b1dee8/socketio-jwt/verifier/internal/cache"
 )
 
 // TestHeaderCache: a header is remembered once its signature held, and is bounded
 // in number and length.
 func TestHeaderCache(t *testing.T) {
 	v := newVerifier(t, keyFor(t, HS256))
-	held := func() (n int) {
-		for i := range v.headers.slots {
-			if v.headers.slots[i].Load() != nil {
-				n++
-			}
-		}
-		return n
-	}
+	held := v.headers.Len
 	verify := func(private []byte, header string) error {
 		_, err := v.Verify(t.Context(), mintWith(HS256, private, header, `{}`))
 		return err
@@ -26,10 +21,10 @@ func TestHeaderCache(t *testing.T) {
 	if err := verify([]byte(strings.Repeat("x", 64)), header("forged")); err == nil || held() != 0 {
 		t.Errorf("%v; a header that nobody signed is remembered: %d", err, held())
 	}
-	if err := verify(secret, header(strings.Repeat("k", maxCachedHeader))); err != nil || held() != 0 {
+	if err := verify(secret, header(strings.Repeat("k", cache.MaxKey))); err != nil || held() != 0 {
 		t.Errorf("%v; a long header is remembered: %d", err, held())
 	}
-	for i := range 10 * len(v.headers.slots) {
+	for i := range 10 * cache.SlotCount {
 		kid := fmt.Sprint(i)
 		for range 2 { // the second time from memory
 			token, err := v.Verify(t.Context(), mintWith(HS256, secret, header(kid), `{}`))
@@ -38,7 +33,7 @@ func TestHeaderCache(t *testing.T) {
 			}
 		}
 	}
-	if n := held(); n < len(v.headers.slots)/2 {
-		t.Errorf("%d headers are remembered, want most of %d", n, len(v.headers.slots))
+	if n := held(); n < cache.SlotCount/2 {
+		t.Errorf("%d headers are remembered, want most of %d", n, cache.SlotCount)
 	}
 }

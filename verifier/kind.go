@@ -3,6 +3,8 @@ package verifier
 import (
 	"fmt"
 	"strings"
+
+	"github.com/seed15b1dee8/socketio-jwt/verifier/internal/strictjson"
 )
 
 // kinds is what a token says that it is, in its claims: a set, since several of
@@ -28,7 +30,7 @@ var kindClaims = []string{"token_use", "token_type", "typ", "type", "purpose", "
 // kindOfClaim returns what a claim of kindClaims says, 0 where it says nothing of
 // kinds. Only token_use has no other meaning.
 func kindOfClaim(name, value string) kinds {
-	s, ok := jsonString(value)
+	s, ok := strictjson.String(value)
 	if !ok {
 		return 0
 	}

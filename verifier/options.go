@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/seed15b1dee8/socketio-jwt/verifier/internal/cache"
 )
 
 // DefaultMaxTokenLength is the length in bytes above which a token is refused
@@ -46,7 +48,7 @@ type config struct {
 	ignoreNotBefore bool
 	maxLength       int
 	validators      []ClaimValidator
-	verified        *verifiedCache
+	verified        *cache.Tokens[*verifiedToken]
 	given           []string // the options that count once
 }
 
@@ -186,6 +188,11 @@ func MaxAge(d time.Duration) Option {
 		return nil
 	}
 }
+
+// AllowPadding accepts tokens whose base64url is padded with "=", against RFC 7515
+// §2: those that an AWS Application Load Balancer puts into X-Amzn-Oidc-Data. What
+// is signed is the padded text.
+func AllowPadding() Option { return func(c *config) error { c.allowPadding = true; return nil } }
 
 // DefaultClockTolerance is how far nbf and iat may lie ahead of our clock unless
 // [ClockTolerance] says otherwise. A token that is used at once is otherwise

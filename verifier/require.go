@@ -8,6 +8,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/seed15b1dee8/socketio-jwt/verifier/internal/base64url"
+	"github.com/seed15b1dee8/socketio-jwt/verifier/internal/strictjson"
 )
 
 // The options of this file ask more of a token's claims. They are checked after
@@ -106,7 +109,7 @@ func ClaimMatches(name string, pattern *regexp.Regexp) Option {
 	}
 	return checking(func(t *Token) error {
 		text, _ := t.claim(name)
-		if s, ok := jsonString(text); !ok || !m.match(s) {
+		if s, ok := strictjson.String(text); !ok || !m.match(s) {
 			return mismatch(name)
 		}
 		return nil
@@ -136,14 +139,14 @@ func HeaderEquals(name, value string) Option {
 // headerMember returns a member of the token's header that is a string.
 func (t *Token) headerMember(name string) (value string, ok bool) {
 	segment, _, _ := strings.Cut(t.raw, ".")
-	text, _ := decodeBase64(nil, unpad(segment))
-	o := newObject(string(text))
-	for o.next() {
-		if o.name == name {
-			value, ok = jsonString(o.value)
+	text, _ := base64url.Decode(nil, base64url.Unpad(segment))
+	o := strictjson.New(string(text))
+	for o.Next() {
+		if o.Name == name {
+			value, ok = strictjson.String(o.Value)
 		}
 	}
-	return value, ok && o.err == nil
+	return value, ok && o.Err == nil
 }
 
 // RequireScope asks that the token's scopes have all of these: see
@@ -179,7 +182,7 @@ func RequireAnyPermission(permissions ...string) Option {
 func (t *Token) Scopes() []string {
 	for _, name := range []string{"scope", "scp"} {
 		if text, ok := t.claim(name); ok {
-			if s, ok := jsonString(text); ok {
+			if s, ok := strictjson.String(text); ok {
 				return strings.Fields(s)
 			}
 			return t.list(name)
@@ -194,13 +197,13 @@ func (t *Token) Permissions() []string { return t.list("permissions") }
 // claim returns the JSON text of the named claim; ok is false if the token has
 // none, or null in its place.
 func (t *Token) claim(name string) (text string, ok bool) {
-	o := newObject(t.payload)
-	for o.next() {
-		if o.name == name {
-			text, ok = o.value, o.value != "null"
+	o := strictjson.New(t.payload)
+	for o.Next() {
+		if o.Name == name {
+			text, ok = o.Value, o.Value != "null"
 		}
 	}
-	return text, ok && o.err == nil
+	return text, ok && o.Err == nil
 }
 
 // list returns a claim that is a list of strings, or a single one; nil if it is

@@ -1,6 +1,10 @@
 package verifier
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/seed15b1dee8/socketio-jwt/verifier/internal/base64url"
+)
 
 // scratch is what a verification writes to on its way, and no Token keeps.
 type scratch struct {
@@ -12,6 +16,6 @@ var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
 // decode decodes base64url. What it returns is good until the next call.
 func (s *scratch) decode(segment string) (out []byte, ok bool) {
-	s.decoded, ok = decodeBase64(s.decoded, segment)
+	s.decoded, ok = base64url.Decode(s.decoded, segment)
 	return s.decoded, ok
 }

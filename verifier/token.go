@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/seed15b1dee8/socketio-jwt/verifier/internal/strictjson"
 )
 
 // Token is a verified token: its signature holds and every check of the
@@ -161,18 +163,18 @@ func (t *UnverifiedToken) Issuer() string {
 	if err != nil {
 		return ""
 	}
-	o := newObject(payload)
-	o.loose = true
+	o := strictjson.New(payload)
+	o.Loose = true
 	iss, found := "", 0
-	for o.next() {
-		if !strings.EqualFold(o.name, "iss") {
+	for o.Next() {
+		if !strings.EqualFold(o.Name, "iss") {
 			continue
 		}
-		if found++; o.name == "iss" {
-			iss, _ = jsonString(o.value)
+		if found++; o.Name == "iss" {
+			iss, _ = strictjson.String(o.Value)
 		}
 	}
-	if o.err != nil || found > 1 {
+	if o.Err != nil || found > 1 {
 		return ""
 	}
 	return iss
@@ -212,46 +214,46 @@ var errNotClaims = errors.New("the payload is not a claims set (RFC 7519 §7.2)"
 // parseClaims fills in t from its payload in one pass.
 func parseClaims(t *Token) (claims, error) {
 	var c claims
-	o := newObject(t.payload)
-	for o.next() {
+	o := strictjson.New(t.payload)
+	for o.Next() {
 		// A null is taken for absent, except in a date: jsonwebtoken refuses that.
 		ok := true
-		switch o.name {
+		switch o.Name {
 		case "exp":
-			t.ExpiresAt, c.exp = numericDate(o.value)
+			t.ExpiresAt, c.exp = numericDate(o.Value)
 		case "nbf":
-			t.NotBefore, c.nbf = numericDate(o.value)
+			t.NotBefore, c.nbf = numericDate(o.Value)
 		case "iat":
-			t.IssuedAt, c.iat = numericDate(o.value)
+			t.IssuedAt, c.iat = numericDate(o.Value)
 			c.hasIat, ok = c.iat == dateGood, c.iat == dateGood
 		case "iss":
-			t.Issuer, ok = stringOrNull(o.value)
+			t.Issuer, ok = stringOrNull(o.Value)
 		case "aud":
-			t.Audience, ok = audience(o.value, &t.one)
+			t.Audience, ok = audience(o.Value, &t.one)
 		case "sub":
-			t.Subject, ok = stringOrNumber(o.value)
+			t.Subject, ok = stringOrNumber(o.Value)
 		case "jti":
-			t.ID, ok = stringOrNumber(o.value)
+			t.ID, ok = stringOrNumber(o.Value)
 		case "sid":
-			t.SessionID, _ = jsonString(o.value) // not RFC 7519's: any other type is the application's affair
+			t.SessionID, _ = strictjson.String(o.Value) // not RFC 7519's: any other type is the application's affair
 		case "nonce":
-			c.nonce, _ = jsonString(o.value)
+			c.nonce, _ = strictjson.String(o.Value)
 			c.kind |= shapeOfIDToken
 		case "at_hash", "c_hash", "s_hash":
 			c.kind |= shapeOfIDToken
 		case "token_use", "token_type", "typ", "type", "purpose", "tokenName":
-			c.kind |= kindOfClaim(o.name, o.value)
+			c.kind |= kindOfClaim(o.Name, o.Value)
 		case "cnf":
-			if o.value != "null" {
-				c.cnf = o.value
+			if o.Value != "null" {
+				c.cnf = o.Value
 			}
 		}
 		if !ok && c.badOther == "" {
-			c.badOther = o.name
+			c.badOther = o.Name
 		}
 	}
-	if o.err != nil {
-		return c, fmt.Errorf("%w: %w", errNotClaims, o.err)
+	if o.Err != nil {
+		return c, fmt.Errorf("%w: %w", errNotClaims, o.Err)
 	}
 	return c, nil
 }
@@ -260,13 +262,13 @@ func stringOrNull(text string) (string, bool) {
 	if text == "null" {
 		return "", true
 	}
-	return jsonString(text)
+	return strictjson.String(text)
 }
 
 // stringOrNumber also takes a number, as its text: RFC 7519 asks for a string
 // in sub and jti, but issuers that put a numeric user id there are many.
 func stringOrNumber(text string) (string, bool) {
-	if text[0] == '-' || digit(text[0]) {
+	if text[0] == '-' || strictjson.Digit(text[0]) {
 		return text, true
 	}
 	return stringOrNull(text)
@@ -284,13 +286,13 @@ func audience(text string, one *[1]string) ([]string, bool) {
 		return one[:], true
 	}
 	if text[1] == '"' { // nor does it need a decoder
-		if end, escaped, ok := skipString(text, 1); ok && !escaped && end == len(text)-1 {
+		if end, escaped, ok := strictjson.SkipString(text, 1); ok && !escaped && end == len(text)-1 {
 			one[0] = text[2 : end-1]
 			return one[:], true
 		}
 	}
 	var list []*string // pointers, since a null would be taken for ""
-	if json.Unmarshal([]byte(text), &list) != nil || halves(text) {
+	if json.Unmarshal([]byte(text), &list) != nil || strictjson.Halves(text) {
 		return nil, false
 	}
 	out := make([]string, len(list))
@@ -321,7 +323,7 @@ const (
 // have a fraction. What lies before 1970 is taken for 1970, so that no date is
 // the zero time.Time, which here means absent.
 func numericDate(text string) (time.Time, dateFault) {
-	if text[0] != '-' && !digit(text[0]) {
+	if text[0] != '-' && !strictjson.Digit(text[0]) {
 		return time.Time{}, dateType
 	}
 	if seconds, ok := digits(text); ok {
@@ -347,7 +349,7 @@ func digits(text string) (n int64, ok bool) {
 		return 0, false
 	}
 	for i := range len(text) {
-		if !digit(text[i]) {
+		if !strictjson.Digit(text[i]) {
 			return 0, false
 		}
 		n = 10*n + int64(text[i]-'0')

@@ -34,7 +34,7 @@ func TestFaultsB2ShutOut(t *testing.T) {
 		"slow":             func(context.Context) (int, string) { time.Sleep(4 * time.Second); return 500, "" },
 		"no answer":        func(ctx context.Context) (int, string) { <-ctx.Done(); panic(ctx.Err()) },
 	} {
-		for _, head := range []time.Duration{0, time.Second, 2 * time.Minute} {
+		for _, head := range []time.Duration{0, time.Second, 30 * time.Second} {
 			t.Run(fmt.Sprint(name, ", ", head, " before"), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					c := answering(t, func(ctx context.Context, token string) (int, string) {
@@ -234,7 +234,7 @@ func TestFaultsB5FloodedSweep(t *testing.T) {
 			panic(ctx.Err())
 		})
 		var wg sync.WaitGroup
-		for i := range 30_000 {
+		for i := range 6000 {
 			wg.Go(func() { _, _ = c.Introspect(t.Context(), fmt.Sprint(i)) })
 			if i%1000 == 999 {
 				time.Sleep(time.Second)

@@ -1,4 +1,11 @@
-package verifier
+// Package strictjson reads the members of a JSON object (RFC 8259) strictly: names
+// are unique, letter case aside, and the text is UTF-8.
+//
+// There are two reasons not to use encoding/json for a token's header and claims.
+// It keeps the last of two members of the same name, takes a name in another case
+// for the same, and replaces broken UTF-8, all of which let two parties read one
+// token differently. And it costs more than an HMAC.
+package strictjson
 
 import (
 	"encoding/json"
@@ -10,57 +17,51 @@ import (
 	"unicode/utf8"
 )
 
-// A header and a claims set are read by a scanner of our own, for two reasons.
-// encoding/json keeps the last of two members of the same name, takes a name in
-// another case for the same, and replaces broken UTF-8, all of which let two
-// parties read one token differently. And it costs more than an HMAC.
-
-// maxDepth bounds nesting, so that the recursion that skips a value is bounded.
-const maxDepth = 32
+// MaxDepth bounds nesting, so that the recursion that skips a value is bounded.
+const MaxDepth = 32
 
 var (
-	errJSON          = errors.New("not a JSON object (RFC 8259)")
-	errJSONDuplicate = errors.New("two members have the same name, letter case aside")
-	errJSONDepth     = errors.New("nested too deeply")
-	errJSONUTF8      = errors.New("not UTF-8")
+	ErrNotObject = errors.New("not a JSON object (RFC 8259)")
+	ErrDuplicate = errors.New("two members have the same name, letter case aside")
+	ErrDepth     = errors.New("nested too deeply")
+	errUTF8      = errors.New("not UTF-8")
 )
 
-// object iterates over the members of a JSON object: strict in grammar, and
-// member names must be unique, letter case aside. Set up by newObject, advanced
-// by next until it returns false; err then tells whether the object was good to
-// its end.
-type object struct {
+// Object iterates over the members of a JSON object. Make it with [New], and call
+// Next until it returns false; Err then tells whether the object was good to its
+// end.
+type Object struct {
 	text string
 	pos  int
-	err  error
+	Err  error
 
-	name  string // of the current member, unescaped
-	value string // of the current member: its JSON text
+	Name  string // of the current member, unescaped
+	Value string // of the current member: its JSON text
+	Loose bool   // names need not be unique, and are not compared
 
 	seen    [24]string // names so far; further ones are kept in more
 	sums    [24]uint32 // of the names in seen
 	count   int
 	more    map[string]struct{} // lower-cased names, once there are too many for seen
 	started bool
-	loose   bool // names need not be unique, and are not compared
 	wide    bool // whether a name with a letter beyond ASCII occurred
 }
 
-func newObject(text string) object {
-	o := object{text: text}
+func New(text string) Object {
+	o := Object{text: text}
 	if !utf8.ValidString(text) {
-		o.err = errJSONUTF8
+		o.Err = errUTF8
 	}
 	return o
 }
 
 // next advances to the next member. It returns false at the end and on an
 // error.
-func (o *object) next() bool {
-	if o.err != nil {
+func (o *Object) Next() bool {
+	if o.Err != nil {
 		return false
 	}
-	s, i := o.text, skipSpace(o.text, o.pos)
+	s, i := o.text, SkipSpace(o.text, o.pos)
 	before := byte(',')
 	if !o.started {
 		before = '{'
@@ -68,9 +69,9 @@ func (o *object) next() bool {
 		return o.end(i + 1)
 	}
 	if at(s, i) != before {
-		return o.fail(errJSON)
+		return o.fail(ErrNotObject)
 	}
-	i = skipSpace(s, i+1)
+	i = SkipSpace(s, i+1)
 	if !o.started {
 		o.started = true
 		if at(s, i) == '}' {
@@ -78,38 +79,38 @@ func (o *object) next() bool {
 		}
 	}
 
-	end, escaped, ok := skipString(s, i)
+	end, escaped, ok := SkipString(s, i)
 	if !ok {
-		return o.fail(errJSON)
+		return o.fail(ErrNotObject)
 	}
-	o.name = s[i+1 : end-1]
+	o.Name = s[i+1 : end-1]
 	if escaped {
-		if o.name, ok = unescape(s[i:end]); !ok {
-			return o.fail(errJSON)
+		if o.Name, ok = unescape(s[i:end]); !ok {
+			return o.fail(ErrNotObject)
 		}
 	}
-	if !o.loose && !o.remember(o.name) {
-		return o.fail(errJSONDuplicate)
+	if !o.Loose && !o.remember(o.Name) {
+		return o.fail(ErrDuplicate)
 	}
-	i = skipSpace(s, end)
+	i = SkipSpace(s, end)
 	if at(s, i) != ':' {
-		return o.fail(errJSON)
+		return o.fail(ErrNotObject)
 	}
-	i = skipSpace(s, i+1)
-	end, err := skipValue(s, i, 1)
+	i = SkipSpace(s, i+1)
+	end, err := SkipValue(s, i, 1)
 	if err != nil {
 		return o.fail(err)
 	}
-	o.value, o.pos = s[i:end], end
+	o.Value, o.pos = s[i:end], end
 	return true
 }
 
-func (o *object) fail(err error) bool { o.err = err; return false }
+func (o *Object) fail(err error) bool { o.Err = err; return false }
 
 // end checks that nothing follows the object, which ended before i.
-func (o *object) end(i int) bool {
-	if skipSpace(o.text, i) != len(o.text) {
-		o.err = errJSON
+func (o *Object) end(i int) bool {
+	if SkipSpace(o.text, i) != len(o.text) {
+		o.Err = ErrNotObject
 	}
 	return false
 }
@@ -124,7 +125,7 @@ func at(s string, i int) byte {
 
 // remember notes a member's name and reports whether it is new, letter case
 // aside.
-func (o *object) remember(name string) bool {
+func (o *Object) remember(name string) bool {
 	// Names that are equal but for the case of their ASCII letters have one sum
 	// (FNV-1a), so that others are told apart in one comparison.
 	sum, all := uint32(2166136261), byte(0)
@@ -148,10 +149,10 @@ func (o *object) remember(name string) bool {
 		}
 		o.more = make(map[string]struct{}, 2*len(o.seen))
 		for _, s := range o.seen {
-			o.more[fold(s)] = struct{}{}
+			o.more[Fold(s)] = struct{}{}
 		}
 	}
-	key := fold(name)
+	key := Fold(name)
 	if _, ok := o.more[key]; ok {
 		return false
 	}
@@ -162,7 +163,7 @@ func (o *object) remember(name string) bool {
 // fold maps names that strings.EqualFold holds for equal to one spelling:
 // upper-casing first unites the letters that lower-casing alone keeps apart
 // (K and the Kelvin sign, s and the long s).
-func fold(name string) string {
+func Fold(name string) string {
 	if !ascii(name) {
 		name = strings.ToUpper(name)
 	}
@@ -178,7 +179,7 @@ func ascii(s string) bool {
 	return true
 }
 
-func skipSpace(s string, i int) int {
+func SkipSpace(s string, i int) int {
 	for i < len(s) && s[i] <= ' ' && (s[i] == ' ' || s[i] == '\t' || s[i] == '\n' || s[i] == '\r') {
 		i++
 	}
@@ -206,9 +207,9 @@ func skipPlain(s string, i int) int {
 	return i
 }
 
-// skipString returns where the string that starts at s[i] ends, and whether it
+// SkipString returns where the string that starts at s[i] ends, and whether it
 // has an escape in it.
-func skipString(s string, i int) (end int, escaped, ok bool) {
+func SkipString(s string, i int) (end int, escaped, ok bool) {
 	if i >= len(s) || s[i] != '"' {
 		return 0, false, false
 	}
@@ -239,24 +240,24 @@ func skipString(s string, i int) (end int, escaped, ok bool) {
 }
 
 func hex(c byte) bool {
-	return digit(c) || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
+	return Digit(c) || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
 }
 
-func digit(c byte) bool { return '0' <= c && c <= '9' }
+func Digit(c byte) bool { return '0' <= c && c <= '9' }
 
-// skipValue returns where the value that starts at s[i] ends.
-func skipValue(s string, i, depth int) (int, error) {
+// SkipValue returns where the value that starts at s[i] ends.
+func SkipValue(s string, i, depth int) (int, error) {
 	if i >= len(s) {
-		return 0, errJSON
+		return 0, ErrNotObject
 	}
 	switch c := s[i]; {
 	case c == '"':
-		if end, _, ok := skipString(s, i); ok {
+		if end, _, ok := SkipString(s, i); ok {
 			return end, nil
 		}
 	case c == '{' || c == '[':
 		return skipCompound(s, i, depth)
-	case c == '-' || digit(c):
+	case c == '-' || Digit(c):
 		if end, ok := skipNumber(s, i); ok {
 			return end, nil
 		}
@@ -267,49 +268,49 @@ func skipValue(s string, i, depth int) (int, error) {
 			}
 		}
 	}
-	return 0, errJSON
+	return 0, ErrNotObject
 }
 
 // skipCompound skips an object or array.
 func skipCompound(s string, i, depth int) (int, error) {
-	if depth >= maxDepth {
-		return 0, errJSONDepth
+	if depth >= MaxDepth {
+		return 0, ErrDepth
 	}
 	named, last := s[i] == '{', byte(']')
 	if named {
 		last = '}'
 	}
-	i = skipSpace(s, i+1)
+	i = SkipSpace(s, i+1)
 	if i < len(s) && s[i] == last {
 		return i + 1, nil
 	}
 	for {
 		if named {
-			end, _, ok := skipString(s, i)
+			end, _, ok := SkipString(s, i)
 			if !ok {
-				return 0, errJSON
+				return 0, ErrNotObject
 			}
-			i = skipSpace(s, end)
+			i = SkipSpace(s, end)
 			if i >= len(s) || s[i] != ':' {
-				return 0, errJSON
+				return 0, ErrNotObject
 			}
-			i = skipSpace(s, i+1)
+			i = SkipSpace(s, i+1)
 		}
-		end, err := skipValue(s, i, depth+1)
+		end, err := SkipValue(s, i, depth+1)
 		if err != nil {
 			return 0, err
 		}
-		i = skipSpace(s, end)
+		i = SkipSpace(s, end)
 		if i >= len(s) {
-			return 0, errJSON
+			return 0, ErrNotObject
 		}
 		switch s[i] {
 		case last:
 			return i + 1, nil
 		case ',':
-			i = skipSpace(s, i+1)
+			i = SkipSpace(s, i+1)
 		default:
-			return 0, errJSON
+			return 0, ErrNotObject
 		}
 	}
 }
@@ -317,7 +318,7 @@ func skipCompound(s string, i, depth int) (int, error) {
 func skipNumber(s string, i int) (end int, ok bool) {
 	digits := func() bool {
 		start := i
-		for i < len(s) && digit(s[i]) {
+		for i < len(s) && Digit(s[i]) {
 			i++
 		}
 		return i > start
@@ -348,9 +349,9 @@ func skipNumber(s string, i int) (end int, ok bool) {
 	return i, true
 }
 
-// jsonString decodes the JSON text of a string; ok is false for any other
+// String decodes the JSON text of a string; ok is false for any other
 // value.
-func jsonString(text string) (s string, ok bool) {
+func String(text string) (s string, ok bool) {
 	if len(text) < 2 || text[0] != '"' {
 		return "", false
 	}
@@ -358,7 +359,7 @@ func jsonString(text string) (s string, ok bool) {
 		return text[1 : len(text)-1], true
 	}
 	s, ok = unescape(text)
-	return s, ok && !halves(text)
+	return s, ok && !Halves(text)
 }
 
 // unescape decodes the JSON text of a string with escapes in it. It stands
@@ -370,7 +371,7 @@ func unescape(text string) (s string, ok bool) {
 
 // halves reports whether a JSON text has an escape for one half of a surrogate
 // pair alone, which encoding/json replaces: two strings would become one.
-func halves(text string) bool {
+func Halves(text string) bool {
 	for i := 0; i+1 < len(text); i++ {
 		if text[i] != '\\' {
 			continue

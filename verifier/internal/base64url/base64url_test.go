@@ -1,4 +1,4 @@
-package verifier
+package base64url
 
 import (
 	"encoding/base64"
@@ -20,12 +20,12 @@ func FuzzBase64(f *testing.F) {
 		want, err := strict.DecodeString(s)
 		good := err == nil && !strings.ContainsAny(s, "\r\n")
 		dirty := make([]byte, len(s)%100)
-		got, ok := decodeBase64(dirty, s)
+		got, ok := Decode(dirty, s)
 		if ok != good {
-			t.Fatalf("decodeBase64(%q) says %t, want %t", s, ok, good)
+			t.Fatalf("Decode(%q) says %t, want %t", s, ok, good)
 		}
 		if ok && string(got) != string(want) {
-			t.Fatalf("decodeBase64(%q) = %q, want %q", s, got, want)
+			t.Fatalf("Decode(%q) = %q, want %q", s, got, want)
 		}
 	})
 }
