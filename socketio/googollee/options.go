@@ -10,10 +10,13 @@ import (
 
 // Options sets the bounds of a [Server]. A zero field takes its default.
 type Options struct {
-	// CheckOrigin admits a request by its Origin header. By default requests
-	// from the same origin and those without one are admitted: a page of
-	// another origin would otherwise act with its visitor's cookies. An origin
-	// admitted here may also read the answers (CORS).
+	// CORS admits browsers on pages of other origins. By default only requests
+	// from the same origin, and those without one, are admitted: a page of another
+	// origin would otherwise act with its visitor's cookies.
+	CORS *CORS
+
+	// CheckOrigin decides in the place of CORS, by the Origin header. An origin
+	// that it admits may send cookies and read the answers.
 	CheckOrigin func(*http.Request) bool
 
 	// PingInterval is how often clients ping, 25 s by default; a connection

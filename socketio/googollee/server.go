@@ -41,9 +41,13 @@ func NewServer(o *Options) (*Server, error) {
 	if s.unauthenticated == 0 {
 		s.unauthenticated = engine.DefaultMaxUnauthenticated
 	}
-	var err error
+	checkOrigin, noCredentials, err := o.originCheck()
+	if err != nil {
+		return nil, fmt.Errorf("googollee: NewServer: %w", err)
+	}
 	s.engine, err = engine.New(engine.Config{
-		CheckOrigin:        o.CheckOrigin,
+		CheckOrigin:        checkOrigin,
+		NoCredentials:      noCredentials,
 		PingInterval:       o.PingInterval,
 		PingTimeout:        o.PingTimeout,
 		RefusalDelay:       o.RefusalDelay,

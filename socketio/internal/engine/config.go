@@ -42,10 +42,6 @@ type Config struct {
 	MaxNamespaces      int // namespaces of one session (16)
 	MaxAttachments     int // attachments of one packet (64)
 
-	// NoCredentials keeps browsers from showing a page of another origin the
-	// answers to requests with cookies.
-	NoCredentials bool
-
 	// Cookie, if not nil, is set by the handshake's answer. Its value is the
 	// session's id.
 	Cookie *http.Cookie
@@ -66,6 +62,10 @@ type Config struct {
 	// from the same origin and those without one. An origin admitted here may
 	// also read answers with credentials (CORS).
 	CheckOrigin func(*http.Request) bool
+
+	// NoCredentials keeps browsers from sending cookies with requests from other
+	// origins, and ignores the cookies of websockets, which browsers always send.
+	NoCredentials bool
 
 	// Logger is told of panics, and at Debug of what ends a connection before
 	// its time. The default discards.

@@ -21,7 +21,7 @@ type dialect struct {
 	// jsonp: the client may poll by script elements, and take no binary.
 	jsonp bool
 
-	decode      func(body []byte, binary bool) ([]frame, error)
+	decode      func(body []byte, binary bool, text *textEncoding) ([]frame, error)
 	encode      func(dst []byte, batch []message, b64 bool) (body []byte, binary bool)
 	base64      func(attachment []byte) []byte // as a text packet
 	textFrame   func(b []byte) (frame, error)

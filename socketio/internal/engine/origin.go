@@ -19,7 +19,44 @@ func SameOrigin(r *http.Request) bool {
 		return true
 	}
 	u, err := url.Parse(origin)
-	return err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host)
+	if err != nil || u.Host == "" {
+		return false
+	}
+	// A browser leaves out the default port of its scheme. A proxy may add it to Host.
+	return strings.EqualFold(withoutDefaultPort(u.Host, u.Scheme), withoutDefaultPort(r.Host, u.Scheme))
+}
+
+// NormalOrigin returns an origin in lower case and without the default port of its
+// scheme, so that equal origins are equal strings.
+func NormalOrigin(origin string) string {
+	scheme, host, found := strings.Cut(strings.ToLower(origin), "://")
+	if !found {
+		return origin
+	}
+	return scheme + "://" + withoutDefaultPort(host, scheme)
+}
+
+// withoutForeignCookies hides the cookies of a request from another origin. For a
+// websocket browsers send them whatever CORS says.
+func withoutForeignCookies(r *http.Request) *http.Request {
+	if r.Header.Get("Cookie") == "" || SameOrigin(r) {
+		return r
+	}
+	c := *r
+	c.Header = r.Header.Clone()
+	c.Header.Del("Cookie")
+	return &c
+}
+
+// withoutDefaultPort strips the port that the scheme implies from a host.
+func withoutDefaultPort(host, scheme string) string {
+	switch scheme {
+	case "https":
+		return strings.TrimSuffix(host, ":443")
+	case "http":
+		return strings.TrimSuffix(host, ":80")
+	}
+	return host
 }
 
 // allowOrigin sets the headers that let the browser of an admitted origin read

@@ -68,6 +68,49 @@ func TestOrigin(t *testing.T) {
 	})
 }
 
+// TestFaultsE7DefaultPorts: a proxy may add the default port to Host.
+func TestFaultsE7DefaultPorts(t *testing.T) {
+	for _, test := range []struct {
+		host, origin string
+		same         bool
+	}{
+		{"example.com:443", "https://example.com", true},
+		{"example.com", "https://example.com:443", true},
+		{"example.com:80", "http://example.com", true},
+		{"EXAMPLE.com:443", "https://example.com", true},
+		{"[::1]:443", "https://[::1]", true},
+		{"example.com:443", "http://example.com", false},
+		{"example.com:80", "https://example.com", false},
+		{"example.com:8443", "https://example.com", false},
+		{"example.com:443", "https://evil.example", false},
+		{"example.com:443", "https://example.com.evil.example:443", false},
+		{"example.com443", "https://example.com", false},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/socket.io/", nil)
+		r.Host = test.host
+		r.Header.Set("Origin", test.origin)
+		if got := SameOrigin(r); got != test.same {
+			t.Errorf("Host %s, Origin %s: same origin is %v, expected %v", test.host, test.origin, got, test.same)
+		}
+	}
+}
+
+// TestNoCredentials: another origin may read the answers, but its requests bring no
+// cookies.
+func TestNoCredentials(t *testing.T) {
+	inWorld(t, func(_ *world, c *Config, _ *hooks) {
+		c.CheckOrigin = func(*http.Request) bool { return true }
+		c.NoCredentials = true
+	}, func(w *world) {
+		c := w.client()
+		c.Header = http.Header{"Origin": {"https://app.example"}}
+		r, err := c.Get(w.Context())
+		if err != nil || r.Header.Get("Access-Control-Allow-Origin") != "https://app.example" || r.Header.Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("got %v, %v", r.Header, err)
+		}
+	})
+}
+
 func TestPreflight(t *testing.T) {
 	inWorld(t, func(_ *world, c *Config, _ *hooks) {
 		c.CheckOrigin = func(r *http.Request) bool { return r.Header.Get("Origin") == "https://app.example" }

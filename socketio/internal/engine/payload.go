@@ -80,15 +80,16 @@ func binaryFrame(b []byte) (frame, error) {
 	return frame{typeMessage, true, b[1:]}, nil
 }
 
-// decodePayload reads the body of a polling POST.
-func decodePayload(body []byte, binary bool) ([]frame, error) {
+// decodePayload reads the body of a polling POST. encoding remembers how the
+// client of this session encodes text.
+func decodePayload(body []byte, binary bool, encoding *textEncoding) ([]frame, error) {
 	if len(body) == 0 {
 		return nil, errPayload
 	}
 	if binary {
 		return decodeBinaryPayload(body)
 	}
-	return decodeTextPayload(body)
+	return decodeTextPayload(body, encoding)
 }
 
 func decodeBinaryPayload(body []byte) ([]frame, error) {
@@ -128,7 +129,7 @@ func decodeBinaryPayload(body []byte) ([]frame, error) {
 	return frames, nil
 }
 
-func decodeTextPayload(body []byte) ([]frame, error) {
+func decodeTextPayload(body []byte, encoding *textEncoding) ([]frame, error) {
 	if !utf8.Valid(body) {
 		return nil, errPayload
 	}
@@ -149,7 +150,7 @@ func decodeTextPayload(body []byte) ([]frame, error) {
 		}
 		text := body[:n]
 		if !ascii {
-			text = undoDoubleUTF8(text)
+			text = encoding.decode(text)
 		}
 		f, err := textFrame(text)
 		if err != nil {
@@ -180,30 +181,6 @@ func utf16Prefix(b []byte, n int) int {
 		return -1
 	}
 	return i
-}
-
-// undoDoubleUTF8 decodes the text of a client 1.x, which encodes a packet as
-// UTF-8, takes the bytes for characters and sends these as UTF-8 again. A
-// client 2.x does not, and nothing in a request tells the two apart; but text
-// of a client 2.x reads as doubly encoded only when it is itself the garbage
-// that a wrong decoding elsewhere left behind.
-func undoDoubleUTF8(b []byte) []byte {
-	if isASCII(b) {
-		return b
-	}
-	once := make([]byte, 0, len(b))
-	for i := 0; i < len(b); {
-		r, size := utf8.DecodeRune(b[i:])
-		if r > 0xff {
-			return b
-		}
-		once = append(once, byte(r))
-		i += size
-	}
-	if !utf8.Valid(once) {
-		return b
-	}
-	return once
 }
 
 // appendPayload encodes messages as the body of a poll's answer, and tells

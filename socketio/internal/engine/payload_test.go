@@ -2,8 +2,12 @@ package engine
 
 import (
 	"bytes"
+	"net/http"
+	"net/http/httptest"
 	"reflect"
+	"strconv"
 	"testing"
+	"unicode/utf16"
 )
 
 func TestDecodePayload(t *testing.T) {
@@ -42,7 +46,7 @@ func TestDecodePayload(t *testing.T) {
 		{"binary: a binary ping", "\x01\x01\xff\x02", true, nil},
 	}
 	for _, test := range tests {
-		got, err := decodePayload([]byte(test.body), test.binary)
+		got, err := decodePayload([]byte(test.body), test.binary, new(textEncoding))
 		if test.want == nil {
 			if err == nil {
 				t.Errorf("%s: got %v, expected an error", test.name, got)
@@ -55,11 +59,52 @@ func TestDecodePayload(t *testing.T) {
 	}
 }
 
+// TestFaultsE5TextEncoding: text comes out as the application sent it. Text that a
+// client 1.x cannot have written proves a client 2.x for the rest of the session.
+func TestFaultsE5TextEncoding(t *testing.T) {
+	// twice is how a client 1.x in a browser writes text.
+	twice := func(s string) string {
+		var b []rune
+		for _, c := range []byte(s) {
+			b = append(b, rune(c))
+		}
+		return string(b)
+	}
+	browser, node := "Mozilla/5.0", "node-XMLHttpRequest"
+	for name, test := range map[string]struct {
+		agent  string
+		base64 bool
+		wire   []string
+		want   []string
+	}{
+		"2.x in Node, what reads as doubly encoded": {node, false, []string{"5 \u00c2\u00b0"}, []string{"5 \u00c2\u00b0"}},
+		"2.x in a browser, after a plane above":     {browser, false, []string{"\u6f22", "5 \u00c2\u00b0"}, []string{"\u6f22", "5 \u00c2\u00b0"}},
+		"2.x in a browser, after an accent":         {browser, false, []string{"caf\u00e9", "5 \u00c2\u00b0"}, []string{"caf\u00e9", "5 \u00c2\u00b0"}},
+		"2.x, every plane":                          {browser, false, []string{"\u00e4\u6f22\U0001f600\U0010fffd"}, []string{"\u00e4\u6f22\U0001f600\U0010fffd"}},
+		"1.x in a browser": {browser, false,
+			[]string{twice("5 \u00b0"), twice("\u00e4\u6f22\U0001f600\U0010fffd"), "ascii", twice("5 \u00c2\u00b0")},
+			[]string{"5 \u00b0", "\u00e4\u6f22\U0001f600\U0010fffd", "ascii", "5 \u00c2\u00b0"}},
+		"1.x in Node, asking for base64": {node, true, []string{twice("\u6f22")}, []string{"\u6f22"}},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header.Set("User-Agent", test.agent)
+		var e textEncoding
+		e.begin(r, test.base64)
+		for i, text := range test.wire {
+			body := strconv.Itoa(len(utf16.Encode([]rune("4"+text)))) + ":4" + text
+			frames, err := decodePayload([]byte(body), false, &e)
+			if err != nil || len(frames) != 1 || string(frames[0].data) != test.want[i] {
+				t.Errorf("%s: %q arrives as %v, %v", name, text, frames, err)
+			}
+		}
+	}
+}
+
 // payloadOf encodes messages, and reads them back as frames.
 func payloadOf(t testing.TB, batch []message, b64 bool) []frame {
 	t.Helper()
 	body, binary := appendPayload(nil, batch, b64)
-	frames, err := decodePayload(body, binary)
+	frames, err := decodePayload(body, binary, new(textEncoding))
 	if err != nil {
 		t.Fatalf("%q: %v", body, err)
 	}
@@ -72,7 +117,7 @@ func FuzzPayload(f *testing.F) {
 		f.Add([]byte(s), true)
 	}
 	f.Fuzz(func(t *testing.T, body []byte, binary bool) {
-		frames, err := decodePayload(body, binary)
+		frames, err := decodePayload(body, binary, new(textEncoding))
 		if err != nil {
 			return
 		}

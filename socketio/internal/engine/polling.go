@@ -25,7 +25,15 @@ type link struct {
 }
 
 // poller is a poll that waits for something to carry.
-type poller struct{ wake chan struct{} }
+type poller struct {
+	wake chan struct{}
+	idle bool // it has waited for noopDelay during an upgrade; guarded by the session
+}
+
+// noopDelay is how long a poll waits for data during an upgrade before it brings
+// NOOP. The client changes over when its poll has returned; until then a poll that
+// returned at once would be followed by the next one at once.
+const noopDelay = 100 * time.Millisecond
 
 // wakeLocked tells whoever writes to the client that there is something to do.
 func (s *Session) wakeLocked() {
@@ -52,8 +60,9 @@ type pollAnswer struct {
 }
 
 // answerLocked gives the answer to p, if it is time for one. While an upgrade is
-// under way a poll only brings NOOP: the client waits for its poll to return
-// before it changes over, and all else is kept for the websocket.
+// under way data goes out by polling, since the probe's answer may never reach the
+// client. A poll without data brings NOOP: the client waits for its poll to return
+// before it changes over. The session's last words are kept for the websocket.
 func (s *Session) answerLocked(p *poller) (pollAnswer, bool) {
 	noop := pollAnswer{batch: []message{{text: []byte{typeNoop}}}}
 	switch {
@@ -61,8 +70,8 @@ func (s *Session) answerLocked(p *poller) (pollAnswer, bool) {
 		return noop, true
 	case s.cutOff:
 		return pollAnswer{batch: []message{{text: []byte{typeClose}}}}, true
-	case s.link.upgrading:
-		return noop, true
+	case s.link.upgrading && (s.final || len(s.out.queue) == 0):
+		return noop, p.idle
 	case s.final:
 		return pollAnswer{batch: append(s.takeLocked(), message{text: []byte{typeClose}}), final: true}, true
 	case len(s.out.queue) > 0:
@@ -102,10 +111,17 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 			s.finishPoll(w, r, a)
 			return
 		}
+		var delay <-chan time.Time
+		if s.link.upgrading {
+			delay = time.After(noopDelay)
+		}
 		s.mu.Unlock()
 		select {
 		case <-p.wake:
 			s.mu.Lock()
+		case <-delay:
+			s.mu.Lock()
+			p.idle = true
 		case <-r.Context().Done():
 			s.mu.Lock()
 			if s.link.poll == p {
@@ -201,10 +217,11 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 			http.Error(w, http.StatusText(http.StatusRequestEntityTooLarge), http.StatusRequestEntityTooLarge)
 			return
 		}
+		s.server.config.Logger.Debug("engine: a POST could not be read", "error", err, "remote", r.RemoteAddr)
 		writeError(w, errBadRequest)
 		return
 	}
-	frames, err := s.dialect.decode(body, binary)
+	frames, err := s.dialect.decode(body, binary, &s.text)
 	if err != nil {
 		s.fail("malformed payload: " + err.Error())
 		writeError(w, errBadRequest)

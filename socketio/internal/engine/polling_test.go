@@ -306,7 +306,7 @@ func TestPollingAttachments(t *testing.T) {
 			if err != nil || r.Header.Get("Content-Type") != "application/octet-stream" {
 				t.Fatalf("got %v, %v", r, err)
 			}
-			frames, err := decodePayload([]byte(r.Body), true)
+			frames, err := decodePayload([]byte(r.Body), true, new(textEncoding))
 			if err != nil || len(frames) != 2 || string(frames[0].data) != `51-["file",{"_placeholder":true,"num":0}]` || !bytes.Equal(frames[1].data, []byte{1, 2, 3}) {
 				t.Errorf("got %v, %v", frames, err)
 			}

@@ -399,7 +399,7 @@ func FuzzRecords(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		frames, err := decodeRecords(body, false)
+		frames, err := decodeRecords(body, false, nil)
 		if err != nil {
 			return
 		}
@@ -412,7 +412,7 @@ func FuzzRecords(f *testing.F) {
 			}
 		}
 		again, _ := appendRecords(nil, batch, false)
-		frames2, err := decodeRecords(again, false)
+		frames2, err := decodeRecords(again, false, nil)
 		if err != nil || len(frames2) != len(frames) {
 			t.Fatalf("%q was written as %q: %v", body, again, err)
 		}

@@ -10,7 +10,7 @@ import (
 const recordSeparator = 0x1e
 
 // decodeRecords reads the body of an Engine.IO 4 polling POST.
-func decodeRecords(body []byte, binary bool) ([]frame, error) {
+func decodeRecords(body []byte, binary bool, _ *textEncoding) ([]frame, error) {
 	if binary || len(body) == 0 || !utf8.Valid(body) {
 		return nil, errRecords
 	}

@@ -92,8 +92,12 @@ func (e *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(e.config.ReadTimeout))
 	}
 	if !e.config.CheckOrigin(r) {
+		e.config.Logger.Debug("engine: a request is refused", "reason", "its origin is not allowed", "origin", r.Header.Get("Origin"), "host", r.Host, "remote", r.RemoteAddr)
 		writeError(w, errForbidden)
 		return
+	}
+	if e.config.NoCredentials {
+		r = withoutForeignCookies(r)
 	}
 	e.allowOrigin(w, r)
 	if r.Method == http.MethodOptions {
@@ -152,6 +156,7 @@ func (e *Server) serveHandshake(w http.ResponseWriter, r *http.Request, d *diale
 	}
 	if e.handshakes.Add(1) > int64(e.config.MaxHandshakes) {
 		e.handshakes.Add(-1)
+		e.config.Logger.Debug("engine: a request is refused", "reason", "too many handshakes at once", "remote", r.RemoteAddr)
 		writeError(w, errUnavailable)
 		return
 	}

@@ -21,6 +21,7 @@ type Session struct {
 	dialect *dialect
 	request *http.Request
 	id      string
+	text    textEncoding
 	base64  bool // the client's polling cannot take binary
 	created time.Time
 
@@ -68,6 +69,7 @@ func newSession(server *Server, d *dialect, r *http.Request, q url.Values) *Sess
 		base64: q.Get("b64") != "" || q.Get("j") != "",
 		state:  connected, created: now, lastSeen: now, lastPing: now, leftAt: now, halfOpen: true,
 	}
+	s.text.begin(r, s.base64)
 	s.cond.L = &s.mu
 	return s
 }

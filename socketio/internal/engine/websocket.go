@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,12 +26,19 @@ type wsConn struct {
 	writer sync.Mutex
 }
 
-// cookies returns the header of an upgrade's answer.
-func cookies(h http.Header) http.Header {
+// answerHeader returns the header of an upgrade's answer.
+func answerHeader(h http.Header, r *http.Request) http.Header {
+	var answer http.Header
 	if set := h.Values("Set-Cookie"); len(set) > 0 {
-		return http.Header{"Set-Cookie": set}
+		answer = http.Header{"Set-Cookie": set}
 	}
-	return nil
+	if p := subprotocol(r); p != "" {
+		if answer == nil {
+			answer = make(http.Header, 1)
+		}
+		answer.Set("Sec-Websocket-Protocol", p)
+	}
+	return answer
 }
 
 // accept upgrades a request. The buffers are small, and those for writing belong
@@ -38,7 +46,7 @@ func cookies(h http.Header) http.Header {
 // out with what is written first.
 func (e *Server) accept(w http.ResponseWriter, r *http.Request, d *dialect, base64 bool) (*wsConn, error) {
 	cw := &corkedWriter{ResponseWriter: w}
-	conn, err := e.upgrader.Upgrade(cw, r, cookies(w.Header()))
+	conn, err := e.upgrader.Upgrade(cw, r, answerHeader(w.Header(), r))
 	if err != nil {
 		return nil, err
 	}
@@ -48,6 +56,22 @@ func (e *Server) accept(w http.ResponseWriter, r *http.Request, d *dialect, base
 	flood.LimitPings(conn, maxIdle)
 	return &wsConn{conn: conn, dialect: d, out: cw.conn, base64: base64, compressFrom: e.config.CompressFrom}, nil
 }
+
+// subprotocol chooses the first subprotocol that the client offers, as Node.js
+// does: a browser closes a websocket whose offers are all ignored. What may be a
+// credential is never echoed; the name before it, which says what it is, can be.
+func subprotocol(r *http.Request) string {
+	for _, p := range websocket.Subprotocols(r) {
+		if len(p) <= maxSubprotocol && strings.Count(p, ".") < 2 {
+			return p
+		}
+	}
+	return ""
+}
+
+// maxSubprotocol is the longest name of a subprotocol that is echoed. The names
+// that are registered have at most 40 characters; opaque tokens tend to have more.
+const maxSubprotocol = 40
 
 // write sends messages, each within its own timeout, and a close frame after the
 // last ones.
