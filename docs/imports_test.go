@@ -65,7 +65,7 @@ var allowed = map[string][]string{
 	"socketio/otelsocketio":       measured,
 	"socketio/clientjs":           {},
 	"socketio/sockettest":         {"verifier", "socketio"},
-	"socketio/zishang":            {"verifier", "socketio", "socketio/internal/flood", "socketio/internal/engine"},
+	"socketio/zishang":            {"verifier", "socketio", "socketio/cluster", "socketio/internal/flood", "socketio/internal/engine"},
 	"socketio/interop":            {"verifier", "keys", "socketio", "socketio/googollee", "socketio/zishang"},
 	"docs":                        {},
 	"socketio/signals":            {"verifier", "socketio"},

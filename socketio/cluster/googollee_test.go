@@ -13,11 +13,13 @@ import (
 	"time"
 
 	"github.com/googollee/go-socket.io/parser"
+	"github.com/zishang520/socket.io/servers/socket/v3"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/cluster"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/googollee"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/interop/jsclient"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/zishang"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
@@ -44,9 +46,9 @@ func joinCluster(t testing.TB, redis string, log *logBuffer) *cluster.Cluster {
 	return c
 }
 
-// googolleePeer is a server of package googollee with real clients.
-type googolleePeer struct {
-	n       *googollee.Namespace
+// guardedServer is what servers of both bindings have in common in these tests: real
+// clients, and the events of other servers.
+type guardedServer struct {
 	url     string
 	clients []*jsMember
 	pending []*jsclient.Client // that do not authenticate
@@ -55,8 +57,14 @@ type googolleePeer struct {
 	events []string
 }
 
-// guarded starts a server, of a cluster unless redis is empty, that clients authenticate to by event, with a client of
-// 4.8.4 and one of 2.5.0 that have authenticated, and one of each that have not.
+// googolleePeer is a server of package googollee.
+type googolleePeer struct {
+	n *googollee.Namespace
+	guardedServer
+}
+
+// guarded starts a server, of a cluster unless redis is empty, to which clients
+// authenticate by event.
 func guarded(t testing.TB, redis string) *googolleePeer {
 	t.Helper()
 	var c *cluster.Cluster
@@ -90,13 +98,20 @@ func guarded(t testing.TB, redis string) *googolleePeer {
 			t.Fatal(err)
 		}
 	}
+	p.connectAll(t)
+	return p
+}
+
+// connectAll connects a client of 4.8.4 and one of 2.5.0 that authenticate, and one of
+// each that do not.
+func (p *guardedServer) connectAll(t testing.TB) {
+	t.Helper()
 	for _, v := range []jsclient.Version{jsclient.V4, jsclient.V2} {
 		p.clients = append(p.clients, authenticate(t, p.url, v))
 		stranger := jsclient.Start(t).Connect(t, jsclient.Options{Version: v, URL: p.url, Transports: jsclient.Websocket})
 		stranger.Expect(t, "connect")
 		p.pending = append(p.pending, stranger)
 	}
-	return p
 }
 
 // authenticate connects a client that authenticates by event.
@@ -114,10 +129,14 @@ func authenticate(t testing.TB, url string, v jsclient.Version) *jsMember {
 	return m
 }
 
-func (p *googolleePeer) handle(e cluster.Payload) any {
+func (p *guardedServer) hear(event string) {
 	p.mu.Lock()
-	p.events = append(p.events, show(e))
-	p.mu.Unlock()
+	defer p.mu.Unlock()
+	p.events = append(p.events, event)
+}
+
+func (p *googolleePeer) handle(e cluster.Payload) any {
+	p.hear(show(e))
 	_, args, err := e.Event()
 	if err != nil {
 		return err.Error()
@@ -197,7 +216,7 @@ func (p *googolleePeer) serverSideEmitWithAck(t testing.TB, event string, args .
 	return shows(answers)
 }
 
-func (p *googolleePeer) news(t testing.TB) []string {
+func (p *guardedServer) news(t testing.TB) []string {
 	t.Helper()
 	for begin := time.Now(); time.Since(begin) < patience; time.Sleep(5 * time.Millisecond) {
 		p.mu.Lock()
@@ -212,7 +231,7 @@ func (p *googolleePeer) news(t testing.TB) []string {
 	return nil
 }
 
-func (p *googolleePeer) members() []member {
+func (p *guardedServer) members() []member {
 	list := make([]member, len(p.clients))
 	for i, c := range p.clients {
 		list[i] = c
@@ -221,7 +240,7 @@ func (p *googolleePeer) members() []member {
 }
 
 // strangers are the clients of a peer that have not authenticated.
-func (p *googolleePeer) strangers() []*jsclient.Client { return p.pending }
+func (p *guardedServer) strangers() []*jsclient.Client { return p.pending }
 
 // checkStrangers: clients that have not authenticated have heard nothing and are still
 // connected, whatever was sent to all.
@@ -298,9 +317,20 @@ func TestAlone(t *testing.T) {
 // authenticate by name, does not happen to them: nor does it when they have
 // authenticated afterwards.
 func TestStrangers(t *testing.T) {
-	address := needRedis(t)
-	js := nodeJS(t, address)
-	p := guarded(t, address)
+	t.Run("googollee", func(t *testing.T) {
+		address := needRedis(t)
+		p := guarded(t, address)
+		strangers(t, nodeJS(t, address), p, &p.guardedServer)
+	})
+	t.Run("zishang", func(t *testing.T) {
+		address := needRedis(t)
+		p := guardedZishang(t, address)
+		strangers(t, nodeJS(t, address), p, &p.guardedServer)
+	})
+}
+
+func strangers(t *testing.T, js *jsPeer, own peer, p *guardedServer) {
+	t.Helper()
 	everybody := cluster.Target{}
 	for _, c := range p.pending {
 		id := c.State(t).ID
@@ -315,8 +345,8 @@ func TestStrangers(t *testing.T) {
 		if list := js.fetch(t, rooms(id)); len(list) > 0 {
 			t.Errorf("a stranger is shown: %+v", list)
 		}
-		if list, err := p.n.To(id).Sockets(within(t, patience)); err != nil || len(list) > 0 {
-			t.Errorf("a stranger is shown by its own server: %+v, %v", list, err)
+		if list := own.fetch(t, rooms(id)); len(list) > 0 {
+			t.Errorf("a stranger is shown by its own server: %+v", list)
 		}
 		if got, err := js.emitWithAck(t, rooms(id), patience, "ask"); err != nil || len(got) > 0 {
 			t.Errorf("a stranger is asked: %q, %v", got, err)
@@ -326,7 +356,7 @@ func TestStrangers(t *testing.T) {
 	for _, m := range p.clients {
 		m.heard(t)
 	}
-	checkStrangers(t, p)
+	checkStrangers(t, own)
 	for _, c := range p.pending {
 		c.Emit(t, "authenticate", map[string]string{"token": "grace"})
 		c.Expect(t, "authenticated")
@@ -341,12 +371,11 @@ func TestStrangers(t *testing.T) {
 	}
 }
 
-// TestFaultsA8Googollee: no other node is told the token of a client, wherever the
-// client presented it, by handshake or by event.
-func TestFaultsA8Googollee(t *testing.T) {
-	address := needRedis(t)
-	js := nodeJS(t, address)
-	const opaque = "opaque/token+of~ada"
+const opaque = "opaque/token+of~ada"
+
+// opaqueVerifier finds the opaque token in unusual places.
+func opaqueVerifier(t *testing.T) *verifier.Verifier {
+	t.Helper()
 	v, err := verifier.NewOpaque(
 		verifier.IntrospectorFunc(func(context.Context, string) ([]byte, error) {
 			return []byte(`{"active":true,"sub":"ada","exp":4102444800}`), nil
@@ -355,21 +384,53 @@ func TestFaultsA8Googollee(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := googollee.NewServer(&googollee.Options{Cluster: joinCluster(t, address, newLog())})
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, err := server.Authorize("/", v, socketio.ByHandshake())
-	if err != nil {
-		t.Fatal(err)
-	}
-	n.OnAuthenticated(func(c *googollee.Conn, s *socketio.Session) error {
-		return c.SetData(map[string]any{"user": s.Token().Subject})
+	return v
+}
+
+// TestFaultsA8Bindings: no other node is told the token of a client, wherever the client
+// presented it.
+func TestFaultsA8Bindings(t *testing.T) {
+	t.Run("googollee", func(t *testing.T) {
+		address := needRedis(t)
+		server, err := googollee.NewServer(&googollee.Options{Cluster: joinCluster(t, address, newLog())})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := server.Authorize("/", opaqueVerifier(t), socketio.ByHandshake())
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.OnAuthenticated(func(c *googollee.Conn, s *socketio.Session) error {
+			return c.SetData(map[string]any{"user": s.Token().Subject})
+		})
+		n.OnEvent("join", func(c *googollee.Conn, room string) string { return c.ID() })
+		web := httptest.NewServer(server)
+		defer web.Close()
+		defer server.Close()
+		checkTold(t, nodeJS(t, address), web.URL)
 	})
-	n.OnEvent("join", func(c *googollee.Conn, room string) string { return c.ID() })
-	web := httptest.NewServer(server)
-	defer web.Close()
-	defer server.Close()
+	t.Run("zishang", func(t *testing.T) {
+		address := needRedis(t)
+		options := socket.DefaultServerOptions()
+		options.SetAllowEIO3(true)
+		options.SetAdapter(zishang.ClusterAdapter(joinCluster(t, address, newLog())))
+		io, handler, end := newZishang(t, options, opaqueVerifier(t), socketio.ByHandshake())
+		_ = io.On("connection", func(args ...any) {
+			s := args[0].(*socket.Socket)
+			s.SetData(map[string]any{"user": zishang.SessionOf(s).Token().Subject})
+			_ = s.On("join", func(args ...any) { args[1].(socket.Ack)([]any{string(s.Id())}, nil) })
+		})
+		web := httptest.NewServer(handler)
+		defer web.Close()
+		defer end()
+		checkTold(t, nodeJS(t, address), web.URL)
+	})
+}
+
+// checkTold connects clients that present their token in different places, and looks at
+// what Node.js is told of them.
+func checkTold(t *testing.T, js *jsPeer, url string) {
+	t.Helper()
 	for what, o := range map[string]jsclient.Options{
 		"auth payload": {Version: jsclient.V4, Auth: map[string]string{"mine": opaque}},
 		"query":        {Version: jsclient.V4, Query: map[string]string{"mine": opaque, "room": "blue"}},
@@ -377,7 +438,7 @@ func TestFaultsA8Googollee(t *testing.T) {
 		"header":       {Version: jsclient.V4, Header: map[string]string{"X-Mine": opaque, "User-Agent": "a browser"}},
 		"cookie":       {Version: jsclient.V2, Header: map[string]string{"Cookie": "mine=" + opaque}},
 	} {
-		o.URL, o.Transports = web.URL, jsclient.Websocket
+		o.URL, o.Transports = url, jsclient.Websocket
 		m := connect(t, o)
 		var told json.RawMessage
 		js.Do(t, js.command("fetch", rooms(m.socket)), &told)

@@ -1,0 +1,288 @@
+package zishang
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/zishang520/socket.io/servers/socket/v3"
+	"github.com/zishang520/socket.io/v3/pkg/types"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio/cluster"
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
+)
+
+// clusterLocal is an adapter as the cluster sees it: the sockets of this node.
+type clusterLocal clusterAdapter
+
+var _ cluster.Local = (*clusterLocal)(nil)
+
+func (l *clusterLocal) adapter() *clusterAdapter { return (*clusterAdapter)(l) }
+
+// optionsOf is a target in the words of the library.
+func optionsOf(to cluster.Target) *socket.BroadcastOptions {
+	rooms := func(list []string) *types.Set[socket.Room] {
+		set := types.NewSet[socket.Room]()
+		for _, r := range list {
+			set.Add(socket.Room(r))
+		}
+		return set
+	}
+	return &socket.BroadcastOptions{Rooms: rooms(to.Rooms), Except: rooms(to.Except), Flags: &socket.BroadcastFlags{Local: true}}
+}
+
+// each calls f for the sockets of a target. The library knows no others than those that
+// are let in.
+func (a *clusterAdapter) each(to cluster.Target, f func(*socket.Socket)) {
+	a.Adapter.FetchSockets(optionsOf(to))(func(all []socket.SocketDetails, _ error) {
+		for _, d := range all {
+			if s, ok := d.(*socket.Socket); ok {
+				f(s)
+			}
+		}
+	})
+}
+
+// send writes an encoded packet to the sockets of a target.
+func (a *clusterAdapter) send(encoded []types.BufferInterface, to cluster.Target, compress *bool, before func(*socket.Socket)) {
+	options := &socket.WriteOptions{PreEncoded: true, Volatile: to.Volatile}
+	options.Compress = compress
+	if len(encoded) == 1 {
+		if text, ok := encoded[0].(*types.StringBuffer); ok {
+			options.WsPreEncodedFrame = types.NewStringBufferString("4" + text.String()) // of Engine.IO
+		}
+	}
+	a.each(to, func(s *socket.Socket) {
+		if before != nil {
+			before(s)
+		}
+		s.Client().WriteToEngine(encoded, options)
+	})
+}
+
+// ask sends an encoded packet that has an id to the sockets of a target, and returns how
+// many there are. What they acknowledge before the context ends is given to answer.
+func (a *clusterAdapter) ask(ctx context.Context, encoded []types.BufferInterface, to cluster.Target, compress *bool, id uint64, answer func([]any), before func(*socket.Socket)) int {
+	var asked []*socket.Socket
+	a.send(encoded, to, compress, func(s *socket.Socket) {
+		asked = append(asked, s)
+		var answered atomic.Bool
+		s.Acks().Store(id, func(args []any, err error) {
+			if err == nil && ctx.Err() == nil && !answered.Swap(true) {
+				answer(args)
+			}
+		})
+		if before != nil {
+			before(s)
+		}
+	})
+	context.AfterFunc(ctx, func() {
+		for _, s := range asked {
+			s.Acks().Delete(id)
+		}
+	})
+	return len(asked)
+}
+
+// encodedOf is a packet as the library's encoder makes it, of an event of another node.
+func (l *clusterLocal) encodedOf(event cluster.Payload, id *uint64) []types.BufferInterface {
+	text := types.NewStringBuffer(nil)
+	if n := len(event.Attachments); n > 0 {
+		_, _ = text.WriteString("5" + strconv.Itoa(n) + "-")
+	} else {
+		_ = text.WriteByte('2')
+	}
+	if name := l.Nsp().Name(); name != "/" {
+		_, _ = text.WriteString(name + ",")
+	}
+	if id != nil {
+		_, _ = text.WriteString(strconv.FormatUint(*id, 10))
+	}
+	_, _ = text.Write(event.JSON)
+	encoded := []types.BufferInterface{text}
+	for _, a := range event.Attachments {
+		encoded = append(encoded, types.NewBytesBuffer(a))
+	}
+	return encoded
+}
+
+// payloadOf is the payload of an event that the library's encoder has made.
+func payloadOf(encoded []types.BufferInterface) (cluster.Payload, error) {
+	text := encoded[0].Bytes()
+	rest := bytes.TrimLeft(text[min(1, len(text)):], "0123456789") // attachments, or the id
+	rest = bytes.TrimPrefix(rest, []byte{'-'})
+	if len(rest) > 0 && rest[0] == '/' {
+		_, rest, _ = bytes.Cut(rest, []byte{','})
+	}
+	rest = bytes.TrimLeft(rest, "0123456789")
+	if len(rest) == 0 {
+		return cluster.Payload{}, errors.New("zishang: the event cannot be encoded")
+	}
+	p := cluster.Payload{JSON: bytes.Clone(rest)}
+	for _, a := range encoded[1:] {
+		p.Attachments = append(p.Attachments, bytes.Clone(a.Bytes()))
+	}
+	return p, nil
+}
+
+// libraryValue decodes a payload as the library does: binary values are buffers.
+func libraryValue(p cluster.Payload) (any, error) {
+	v, err := p.Value()
+	if err != nil {
+		return nil, err
+	}
+	return buffers(v), nil
+}
+
+func buffers(v any) any {
+	switch v := v.(type) {
+	case []byte:
+		return types.NewBytesBuffer(v)
+	case []any:
+		for i, e := range v {
+			v[i] = buffers(e)
+		}
+	case map[string]any:
+		for k, e := range v {
+			v[k] = buffers(e)
+		}
+	}
+	return v
+}
+
+// plain replaces buffers of the library by their bytes, for the cluster.
+func plain(v any) any {
+	switch v := v.(type) {
+	case *types.StringBuffer:
+		return v.String()
+	case types.BufferInterface:
+		return bytes.Clone(v.Bytes())
+	case io.Reader:
+		b, err := io.ReadAll(v)
+		if err != nil {
+			return nil
+		}
+		return b
+	case []any:
+		list := make([]any, len(v))
+		for i, e := range v {
+			list[i] = plain(e)
+		}
+		return list
+	case map[string]any:
+		m := make(map[string]any, len(v))
+		for k, e := range v {
+			m[k] = plain(e)
+		}
+		return m
+	}
+	return v
+}
+
+// HasRoom implements [cluster.Local].
+func (l *clusterLocal) HasRoom(room string) bool {
+	ids, ok := l.Rooms().Load(socket.Room(room))
+	return ok && ids.Len() > 0
+}
+
+// Broadcast implements [cluster.Local].
+func (l *clusterLocal) Broadcast(event cluster.Payload, to cluster.Target) {
+	l.adapter().send(l.encodedOf(event, nil), to, nil, nil)
+}
+
+// BroadcastWithAck implements [cluster.Local].
+func (l *clusterLocal) BroadcastWithAck(ctx context.Context, event cluster.Payload, to cluster.Target, answer func(cluster.Payload)) int {
+	id := l.Nsp().Ids()
+	return l.adapter().ask(ctx, l.encodedOf(event, &id), to, nil, id, func(args []any) {
+		p, err := cluster.NewValue(plain(first(args)[0]))
+		if err != nil {
+			slog.Error("zishang: an acknowledgement cannot be passed on", "namespace", l.Nsp().Name(), "error", err)
+			return
+		}
+		answer(p)
+	}, nil)
+}
+
+// Sockets implements [cluster.Local].
+func (l *clusterLocal) Sockets(to cluster.Target) []cluster.Socket {
+	list := []cluster.Socket{}
+	l.adapter().each(to, func(s *socket.Socket) { list = append(list, describe(s)) })
+	return list
+}
+
+// describe is what other nodes may be told of a socket; the cluster removes what is a
+// credential.
+func describe(s *socket.Socket) cluster.Socket {
+	h := s.Handshake()
+	issued := time.UnixMilli(h.Issued)
+	d := cluster.Socket{ID: string(s.Id())}
+	for _, room := range s.Rooms().Keys() {
+		d.Rooms = append(d.Rooms, string(room))
+	}
+	if session := SessionOf(s); session != nil {
+		d.Handshake = cluster.NewHandshake(session.Handshake(), issued)
+		d.Secrets = []string{session.Token().Raw()}
+	} else if r := s.Request(); r != nil && r.Request() != nil {
+		d.Handshake = cluster.NewHandshake(verifier.HandshakeFromRequest(r.Request()), issued)
+	}
+	if data, err := json.Marshal(s.Data()); err != nil {
+		slog.Error("zishang: other nodes are not shown the Data of a socket", "error", err)
+	} else if string(data) != "null" {
+		d.Data = data
+	}
+	return d
+}
+
+// Join implements [cluster.Local].
+func (l *clusterLocal) Join(to cluster.Target, rooms []string) {
+	l.Adapter.AddSockets(optionsOf(to), roomsOf(rooms))
+}
+
+// Leave implements [cluster.Local].
+func (l *clusterLocal) Leave(to cluster.Target, rooms []string) {
+	l.Adapter.DelSockets(optionsOf(to), roomsOf(rooms))
+}
+
+func roomsOf(list []string) []socket.Room {
+	rooms := make([]socket.Room, len(list))
+	for i, r := range list {
+		rooms[i] = socket.Room(r)
+	}
+	return rooms
+}
+
+// Disconnect implements [cluster.Local].
+func (l *clusterLocal) Disconnect(to cluster.Target, closeConnection bool) {
+	l.Adapter.DisconnectSockets(optionsOf(to), closeConnection)
+}
+
+// ServerSideEmit implements [cluster.Local]. Handlers of the application acknowledge as
+// the library has them do: with a function behind the arguments.
+func (l *clusterLocal) ServerSideEmit(event cluster.Payload, ack func(cluster.Payload)) {
+	v, err := libraryValue(event)
+	args, ok := v.([]any)
+	if err != nil || !ok {
+		return
+	}
+	if ack != nil {
+		args = append(args, socket.Ack(func(values []any, err error) {
+			if err != nil {
+				return // the other server hears nothing, and its time is up
+			}
+			p, encodeErr := cluster.NewValue(plain(first(values)[0]))
+			if encodeErr != nil {
+				slog.Error("zishang: the answer to another server cannot be encoded", "namespace", l.Nsp().Name(), "event", fmt.Sprint(args[0]), "error", encodeErr)
+				return
+			}
+			ack(p)
+		}))
+	}
+	l.Nsp().OnServerSideEmit(args)
+}
