@@ -50,6 +50,7 @@ func (g *Guard) attempt(ctx context.Context, data any) {
 		g.fail(&h, err)
 	case !done: // the socket is gone
 	case s != nil:
+		g.recheckRooms(s)
 		for _, f := range g.a.onRenewed {
 			g.a.guarded("OnRenewed", func() { f(s) })
 		}

@@ -108,6 +108,7 @@ type Pass struct {
 	received  time.Time           // when the token was checked, by the monotonic clock
 	used      atomic.Bool
 	present   *present // the room that was reserved for it among the sessions of all processes; nil if none had to be
+	decisions decisions
 }
 
 // Token returns the verified token.

@@ -195,6 +195,9 @@ func (g *Guard) renewed(s *Session, now times) {
 
 func (g *Guard) ended(cause error, now times, tell func()) {
 	if s := g.session; s != nil {
+		if g.ruledRooms() || g.a.policy.roomTokens != nil {
+			g.notices.add(s.rooms.stop)
+		}
 		g.sessionLater(now, "session ended", s, "cause", cause)
 		t, lasted := s.Token(), s.age(now)
 		for _, o := range g.a.observers {

@@ -88,6 +88,8 @@ type config struct {
 	onFailure   []func(*verifier.Handshake, *verifier.UnauthorizedError)
 	observers   []Observer
 	neutral     bool
+	policy      policy
+	audit       *auditor
 	logger      *slog.Logger
 	now         func() time.Time
 

@@ -28,6 +28,7 @@ type Session struct {
 	group   *group        // its user's sessions, in the order in which they began;
 	peers   link          // guarded by the registry
 	present *present      // what other processes know of it, nil without a Presence; guarded by the registry
+	rooms   rooms         // those that rules or tokens allow it
 
 	mu     sync.Mutex // guards the rest
 	phase  phase

@@ -309,7 +309,7 @@ func (s *socket) describe() cluster.Socket {
 func (l *local) Join(to cluster.Target, rooms []string) {
 	for _, s := range l.admitted(to) {
 		for _, room := range rooms {
-			s.namespace.joinRoom(room, s)
+			_ = s.join(room, "") // the client is told
 		}
 	}
 }
@@ -318,7 +318,8 @@ func (l *local) Join(to cluster.Target, rooms []string) {
 func (l *local) Leave(to cluster.Target, rooms []string) {
 	for _, s := range l.admitted(to) {
 		for _, room := range rooms {
-			s.namespace.leaveRoom(room, s)
+			s.LeaveRoom(room)
+			s.leftRooms(room)
 		}
 	}
 }

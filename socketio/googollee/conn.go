@@ -63,14 +63,26 @@ func (c *Conn) Close() error {
 	return nil
 }
 
-// Join puts the socket into a room.
-func (c *Conn) Join(room string) { c.socket.namespace.joinRoom(room, c.socket) }
+// Join puts the socket into a room, if the rules allow it ([socketio.AllowRoom]).
+// Otherwise the client is told by "unauthorized"; [Conn.JoinWith] says it here.
+func (c *Conn) Join(room string) { _ = c.socket.join(room, "") }
+
+// JoinWith is Join with a room token ([socketio.RoomTokens]), "" for none. The error, an
+// [*verifier.UnauthorizedError] as a rule, says why the socket may not be in the room; the
+// client has been told.
+func (c *Conn) JoinWith(room, token string) error { return c.socket.join(room, token) }
 
 // Leave takes the socket out of a room.
-func (c *Conn) Leave(room string) { c.socket.namespace.leaveRoom(room, c.socket) }
+func (c *Conn) Leave(room string) {
+	c.socket.LeaveRoom(room)
+	c.socket.leftRooms(room)
+}
 
 // LeaveAll takes the socket out of every room, that of its own ID included.
-func (c *Conn) LeaveAll() { c.socket.namespace.leaveRooms(c.socket) }
+func (c *Conn) LeaveAll() {
+	c.socket.namespace.leaveRooms(c.socket)
+	c.socket.leftRooms("")
+}
 
 // Rooms returns the rooms that the socket is in, in no order. It is in none when
 // it is gone.

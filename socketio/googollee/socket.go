@@ -181,7 +181,7 @@ func (s *socket) finish() {
 // handle calls the handler of an event with what the client sent.
 func (s *socket) handle(p *engine.Packet) {
 	h := s.namespace.handler(p.Event)
-	if h == nil || !s.mayHandle(h.open) || !p.Passes() {
+	if h == nil || !s.mayHandle(h.open) || !p.Passes() || !s.permits(p) {
 		return
 	}
 	logger := s.namespace.server.logger
@@ -228,6 +228,53 @@ func (s *socket) acknowledged(p *engine.Packet) {
 		f.Call(args)
 		return nil
 	})
+}
+
+// permits asks the rules about an event. A refusal is its acknowledgement, if the client
+// wants one.
+func (s *socket) permits(p *engine.Packet) bool {
+	g := s.guard()
+	if g == nil {
+		return true
+	}
+	if !p.WantsAck {
+		return g.Permit(p.Event, nil)
+	}
+	return g.Permit(p.Event, func(answer any) {
+		if data, err := json.Marshal([]any{answer}); err == nil {
+			p.Acknowledge(data, nil)
+		}
+	})
+}
+
+// join puts the socket into a room, if the rules or a room token allow it. The client
+// is told if they do not.
+func (s *socket) join(room, token string) error {
+	enter := func() { s.namespace.joinRoom(room, s) }
+	if s.namespace.auth == nil {
+		enter()
+		return nil
+	}
+	g := s.guard()
+	if g == nil {
+		<-s.connected // it is being guarded
+		g = s.guard()
+	}
+	err := g.Join(context.Background(), room, token, enter)
+	if err != nil {
+		g.JoinRefused(room, err)
+	}
+	return err
+}
+
+// LeaveRoom takes the socket out of a room, for the guard ([socketio.RoomLeaver]).
+func (s *socket) LeaveRoom(room string) { s.namespace.leaveRoom(room, s) }
+
+// leftRooms tells the guard that the socket is no longer in a room, "" for any.
+func (s *socket) leftRooms(room string) {
+	if g := s.guard(); g != nil {
+		g.Left(room)
+	}
 }
 
 // mayHandle reports whether an event may be handed to the application: one that

@@ -13,7 +13,9 @@ import (
 type Conn struct {
 	server *Server
 	id     string
-	guard  *socketio.Guard // set before the client may send
+	guard  *socketio.Guard // set before the client may send and before attached is closed
+
+	attached chan struct{}
 
 	mu        sync.Mutex // guards the rest
 	session   *socketio.Session
@@ -25,7 +27,8 @@ type Conn struct {
 	received  []Event
 	acks      []func() // of the events that ask for an acknowledgement, until it is given
 	queue     []Event  // from the client, for the handlers
-	working   bool     // whether a goroutine is at the queue
+	rooms     map[string]bool
+	working   bool // whether a goroutine is at the queue
 }
 
 // Session returns the socket's session, nil for a guest. It is still there when
@@ -46,6 +49,45 @@ func (c *Conn) Emit(event string, args ...any) {
 	}
 }
 
+// Join puts the socket into a room, if the rules allow it ([socketio.AllowRoom]). The
+// error says why not, and the client has been told by "unauthorized".
+func (c *Conn) Join(room string) error { return c.JoinWith(room, "") }
+
+// JoinWith is Join with a room token ([socketio.RoomTokens]).
+func (c *Conn) JoinWith(room, token string) error {
+	err := c.guard.Join(context.Background(), room, token, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.rooms == nil {
+			c.rooms = make(map[string]bool)
+		}
+		c.rooms[room] = !c.closed
+	})
+	if err != nil {
+		c.guard.JoinRefused(room, err)
+	}
+	return err
+}
+
+// Leave takes the socket out of a room.
+func (c *Conn) Leave(room string) {
+	(*socket)(c).LeaveRoom(room)
+	c.guard.Left(room)
+}
+
+// LeaveRoom takes the socket out of a room, for the guard.
+func (s *socket) LeaveRoom(room string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.rooms, room)
+}
+
+func (c *Conn) isIn(room string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.rooms[room]
+}
+
 // receive has the client see an event. The caller holds mu.
 func (c *Conn) receive(event string, args ...any) {
 	if c.vanished {
@@ -59,8 +101,9 @@ func (c *Conn) receive(event string, args ...any) {
 type socket Conn
 
 var (
-	_ socketio.Socket   = (*socket)(nil)
-	_ socketio.Liveness = (*socket)(nil)
+	_ socketio.Socket     = (*socket)(nil)
+	_ socketio.Liveness   = (*socket)(nil)
+	_ socketio.RoomLeaver = (*socket)(nil)
 )
 
 // ID returns the socket's name.
@@ -103,6 +146,7 @@ func (s *socket) Authenticated(session *socketio.Session) error {
 	c.mu.Lock()
 	c.session = session
 	c.mu.Unlock()
+	<-c.attached // the handler may join rooms
 	if f := c.server.onAuthenticated; f != nil {
 		return f(c, session)
 	}
@@ -179,6 +223,9 @@ func (c *Conn) work() {
 
 		h, ok := c.server.events[e.Name]
 		if s := c.guard.Session(); !ok || s == nil && !h.forGuests || s != nil && !s.Wait() {
+			continue
+		}
+		if !c.guard.Permit(e.Name, nil) {
 			continue
 		}
 		args := make([]any, len(e.Args))

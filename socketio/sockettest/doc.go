@@ -23,7 +23,7 @@
 // returns when everything in the bubble has come to rest, and panics outside of
 // one. Time passes by time.Sleep, which takes none.
 //
-// What is not simulated is what a server library does beyond authorization: rooms,
+// What is not simulated is what a server library does beyond authorization:
 // acknowledgements of the application's, binary data, transports. Test the whole
 // with a real client.
 package sockettest

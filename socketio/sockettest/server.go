@@ -63,6 +63,18 @@ func (s *Server) Broadcast(event string, args ...any) {
 	}
 }
 
+// BroadcastTo sends an event to the sockets of a room that are open to the application.
+func (s *Server) BroadcastTo(room, event string, args ...any) {
+	s.mu.Lock()
+	conns := slices.Clone(s.conns)
+	s.mu.Unlock()
+	for _, c := range conns {
+		if c.isIn(room) {
+			c.Emit(event, args...)
+		}
+	}
+}
+
 // Registry returns the registry of the sessions: to count, end and revoke them.
 func (s *Server) Registry() *socketio.Registry { return s.authorizer.Registry() }
 
@@ -82,7 +94,7 @@ func (s *Server) Connect(h *verifier.Handshake) *Client {
 	}
 	s.mu.Lock()
 	s.count++
-	c := &Conn{server: s, id: fmt.Sprintf("socket-%d", s.count)}
+	c := &Conn{server: s, id: fmt.Sprintf("socket-%d", s.count), attached: make(chan struct{})}
 	s.conns = append(s.conns, c)
 	s.mu.Unlock()
 
@@ -97,6 +109,7 @@ func (s *Server) Connect(h *verifier.Handshake) *Client {
 		c.mu.Unlock()
 	}
 	c.guard = s.authorizer.Attach((*socket)(c), &full, pass)
+	close(c.attached)
 	synctest.Wait()
 	return &Client{c}
 }

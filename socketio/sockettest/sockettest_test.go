@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -267,4 +268,50 @@ func TestFaultsI13SilentConnection(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestRules: rules, rooms and a renewal with fewer rights, as an application tests them.
+func TestRules(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		issuer := verifiertest.NewIssuer("https://issuer.test/", verifiertest.NewKey(verifier.EdDSA, "k"))
+		v, err := verifier.New(issuer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		server := sockettest.NewServer(v, socketio.Allow("write", socketio.Scope("w")), socketio.AllowRoom("org:{org}"))
+		server.OnAuthenticated(func(c *sockettest.Conn, _ *socketio.Session) error { return c.Join("org:red") })
+		server.OnEvent("write", func(c *sockettest.Conn, args ...any) { server.BroadcastTo("org:red", "wrote", args...) })
+		server.OnEvent("leave", func(c *sockettest.Conn, _ ...any) { c.Leave("org:red") })
+		token := func(scope, org string) string {
+			return issuer.Token(verifiertest.Claims{"sub": "ada", "scope": scope, "org": org})
+		}
+		expect := func(c *sockettest.Client, lines ...string) {
+			t.Helper()
+			var got []string
+			for _, e := range c.Received() {
+				got = append(got, e.String())
+			}
+			if !slices.Equal(got, lines) {
+				t.Errorf("received %q, want %q", got, lines)
+			}
+		}
+		ada, bob := server.Connect(nil), server.Connect(nil)
+		ada.Authenticate(token("w", "red"))
+		bob.Authenticate(token("", "red"))
+		ada.Emit("write", "a")
+		bob.Emit("write", "b")
+		expect(ada, "connect", "authenticated", `wrote "a"`)
+		expect(bob, "connect", "authenticated", `wrote "a"`, "unauthorized insufficient_scope")
+		ada.Authenticate(token("w", "blue"))
+		ada.Emit("write", "c")
+		bob.Emit("leave")
+		ada.Emit("write", "d")
+		expect(ada, "unauthorized forbidden", "authenticated")
+		expect(bob, `wrote "c"`)
+		carol := server.Connect(nil)
+		carol.Authenticate(token("w", "blue"))
+		expect(carol, "connect", "authenticated", "unauthorized forbidden", "unauthorized forbidden", "disconnect")
+		ada.Disconnect()
+		bob.Disconnect()
+	})
 }

@@ -63,7 +63,8 @@ var known = []verifier.Reason{
 	verifier.ErrTokenInactive, verifier.ErrTokenBound, verifier.ErrRejected, verifier.ErrLifetimeExceeded,
 	socketio.ErrTimeout, socketio.ErrTooManyAttempts, socketio.ErrTooManyPending, socketio.ErrIdentityMismatch,
 	socketio.ErrSessionExpired, socketio.ErrSessionLimit, socketio.ErrTokenRevoked, socketio.ErrRevocationsUnavailable,
-	socketio.ErrKeyWithdrawn, socketio.ErrRestarting, socketio.ErrServer, Disconnected,
+	socketio.ErrKeyWithdrawn, socketio.ErrRestarting, socketio.ErrServer, socketio.ErrForbidden, socketio.ErrPresenceUnavailable,
+	verifier.ErrHeaderMismatch, Disconnected,
 }
 
 // Reasons gives labels to reasons. Its zero value is ready for use.
