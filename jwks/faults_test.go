@@ -148,6 +148,31 @@ func TestFaultsB1AskingCostsOthersNothing(t *testing.T) {
 	})
 }
 
+// TestFaultsB1InAnOutage: within the TTL a withdrawn key is an answer in an outage too,
+// and the questions of a sweep do not hammer an issuer that is down.
+func TestFaultsB1InAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.good("at first")
+		w.issuer.Rotate(unpublished("key-2"))
+		w.issuer.Withdraw("key-1")
+		w.good("rotated")
+		time.Sleep(time.Minute) // the set is no longer new
+		w.issuer.Break(verifiertest.Down())
+		for range 3 { // with a fetch that fails, and without one
+			w.refused("withdrawn", w.key, verifier.ErrKeyNotFound)
+		}
+		w.refused("unknown", unpublished("unknown"), verifier.ErrKeysUnavailable)
+		before := w.issuer.Fetches()
+		for range 100 {
+			if has, err := w.hasKey(w.provider, unpublished("unknown")); has || err == nil {
+				t.Fatalf("got %v and %v", has, err)
+			}
+		}
+		w.fetched(before)
+	})
+}
+
 // TestFaultsB1Composed: the combinations of providers hand the question on.
 func TestFaultsB1Composed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

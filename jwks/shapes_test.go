@@ -449,12 +449,20 @@ func TestRefresh(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.good("at first")
+		time.Sleep(time.Minute)
+		if err := w.another(jwks.WithStore(shared)).Refresh(t.Context()); err != nil { // the store has a newer set
+			t.Error(err)
+		}
 		synctest.Wait()
 		w.issuer.Rotate(unpublished("key-2"))
 		w.issuer.Withdraw("key-1")
 		for name, r := range map[string]*jwks.Provider{"URL": p, "Issuers": list, "IssuersFunc": dynamic} {
 			if err := r.Refresh(t.Context()); err != nil {
 				t.Errorf("%s: %v", name, err)
+			}
+			requests := w.issuer.Requests()
+			if last := requests[len(requests)-1]; last.Header.Get("If-None-Match") != "" || last.Status != http.StatusOK {
+				t.Errorf("%s: the issuer was asked whether anything changed: %+v", name, last)
 			}
 		}
 		if err := w.verify(w.issuer.TokenBy(w.key, nil, nil), "192.0.2.1:1"); !errors.Is(err, verifier.ErrKeyNotFound) {

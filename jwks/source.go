@@ -112,11 +112,8 @@ func (s *source) hasKey(ctx context.Context, t *verifier.UnverifiedToken, key *v
 	s.mu.Lock()
 	known := slices.ContainsFunc(s.withdrawn, key.Equal)
 	s.mu.Unlock()
-	switch {
-	case known || asked:
+	if known || asked {
 		return false, nil
-	case !set.fresh(now):
-		return false, s.fail(errors.New("the set is older than its TTL and cannot be had now"))
 	}
 	// The set never had the key. Another provider may have seen it first, so only a
 	// fetch that begins now can say that it is gone.
