@@ -307,8 +307,8 @@ func jwkMaterial(members map[string]json.RawMessage, names []string) (any, error
 			if _, err := encoding.DecodeString(value); err != nil || strings.ContainsAny(value, "\r\n") {
 				return nil, fmt.Errorf("it is damaged: its %s is not base64url without padding (RFC 7515 §2)", name)
 			}
-		} else if kty := string(members["kty"]); !slices.Contains(curves[kty], value) {
-			return nil, unknown("its crv is %.32q: expected %s", value, strings.Join(curves[kty], ", "))
+		} else if known := curves[string(members["kty"])]; !slices.Contains(known, value) {
+			return nil, unknown("its crv is %.32q: expected %s", value, strings.Join(known, ", "))
 		}
 		public[name] = v
 	}
