@@ -169,7 +169,7 @@ func splitPEMs(members map[string]json.RawMessage) []entry {
 	var list []entry
 	for _, kid := range slices.Sorted(maps.Keys(members)) {
 		var text string
-		if json.Unmarshal(members[kid], &text) != nil || kid == "" || !strings.HasPrefix(strings.TrimSpace(text), pemBegin) || strings.Contains(text, "PRIVATE KEY") {
+		if json.Unmarshal(members[kid], &text) != nil || kid == "" || !strings.HasPrefix(strings.TrimSpace(text), pemBegin) {
 			return nil
 		}
 		list = append(list, entry{name: fmt.Sprintf("the PEM of kid %.64q", kid), kid: kid, pem: text})
