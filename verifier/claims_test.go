@@ -184,6 +184,7 @@ func TestFaultsHEmbedded(t *testing.T) {
 		"named, twice within":             {new(named), `{"inner":{"role":"x","role":"y"}}`, false, nil},
 		"pointed to, in another case":     {new(pointed), `{"Inner":{"role":"x"}}`, false, nil},
 		"pointed to":                      {new(pointed), `{"inner":{"role":"x"}}`, true, func(v any) string { return v.(*pointed).Role }},
+		"ignored, by its tag":             {new(ignored), `{"-":{"ROLE":"x"}}`, true, func(v any) string { return "x" + v.(*ignored).Role }},
 		"ignored":                         {new(ignored), `{"inner":{"role":"x"}}`, true, func(v any) string { return "x" + v.(*ignored).Role }},
 	} {
 		err := verified(t, row.claims).Claims(row.into)

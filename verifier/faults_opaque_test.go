@@ -140,6 +140,13 @@ func TestFaultsB3(t *testing.T) {
 		}
 	}
 
+	for typ, good := range map[string]bool{"Refresh": false, "refresh_token": false, "refresh+jwt": false, "RT": false, "JWT": true, "JOSE": true, "at+jwt": true, "other": true} {
+		raw := mintWith(HS256, secret, fmt.Sprintf(`{"alg":"HS256","typ":%q}`, typ), `{}`)
+		if _, err := newVerifier(t, keyFor(t, HS256)).Verify(t.Context(), raw); (err == nil) != good || err != nil && !errors.Is(err, ErrTypeMismatch) {
+			t.Errorf("the header's typ %s: got %v", typ, err)
+		}
+	}
+
 	for _, claim := range []string{"nonce", "at_hash", "c_hash", "s_hash"} {
 		raw := mint(HS256, `{"`+claim+`":"x"}`)
 		if _, err := newVerifier(t, keyFor(t, HS256)).Verify(t.Context(), raw); err != nil {

@@ -249,6 +249,8 @@ func TestFaultsF3Places(t *testing.T) {
 		{FirstOf(BearerHeader(), FirstOf(Query("t"))), false, false},
 		{FirstOf(BearerHeader(), FirstOf(Cookie("t"))), true, true},
 		{Cookie("t"), true, true},
+		{FirstOf(Cookie("t"), BearerHeader()), true, true},
+		{FirstOf(AuthPayload("t"), BearerHeader()), true, false},
 		{AuthPayload("t"), true, false},
 		{ExtractorFunc(func(context.Context, *Handshake) (string, error) { return "", nil }), true, false},
 	} {

@@ -194,3 +194,17 @@ func TestHalfACharacter(t *testing.T) {
 		}
 	}
 }
+
+// TestHeaderMembers: a header has at most sixteen members.
+func TestHeaderMembers(t *testing.T) {
+	v := newVerifier(t, keyFor(t, HS256))
+	for n, good := range map[int]bool{15: true, maxHeaderMembers: true, maxHeaderMembers + 1: false} {
+		header := `{"alg":"HS256"`
+		for i := range n - 1 {
+			header += fmt.Sprintf(`,"x%d":0`, i)
+		}
+		if _, err := v.Verify(t.Context(), mintWith(HS256, secret, header+"}", `{}`)); (err == nil) != good {
+			t.Errorf("%d members: got %v", n, err)
+		}
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seed15b1dee8/socketio-jwt/verifier/internal/cache"
+	"github.com/seed15b1dee8/socketio-jwt/verifier/internal/once"
 )
 
 // DefaultMaxTokenLength is the length in bytes above which a token is refused
@@ -49,16 +50,14 @@ type config struct {
 	maxLength       int
 	validators      []ClaimValidator
 	verified        *cache.Tokens[*verifiedToken]
-	given           []string // the options that count once
+	given           once.Options
 }
 
-// once notes that an option was given. A second one would have the first count
-// no more, without a word.
+// once notes an option that counts once.
 func (c *config) once(option string) error {
-	if slices.Contains(c.given, option) {
-		return fmt.Errorf("verifier: %s is given twice", option)
+	if err := c.given.Take(option); err != nil {
+		return fmt.Errorf("verifier: %w", err)
 	}
-	c.given = append(c.given, option)
 	return nil
 }
 

@@ -99,6 +99,7 @@ func TestAllowPadding(t *testing.T) {
 			"unpadded afterwards": {strings.ReplaceAll(good, "=", ""), ErrSignature},
 			"padded afterwards":   {strings.Replace(plain, ".", "=.", 1), ErrSignature},
 			"too much padding":    {parts[0] + "." + parts[1] + "." + parts[2] + "==", ErrTokenMalformed},
+			"too little padding":  {strings.TrimSuffix(good, "="), ErrTokenMalformed},
 			"padding amid":        {parts[0] + "." + parts[1] + "." + "ab==" + parts[2], ErrTokenMalformed},
 			"forged":              {parts[0] + "." + parts[1] + "." + flip(parts[2], 5), ErrSignature},
 			"other claims":        {parts[0] + "." + base64.URLEncoding.EncodeToString([]byte(`{"sub":"eve"}`)) + "." + parts[2], ErrSignature},

@@ -38,6 +38,9 @@ const accessTokenType = "at+jwt"
 func (c *config) checkType(typ string) error {
 	typ = mediaType(typ)
 	if c.types == nil {
+		if len(typ) != len("JWT") && !c.ignoreUse && kindOf(typ) == kindRefresh {
+			return refuse(ErrTypeMismatch, "jwt typ invalid", fmt.Errorf("typ is %.40q: a refresh token, see the option IgnoreTokenUse", typ))
+		}
 		const kind = "+jwt"
 		if len(typ) < len(kind) || !strings.EqualFold(typ[len(typ)-len(kind):], kind) || strings.EqualFold(typ, accessTokenType) {
 			return nil

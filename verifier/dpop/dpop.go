@@ -47,6 +47,9 @@ func New(options ...Option) (*Validator, error) {
 	if (len(v.urls) == 0) == (v.trusted == nil) {
 		return nil, errors.New(`dpop: New: give the option URL, as in URL("https://chat.example.com/socket.io/"), or TrustForwarded, and not both`)
 	}
+	if v.given["WithCache"] && v.given["CacheSize"] {
+		return nil, errors.New("dpop: New: CacheSize is that of the cache in memory, which WithCache replaces: leave one out")
+	}
 	if v.cache == nil {
 		v.cache = newMemory(v.cacheSize, v.now)
 	}

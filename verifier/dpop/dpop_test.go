@@ -341,6 +341,15 @@ func TestMisconfigured(t *testing.T) {
 		"WithCache":            {ok, WithCache(nil)},
 		"CacheSize":            {ok, CacheSize(0)},
 		"an option is nil":     {ok, nil},
+
+		// FaultsF3
+		"Algorithms is given twice":     {ok, Algorithms(verifier.ES256), Algorithms(verifier.EdDSA)},
+		"MaxAge is given twice":         {ok, MaxAge(1), MaxAge(2)},
+		"ClockTolerance is given twice": {ok, ClockTolerance(1), ClockTolerance(2)},
+		"TrustForwarded is given twice": {TrustForwarded(netip.MustParsePrefix("10.0.0.0/8")), TrustForwarded(netip.MustParsePrefix("10.0.0.0/8"))},
+		"which WithCache replaces":      {ok, CacheSize(1), WithCache(CacheFunc(func(context.Context, string, time.Time) (bool, error) { return true, nil }))},
+		"the cache is nil":              {ok, WithCache(CacheFunc(nil))},
+		"WithCache: the cache is nil":   {ok, WithCache((*memory)(nil))},
 	} {
 		if _, err := New(options...); err == nil || !strings.Contains(err.Error(), word) {
 			t.Errorf("got %v, want an error with %s", err, word)

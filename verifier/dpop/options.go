@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
 	"time"
 
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
+	"github.com/seed15b1dee8/socketio-jwt/verifier/internal/once"
 	"github.com/seed15b1dee8/socketio-jwt/verifier/internal/proxy"
 )
 
@@ -33,6 +35,15 @@ type config struct {
 	nonces      *nonces
 	cache       Cache
 	cacheSize   int
+	given       once.Options
+}
+
+// once notes an option that counts once.
+func (c *config) once(option string) error {
+	if err := c.given.Take(option); err != nil {
+		return fmt.Errorf("dpop: %w", err)
+	}
+	return nil
 }
 
 // URL says where clients open connections, as they see it: the whole URL of the
@@ -62,7 +73,7 @@ func TrustForwarded(proxies ...netip.Prefix) Option {
 		if c.trusted, err = proxy.New(proxies); err != nil {
 			return fmt.Errorf("dpop: TrustForwarded: %w", err)
 		}
-		return nil
+		return c.once("TrustForwarded")
 	}
 }
 
@@ -79,7 +90,7 @@ func Algorithms(algorithms ...verifier.Algorithm) Option {
 			return errors.New("dpop: Algorithms needs at least one value")
 		}
 		c.algorithms = algorithms
-		return nil
+		return c.once("Algorithms")
 	}
 }
 
@@ -111,7 +122,7 @@ func MaxAge(d time.Duration) Option {
 			return fmt.Errorf("dpop: MaxAge is %v: expected a positive duration", d)
 		}
 		c.maxAge = d
-		return nil
+		return c.once("MaxAge")
 	}
 }
 
@@ -124,7 +135,7 @@ func ClockTolerance(d time.Duration) Option {
 			return fmt.Errorf("dpop: ClockTolerance is %v: expected zero or more", d)
 		}
 		c.tolerance = d
-		return nil
+		return c.once("ClockTolerance")
 	}
 }
 
@@ -164,11 +175,11 @@ func Nonces(secret []byte, period time.Duration) Option {
 // WithCache says where used proofs are remembered. The default is in memory.
 func WithCache(cache Cache) Option {
 	return func(c *config) error {
-		if cache == nil {
+		if v := reflect.ValueOf(cache); cache == nil || (v.Kind() == reflect.Pointer || v.Kind() == reflect.Func) && v.IsNil() {
 			return errors.New("dpop: WithCache: the cache is nil")
 		}
 		c.cache = cache
-		return nil
+		return c.once("WithCache")
 	}
 }
 
@@ -181,6 +192,6 @@ func CacheSize(n int) Option {
 			return fmt.Errorf("dpop: CacheSize is %d: expected a positive number", n)
 		}
 		c.cacheSize = n
-		return nil
+		return c.once("CacheSize")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -270,5 +271,34 @@ func TestRefusalOfAFunction(t *testing.T) {
 	})
 	if _, err := c.Introspect(ctx, "x"); err == nil || errors.Is(err, verifier.ErrTokenInactive) {
 		t.Errorf("a caller that gave up: %v", err)
+	}
+}
+
+// crashing is a log handler that panics.
+type crashing struct{ slog.Handler }
+
+func (crashing) Enabled(context.Context, slog.Level) bool  { return true }
+func (crashing) Handle(context.Context, slog.Record) error { panic("the logger") }
+
+// TestFaultsD3Panics: neither a clock nor a logger of the application's ends the
+// process, nor do they keep a turn.
+func TestFaultsD3Panics(t *testing.T) {
+	calls := 0
+	for name, option := range map[string]Option{
+		"the clock": WithClock(func() time.Time {
+			if calls++; calls%3 == 2 { // in the goroutine that asks
+				panic("the clock")
+			}
+			return time.Now()
+		}),
+		"the logger": WithLogger(slog.New(crashing{slog.DiscardHandler})),
+	} {
+		c := answering(t, func(context.Context, string) (int, string) { return 200, `{"active":true}` }, option)
+		for i := range 3 * maxRequests {
+			if _, err := c.Introspect(t.Context(), fmt.Sprint(i)); err == nil || !strings.Contains(err.Error(), name) {
+				t.Fatalf("%s, %d: got %v", name, i, err)
+			}
+			calls = 0
+		}
 	}
 }

@@ -14,19 +14,12 @@ import (
 func (c *Client) fly(ctx context.Context, f *flight, hash tokenHash, token string, turns chan struct{}) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	var claims []byte
-	var expires time.Time
-	began, asked := c.now(), false
-	turn := time.NewTimer(turnTimeout)
-	select {
-	case turns <- struct{}{}:
-		began, asked = c.now(), true
-		claims, expires, f.err = c.ask(ctx, token)
-		<-turns
-	case <-turn.C:
-		f.err = errBusy
-	}
-	turn.Stop()
+	defer func() { // in a goroutine of our own it would end the program
+		if p := recover(); p != nil {
+			c.crashed(f, hash, p)
+		}
+	}()
+	claims, expires, began, asked := c.inTurn(ctx, f, token, turns)
 	cause := f.err
 	down := c.land(f, hash, claims, expires, began, asked)
 	name := slog.String("token", fmt.Sprintf("sha256 %x", hash[:6])) // as verifier.Token names it
@@ -42,6 +35,32 @@ func (c *Client) fly(ctx context.Context, f *flight, hash tokenHash, token strin
 	if down {
 		c.logger.Warn("introspection: the endpoint is down: several tokens failed, and none was answered", "tries a second", maxTries)
 	}
+	close(f.done)
+}
+
+// inTurn asks once there is a turn, and leaves the error in f.
+func (c *Client) inTurn(ctx context.Context, f *flight, token string, turns chan struct{}) (claims []byte, expires, began time.Time, asked bool) {
+	turn := time.NewTimer(turnTimeout)
+	defer turn.Stop()
+	select {
+	case turns <- struct{}{}:
+		defer func() { <-turns }()
+		began, asked = c.now(), true
+		claims, expires, f.err = c.ask(ctx, token)
+	case <-turn.C:
+		f.err = errBusy
+	}
+	return claims, expires, began, asked
+}
+
+// crashed ends a flight in which the clock or the logger panicked.
+func (c *Client) crashed(f *flight, hash tokenHash, p any) {
+	c.mu.Lock()
+	if c.flights[hash] == f {
+		delete(c.flights, hash)
+	}
+	c.mu.Unlock()
+	f.answer, f.err = answer{}, fmt.Errorf("introspection: panic: %v", p)
 	close(f.done)
 }
 

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/seed15b1dee8/socketio-jwt/verifier/internal/once"
 )
 
 // The defaults of the options of the same name.
@@ -48,6 +50,7 @@ type config struct {
 	allowHTTP bool
 	now       func() time.Time
 	logger    *slog.Logger
+	given     once.Options
 }
 
 // HTTPClient is the client that asks, for a proxy, a private certificate
@@ -59,7 +62,7 @@ func HTTPClient(client *http.Client) Option {
 			return errors.New("HTTPClient: the client is nil")
 		}
 		c.client = client
-		return nil
+		return c.given.Take("HTTPClient")
 	}
 }
 
@@ -71,7 +74,7 @@ func TTL(d time.Duration) Option {
 			return fmt.Errorf("TTL is %v: expected 0 to 1h", d)
 		}
 		c.ttl = d
-		return nil
+		return c.given.Take("TTL")
 	}
 }
 
@@ -84,7 +87,7 @@ func MaxStale(d time.Duration) Option {
 			return fmt.Errorf("MaxStale is %v: expected 0 to 24h", d)
 		}
 		c.maxStale = d
-		return nil
+		return c.given.Take("MaxStale")
 	}
 }
 
@@ -97,7 +100,7 @@ func CacheSize(n int) Option {
 			return fmt.Errorf("CacheSize is %d: expected 1 or more", n)
 		}
 		c.cacheSize = n
-		return nil
+		return c.given.Take("CacheSize")
 	}
 }
 

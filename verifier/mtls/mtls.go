@@ -63,6 +63,9 @@ func AllowBearer() Option { return func(c *config) error { c.allowBearer = true;
 // any other peer the header does not.
 func TrustHeader(name string, format Format, proxies ...netip.Prefix) Option {
 	return func(c *config) (err error) {
+		if c.header != "" {
+			return errors.New("mtls: TrustHeader is given twice")
+		}
 		if name == "" {
 			return errors.New("mtls: TrustHeader: the name of the header is empty")
 		}
