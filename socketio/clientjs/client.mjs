@@ -88,7 +88,6 @@ export function authenticated(io, url, options) {
   }
 
   function tell(event, args) { if (state === 'authenticated') socket.emit(event, ...args); }
-
   function over(cause) { // the connection has ended, because of a refusal if one was just told
     const why = told && Date.now() - told.at < 10000 ? told.why : null;
     if (!why || why.retryable || NEW_TOKEN_HELPS.includes(why.reason)) return retry(why || cause);
@@ -188,7 +187,7 @@ export function authenticated(io, url, options) {
   }
 
   function refusal(why) {
-    if (state !== 'connecting' && state !== 'authenticated' || why.event) return; // of one event, at most
+    if (state !== 'connecting' && state !== 'authenticated') return;
     told = { why, at: Date.now() };
     if (!why.retryable && (state === 'connecting' || answerDue)) refused = token;
     if (state === 'connecting' || SESSION_OVER.includes(why.reason)) return over(why);
@@ -206,7 +205,8 @@ export function authenticated(io, url, options) {
     failures = 0;
     schedule();
   });
-  socket.on('unauthorized', (error) => refusal((error && error.data) || error || {}));
+  // With an event or a room it is about that: the session goes on.
+  socket.on('unauthorized', (error = {}) => error.event || error.room || refusal(error.data || error));
   socket.on('token_expiring', renew);
   for (const event of ['connect_error', 'error']) {
     socket.on(event, (error) => {

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -263,6 +264,36 @@ func TestExpired(t *testing.T) {
 		i.check(t, false)
 		checkBackoff(t, i, "ada", c)
 	})
+}
+
+// TestEventRefused: an event that is not allowed says nothing of the session. A cut of
+// the network after it is a cut, and no reason to stop.
+func TestEventRefused(t *testing.T) {
+	for _, p := range pairings {
+		if strings.HasPrefix(p.name, "zishang") {
+			continue // its events are not ruled yet
+		}
+		t.Run(p.name, func(t *testing.T) {
+			i := newIssuer(t, time.Minute)
+			n := newNode(t, p.binding, i, nil, socketio.ByHandshake(), socketio.Allow("join", socketio.Scope("rooms")))
+			options := with(with(quick, "by", "handshake"), "io", map[string]any{"transports": []string{"websocket"}})
+			c := startDriver(t).open(t, p.version, n.url(), i.tokens("ada"), options)
+			c.expect(t, "authenticated")
+			c.do(t, "emit", map[string]any{"args": []any{"join", "lobby"}})
+			c.expect(t, "unauthorized")
+			c.do(t, "state", nil)
+			if state := c.expect(t, "state").Detail.State; state != "authenticated" {
+				t.Errorf("the state is %q", state)
+			}
+			n.link.Cut()
+			c.expect(t, "retry")
+			n.link.Mend()
+			c.expect(t, "authenticated")
+			if c.count("stopped") > 0 || len(n.joins) > 0 {
+				t.Errorf("the client reported\n%s", c.log())
+			}
+		})
+	}
 }
 
 // TestOneCallAtATime: many connections with one getToken take turns.

@@ -43,11 +43,13 @@ const commands = {
       onRetry: ({ delay, cause }) => report(id, 'retry', { delay, ...plain(cause) }),
       ...options,
     }));
+    connections.get(id).socket.on('unauthorized', (error) => report(id, 'unauthorized', plain(error.data)));
   },
   start: ({ id }) => connections.get(id).start(),
   stop: ({ id }) => connections.get(id).stop(),
   join: ({ id, args }) => connections.get(id).join(...args),
   leave: ({ id, args }) => connections.get(id).leave(...args),
+  emit: ({ id, args }) => connections.get(id).socket.emit(...args),
   disconnect: ({ id }) => connections.get(id).socket.disconnect(),
   state: ({ id }) => report(id, 'state', { state: connections.get(id).state }),
 };
