@@ -95,6 +95,13 @@ func (g *Guard) Join(ctx context.Context, room, token string, join func()) error
 	return nil
 }
 
+// Decides reports whether the options have rules for events ([Guard.Permit]) and for rooms
+// ([Guard.Join]). A binding that does not ask about them must refuse such options.
+func (a *Authorizer) Decides() (events, rooms bool) {
+	p := &a.policy
+	return p.events != nil || p.all != nil, len(p.rooms) > 0 || p.all != nil || p.roomTokens != nil
+}
+
 // ruledRooms reports whether rooms are decided on.
 func (g *Guard) ruledRooms() bool { return len(g.a.policy.rooms) > 0 || g.a.policy.all != nil }
 

@@ -24,6 +24,9 @@ func Authorize(auth socketio.Authenticator, options ...socketio.Option) (socket.
 	if err != nil {
 		return nil, err
 	}
+	if events, rooms := a.Decides(); events || rooms {
+		return nil, errors.New("zishang: Authorize: rules for events and rooms (Allow, AllowRoom, WithDecider, RoomTokens) are not enforced by this binding yet: check Session.Token in the handlers instead")
+	}
 	m := &middleware{authorizer: a}
 	return m.admit, nil
 }

@@ -520,3 +520,15 @@ func TestFaultsE1(t *testing.T) {
 		}
 	}
 }
+
+// TestRulesAreNotIgnored: a rule that this binding does not enforce is refused.
+func TestRulesAreNotIgnored(t *testing.T) {
+	decider := socketio.DeciderFunc(func(context.Context, *socketio.Session, socketio.Action, string) error { return nil })
+	for name, option := range map[string]socketio.Option{
+		"event": socketio.Allow("message", decider), "room": socketio.AllowRoom("a"), "decider": socketio.WithDecider(decider),
+	} {
+		if _, err := Authorize(byName(), option); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
