@@ -3,57 +3,52 @@ package main
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
 
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/mint"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/interop/nginx"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/interop/npm"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func needRedis(t *testing.T) *redisServer {
+// startSite starts everything, or skips the test where something is not installed.
+func startSite(t *testing.T) *site {
 	t.Helper()
-	redis, err := startRedis(t.Context())
-	if errors.Is(err, errNoRedis) && os.Getenv("CI") != "true" {
+	addr, err := nginx.FreeAddress()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &site{secret: mint.Secret()}
+	t.Cleanup(func() {
+		if err := s.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	err = s.start(t.Context(), addr)
+	absent := errors.Is(err, errNoRedis) || errors.Is(err, npm.ErrNoNode) || errors.Is(err, nginx.ErrNotInstalled) || errors.Is(err, exec.ErrNotFound)
+	if absent && os.Getenv("CI") != "true" {
 		t.Skip(err)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(redis.stop)
-	return redis
+	return s
 }
 
 // TestDemonstration: it holds, and can fail.
 func TestDemonstration(t *testing.T) {
-	secret := mint.Secret()
-	redis := needRedis(t)
-	start := func() *node {
-		n, err := startNode(redis.address, secret)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := n.close(); err != nil {
-				t.Error(err)
-			}
-		})
-		return n
-	}
+	s := startSite(t)
 	var out strings.Builder
-	one, two := start(), start()
-	if err := demonstrate(t.Context(), &out, one, two, secret); err != nil || strings.Count(out.String(), "  ok  ") != 8 {
+	if err := s.demonstrate(t.Context(), &out); err != nil || strings.Count(out.String(), "  ok  ") != 15 {
 		t.Errorf("%v\n%s", err, &out)
 	}
-	if err := demonstrate(t.Context(), &out, one, two, mint.Secret()); err == nil {
+	s.secret = mint.Secret()
+	if err := s.demonstrate(t.Context(), &out); err == nil {
 		t.Error("a demonstration whose tokens are no good holds")
-	}
-}
-
-func TestRun(t *testing.T) {
-	if err := run(t.Context(), needRedis(t).address, false); err != nil {
-		t.Error(err)
 	}
 }

@@ -4,73 +4,73 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
 	"time"
 
+	"github.com/seed15b1dee8/socketio-jwt/examples/internal/chatpage"
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/mint"
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/sio4"
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/trial"
-	"github.com/seed15b1dee8/socketio-jwt/socketio"
 )
 
-// demonstrate has Ada at one node, and Grace at both.
-func demonstrate(ctx context.Context, out io.Writer, one, two *node, secret []byte) error {
-	token := func(subject string) any {
-		claims := map[string]any{"sub": subject, "aud": "chat", "exp": time.Now().Add(time.Hour).Unix()}
-		return map[string]any{"token": mint.HS256(secret, claims)}
+// demonstrate has Ada, Grace and Linus chat at three nodes, all through nginx.
+func (s *site) demonstrate(ctx context.Context, out io.Writer) error {
+	report := &trial.Report{Out: out}
+	nodes := []struct{ who, cookie, node string }{
+		{"Ada", "one", "googollee"}, {"Grace", "two", "zishang"}, {"Linus", "three", "Node.js"},
 	}
-	// The nodes find each other by the adapter's heartbeats.
-	if !eventually(func() bool { return one.nodes() == 2 && two.nodes() == 2 }) {
-		return fmt.Errorf("the nodes see %d and %d of their kind, expected 2", one.nodes(), two.nodes())
-	}
-	var clients []*sio4.Client
-	for _, c := range []struct {
-		at   *node
-		auth any
-	}{{one, token("ada")}, {one, token("grace")}, {two, token("grace")}} {
-		client, err := sio4.Connect(ctx, c.at.url, c.auth)
+	clients := make(map[string]*sio4.Client)
+	for _, n := range nodes {
+		c, err := s.connect(ctx, n.who, n.cookie)
 		if err != nil {
+			return fmt.Errorf("%s at %s: %w", n.who, n.node, err)
+		}
+		defer c.Close()
+		clients[n.who] = c
+	}
+	for _, from := range nodes {
+		if err := clients[from.who].Emit("message", "hello from "+from.node); err != nil {
 			return err
 		}
-		defer client.Close()
-		if _, err := client.Line(); err != nil { // welcome
-			return err
+		for _, to := range nodes {
+			var m message
+			err := clients[to.who].Await("message", &m)
+			report.Expect("from "+from.node+" to "+to.node, from.who+": hello from "+from.node, m.From+": "+m.Text, err)
 		}
-		clients = append(clients, client)
-	}
-	ada, graceAtOne, graceAtTwo := clients[0], clients[1], clients[2]
-	report := trial.Report{Out: out}
-
-	err := ada.Emit("message", "hello")
-	for _, listener := range []struct {
-		who    string
-		client *sio4.Client
-	}{{"what is said at one node, there", graceAtOne}, {"and at the other", graceAtTwo}} {
-		var got string
-		if err == nil {
-			got, err = listener.client.Line()
-		}
-		report.Expect(listener.who, `message ["ada" "hello"]`, got, err)
 	}
 
-	got := ""
-	if err = ada.Emit("whisper", "grace", "psst"); err == nil {
-		got, err = graceAtTwo.Line()
-	}
-	report.Expect("what is said to a user, at the other node", `whisper ["ada" "psst"]`, got, err)
-
-	// Grace's account is closed at the node where she says nothing.
-	if err := one.registry.Revoke(ctx, socketio.Revocation{Subject: "grace"}); err != nil {
+	// One session for a user, on whichever node.
+	again, err := s.connect(ctx, "Ada", "two")
+	if err != nil {
 		return err
 	}
-	got, err = graceAtOne.Answer()
-	report.Expect("a user who is revoked, there", "token_revoked", got, err)
-	got, err = graceAtTwo.Answer()
-	report.Expect("and at the other node", "token_revoked", got, err)
-	for _, n := range []*node{one, two} {
-		got, err = sio4.Outcome(sio4.Connect(ctx, n.url, token("grace")))
-		report.Expect("her token after that", "token_revoked", got, err)
+	defer again.Close()
+	reason, err := clients["Ada"].Answer()
+	report.Expect("Ada's first session, when she comes to zishang", "session_limit", reason, err)
+
+	// Revoked at one node, disconnected from all.
+	for _, who := range []string{"Grace", "Linus"} {
+		if err := again.Emit("message", "/revoke "+who); err != nil {
+			return err
+		}
 	}
-	got, err = sio4.Outcome(sio4.Connect(ctx, two.url, token("ada")))
-	report.Expect("another user's", "connected", got, err)
+	reason, err = clients["Grace"].Answer()
+	report.Expect("Grace, revoked by Ada", "token_revoked", reason, err)
+	for _, n := range nodes[:2] {
+		reason, err := sio4.Outcome(s.connect(ctx, "Grace", n.cookie))
+		report.Expect("Grace's token after that, at "+n.node, "token_revoked", reason, err)
+	}
+	for err = nil; err == nil; {
+		_, _, err = clients["Linus"].Next()
+	}
+	report.Expect("Linus at Node.js, revoked by Ada", "disconnected by the server", err.Error(), nil)
+	reason, err = sio4.Outcome(s.connect(ctx, "Ada", "three"))
+	report.Expect("Ada's token after that, at Node.js", "connected", reason, err)
 	return report.Err()
+}
+
+// connect connects a client at a node, which nginx chooses by its cookie.
+func (s *site) connect(ctx context.Context, who, cookie string) (*sio4.Client, error) {
+	token := mint.HS256(s.secret, chatpage.Claims(who, time.Now()))
+	return sio4.Dial(ctx, s.url, "/", http.Header{"Cookie": {"node=" + cookie}}, map[string]string{"token": token})
 }

@@ -3,129 +3,160 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log"
 	"net"
 	"net/http"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/redis/go-redis/v9"
-	redisadapter "github.com/zishang520/socket.io/adapters/redis/v3"
-	"github.com/zishang520/socket.io/adapters/redis/v3/adapter"
-	"github.com/zishang520/socket.io/servers/socket/v3"
 
+	"github.com/seed15b1dee8/socketio-jwt/examples/internal/chatpage"
 	"github.com/seed15b1dee8/socketio-jwt/keys"
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/cluster"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/redisstore"
-	"github.com/seed15b1dee8/socketio-jwt/socketio/zishang"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-// node is one server of the cluster.
+// node is a Go server of the cluster: what is the same for both libraries.
 type node struct {
-	url      string
-	io       *socket.Server
-	registry *socketio.Registry
+	address  string
 	client   *redis.Client
-	stop     context.CancelFunc // of the adapter
+	cluster  *cluster.Cluster   // broadcasts
+	registry *socketio.Registry // revocations, and the sessions of all nodes
+	verifier *verifier.Verifier
+	options  []socketio.Option // of Authorize
 	site     *http.Server
+
+	nodes func(context.Context) (int, error)
+	end   func() error // of the server
 }
 
-// startNode starts a server on a port of its own, and returns when it knows what
-// was revoked.
-func startNode(address string, secret []byte) (*node, error) {
-	n := &node{client: redis.NewClient(&redis.Options{Addr: address})}
-	if err := n.start(secret); err != nil {
+// startNode starts a node on a free port. serve makes the server of a library.
+func startNode(ctx context.Context, s *site, serve func(*node) (http.Handler, error)) (*node, error) {
+	n := &node{client: redis.NewClient(&redis.Options{Addr: s.redis.address})}
+	if err := n.start(ctx, s.secret, serve); err != nil {
 		return nil, errors.Join(err, n.close())
 	}
 	return n, nil
 }
 
-func (n *node) start(secret []byte) error {
+func (n *node) start(ctx context.Context, secret []byte, serve func(*node) (http.Handler, error)) error {
 	key, err := keys.Secret(secret)
 	if err != nil {
 		return err
 	}
-	v, err := verifier.New(key, verifier.Audience("chat"))
+	if n.verifier, err = verifier.New(key, verifier.Issuer(chatpage.Issuer), verifier.Audience(chatpage.Audience)); err != nil {
+		return err
+	}
+	broker, err := redisstore.NewBroker(n.client)
 	if err != nil {
 		return err
 	}
-	// Revocations go through the store, and broadcasts through the adapter, which
-	// Harden must find among the options. It is the library's over Redis streams: of
-	// its RedisAdapter (3.0.2) nobody at another node hears what is sent to no room.
+	if n.cluster, err = cluster.New(broker, nil); err != nil {
+		return err
+	}
 	store, err := redisstore.New(n.client, "chat:revocations")
 	if err != nil {
 		return err
 	}
-	n.registry = socketio.NewRegistry(&socketio.RegistryOptions{Store: store})
-	// A node that serves before it knows what was revoked has its clients retry.
-	synced, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	if err := n.registry.Synced(synced); err != nil {
-		return err
-	}
-	authorize, err := zishang.Authorize(v, socketio.WithRegistry(n.registry))
+	presence, err := redisstore.NewPresence(n.client, "chat:presence", redisstore.DefaultLease)
 	if err != nil {
 		return err
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	n.stop = stop
-	options := socket.DefaultServerOptions()
-	options.SetAdapter(&adapter.RedisStreamsAdapterBuilder{Redis: redisadapter.NewRedisClient(ctx, n.client)})
-	n.io = socket.NewServer(nil, zishang.Harden(options))
-	n.io.Use(authorize)
-	err = n.io.On("connection", func(args ...any) {
-		s := args[0].(*socket.Socket)
-		session := zishang.SessionOf(s)
-		s.Join(socket.Room("user:" + session.Token().Subject)) // on whichever node the user is
-		_ = s.On("message", func(args ...any) { n.io.Emit("message", session.Token().Subject, args[0]) })
-		_ = s.On("whisper", func(args ...any) {
-			if to, ok := args[0].(string); ok && len(args) > 1 {
-				_ = n.io.To(socket.Room("user:"+to)).Emit("whisper", session.Token().Subject, args[1])
-			}
-		})
-		_ = s.Emit("welcome", session.Token().Subject) // now it is in its room
-	})
+	n.registry = socketio.NewRegistry(&socketio.RegistryOptions{Store: store, Presence: presence})
+	n.options = []socketio.Option{
+		socketio.ByHandshake(), socketio.User(name),
+		socketio.WithRegistry(n.registry), socketio.SessionLimit(1, socketio.EvictOldest),
+	}
+	handler, err := serve(n)
 	if err != nil {
 		return err
 	}
 
-	listener, err := net.Listen("tcp", "localhost:0")
+	// Serve when the node knows what was revoked and hears the other nodes.
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if err := errors.Join(n.registry.Synced(ctx), n.cluster.Ready(ctx)); err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
-	n.url = "http://" + listener.Addr().String()
-	n.site = &http.Server{Handler: zishang.Handler(n.io), ReadHeaderTimeout: 10 * time.Second}
+	n.address = listener.Addr().String()
+	n.site = &http.Server{Handler: chatpage.New(secret, chatpage.Version4, handler), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = n.site.Serve(listener) }()
 	return nil
 }
 
-// eventually waits for a while until the condition holds, and reports whether it
-// does.
-func eventually(condition func() bool) bool {
-	for range 200 {
-		if condition() {
-			return true
-		}
-		time.Sleep(50 * time.Millisecond)
+// name maps a verified token to what the chat knows its bearer by.
+func name(_ context.Context, t *verifier.Token, _ *verifier.Handshake) (any, error) {
+	var claims struct{ Name string }
+	if err := t.Claims(&claims); err != nil {
+		return nil, err
 	}
-	return condition()
+	return claims.Name, nil
 }
 
-// nodes is how many nodes there are, as this one knows.
-func (n *node) nodes() int64 { return n.io.Sockets().Adapter().ServerCount() }
+// message is what everybody gets of what somebody said.
+type message struct {
+	From string `json:"from"`
+	Text string `json:"text"`
+}
+
+// person is what other nodes are told of a socket.
+type person struct {
+	Name string `json:"name"`
+	Node string `json:"node"`
+}
+
+func (p person) String() string { return fmt.Sprintf("%s (%s)", p.Name, p.Node) }
+
+// said handles what somebody said: broadcast sends it to everybody, and disconnect
+// disconnects the sockets of a user, on Node.js too. It returns what was wrong, or "".
+func (n *node) said(from, text string, broadcast func(message), disconnect func(room string)) string {
+	text = strings.TrimSpace(text)
+	if text == "" || utf8.RuneCountInString(text) > 500 {
+		return "A message has 1 to 500 characters."
+	}
+	who, ok := strings.CutPrefix(text, "/revoke ")
+	if !ok {
+		broadcast(message{From: from, Text: text})
+		return ""
+	}
+	// Here anybody may revoke anybody: it is a demonstration.
+	subject := strings.ToLower(who)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := n.registry.Revoke(ctx, socketio.Revocation{Subject: subject, Expires: time.Now().Add(chatpage.Lifetime)}); err != nil {
+		log.Print(err)
+		return "The revocation is not stored yet; it will be when Redis is back."
+	}
+	disconnect(userRoom(subject))
+	return ""
+}
+
+// userRoom is the room of a user's sockets on all nodes.
+func userRoom(subject string) string { return "user:" + subject }
 
 // close ends the node, as far as it was started.
 func (n *node) close() error {
-	if n.io != nil {
-		n.io.Close(nil)
+	var errs []error
+	if n.end != nil {
+		errs = append(errs, n.end())
 	}
 	if n.site != nil {
-		_ = n.site.Close()
+		errs = append(errs, n.site.Close())
 	}
-	if n.stop != nil {
-		n.stop()
+	if n.cluster != nil {
+		errs = append(errs, n.cluster.Close())
 	}
 	if n.registry != nil {
-		_ = n.registry.Close()
+		errs = append(errs, n.registry.Close())
 	}
-	return n.client.Close()
+	return errors.Join(append(errs, n.client.Close())...)
 }

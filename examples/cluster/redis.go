@@ -18,7 +18,7 @@ type redisServer struct {
 	cmd     *exec.Cmd
 }
 
-var errNoRedis = errors.New("no redis-server was found: install it (Debian: apt-get install redis-server), or give -redis")
+var errNoRedis = errors.New("no redis-server was found: install it (Debian: apt-get install redis-server)")
 
 func startRedis(ctx context.Context) (*redisServer, error) {
 	program, err := exec.LookPath("redis-server")

@@ -43,6 +43,9 @@ type Options struct {
 	Prefix  string `json:"prefix"`            // of the channels; "" is "socket.io"
 	Secret  []byte `json:"secret,omitempty"`  // of HS256: only clients with a valid token are accepted
 	Timeout int    `json:"timeout,omitempty"` // of requests, in ms; 0 is 5000
+
+	Issuer   string `json:"issuer,omitempty"`   // that tokens must have; "" is any
+	Audience string `json:"audience,omitempty"` // that tokens must have; "" is any
 }
 
 // Server is a server process.

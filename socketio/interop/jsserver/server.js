@@ -59,7 +59,13 @@ async function main() {
     io.use((socket, next) => {
       const token = socket.handshake.auth.token || socket.handshake.query.token;
       try {
-        socket.data.user = jwt.verify(token, Buffer.from(options.secret, 'base64'), { algorithms: ['HS256'] }).sub;
+        const claims = jwt.verify(token, Buffer.from(options.secret, 'base64'), {
+          algorithms: ['HS256'],
+          issuer: options.issuer || undefined,
+          audience: options.audience || undefined,
+        });
+        socket.data.name = claims.name || claims.sub;
+        socket.join('user:' + claims.sub);
         next();
       } catch (err) {
         next(Object.assign(new Error('unauthorized'), { data: { code: 'invalid_token' } }));
@@ -67,12 +73,19 @@ async function main() {
     });
   }
   io.on('connection', (socket) => {
-    socket.data.node = 'node.js';
+    socket.data.node = 'Node.js';
+    if (options.secret) {
+      io.serverSideEmit('people');
+      socket.on('disconnect', () => io.serverSideEmit('people'));
+    }
     socket.on('join', (room, ack) => {
       socket.join(room);
       if (ack) ack(socket.id);
     });
-    socket.on('message', (...args) => io.emit('message', socket.data.user, ...args));
+    socket.on('message', (text, ack) => {
+      io.emit('message', { from: socket.data.name, text: String(text) });
+      if (ack) ack('');
+    });
   });
   io.on('question', (...args) => {
     const ack = args.pop();
@@ -80,6 +93,7 @@ async function main() {
     if (typeof ack === 'function') ack({ node: 'node.js', args });
     else heard[heard.length - 1].push(ack);
   });
+  io.on('who', (ack) => ack('Node.js'));
   io.on('news', (...args) => heard.push(['news', ...args]));
 
   const operations = {
