@@ -144,7 +144,9 @@ func (a *Authorizer) Admit(ctx context.Context, h *verifier.Handshake) (*Pass, e
 		}
 	}
 	if err == nil {
-		err = a.registry.reserve(ctx, a, p, h.Namespace)
+		if err = a.registry.reserve(ctx, a, p, h.Namespace); err == errSessionLimit && a.registry.makeRoom(ctx, a, p.token, h.Namespace) {
+			err = a.registry.reserve(ctx, a, p, h.Namespace)
+		}
 	}
 	// Only who presents nothing at all is a guest: a bad token is refused.
 	if a.optional && err != nil && errors.Is(err, verifier.ErrTokenMissing) {

@@ -95,7 +95,8 @@ func TestFaultsF5Migration(t *testing.T) {
 			time.Sleep(15*time.Second - 1)
 			s.want(t)
 			time.Sleep(time.Second)
-			if s.closed != 1 {
+			synctest.Wait()
+			if s.closes() != 1 {
 				t.Error("the socket is open")
 			}
 		},
@@ -108,7 +109,7 @@ func TestFaultsF5Migration(t *testing.T) {
 			m.options = []socketio.Option{socketio.Optional()}
 			g, s := m.present("", nil)
 			time.Sleep(time.Hour)
-			if g == nil || s.closed > 0 {
+			if g == nil || s.closes() > 0 {
 				t.Error("there are no guests")
 			}
 			if g, _ := m.present("bad", nil); live(g) {
@@ -151,21 +152,21 @@ func TestFaultsF5Migration(t *testing.T) {
 				}
 				return
 			}
-			if s.closed > 0 {
+			if s.closes() > 0 {
 				t.Error("closed before the acknowledgement")
 			}
-			if s.ack(); s.closed != 1 {
+			if s.ack(); s.closes() != 1 {
 				t.Error("open after it")
 			}
 			_, s = m.present(good+"x", nil)
 			time.Sleep(5 * time.Second)
-			if synctest.Wait(); s.closed != 1 {
+			if synctest.Wait(); s.closes() != 1 {
 				t.Error("open after the deadline")
 			}
 		},
 		"callback: false": func(t *testing.T, m *migrant) {
 			m.options = []socketio.Option{socketio.DisconnectNow()}
-			if g, s := m.present(good+"x", nil); !m.handshake && s.closed != 1 || m.handshake && g != nil {
+			if g, s := m.present(good+"x", nil); !m.handshake && s.closes() != 1 || m.handshake && g != nil {
 				t.Error("the socket is open")
 			}
 		},
@@ -179,11 +180,11 @@ func TestFaultsF5Migration(t *testing.T) {
 				return
 			}
 			time.Sleep(2*time.Second - 1)
-			if s.closed > 0 {
+			if s.closes() > 0 {
 				t.Error("closed early")
 			}
 			time.Sleep(1)
-			if synctest.Wait(); s.closed != 1 {
+			if synctest.Wait(); s.closes() != 1 {
 				t.Error("open after 2 s")
 			}
 		},
@@ -256,4 +257,11 @@ func TestFaultsF5Migration(t *testing.T) {
 	if len(written) < 15 || len(rows) > 0 {
 		t.Errorf("%d rows are written; not written are %v", len(written), len(rows))
 	}
+}
+
+// closes returns how often the socket was closed.
+func (s *fakeSocket) closes() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
 }

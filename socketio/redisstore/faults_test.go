@@ -185,6 +185,29 @@ func TestFaultsI5RestartedEmpty(t *testing.T) {
 	}
 }
 
+// TestFaultsI5SlowRestore: a process that starts waits for one that takes longer than
+// the five seconds to put back what it knows.
+func TestFaultsI5SlowRestore(t *testing.T) {
+	t.Parallel()
+	const many = 10_000
+	r := startRedis(t)
+	fill(t, r.Address(), many)
+	link := startLink(t, r.Address())
+	a := startProcess(t, clientOf(link.Address()), key)
+	a.sync(t, bound)
+	link.Slow(250*time.Millisecond, 0)
+	admin := clientOf(r.Address())
+	defer admin.Close()
+	if err := admin.FlushAll(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	late := startProcess(t, clientOf(r.Address()), key)
+	late.sync(t, 3*bound)
+	if n := late.Revocations(); n != many {
+		t.Errorf("a process is synced and knows %d of %d", n, many)
+	}
+}
+
 // TestFaultsI6Silence: a process notices within the bound that Redis is silent, and
 // counts again within it when Redis answers.
 func TestFaultsI6Silence(t *testing.T) {
