@@ -40,6 +40,7 @@ type client struct {
 // report is what the module's callbacks were told.
 type report struct {
 	at     time.Time
+	Time   int64 // when it happened, in milliseconds of the Unix epoch; 0 if the client does not say
 	Event  string
 	Detail struct {
 		Reason, Message, State string
@@ -125,7 +126,9 @@ func (d *driver) dispatch(line []byte) {
 	if c == nil {
 		return
 	}
-	r.at = time.Now()
+	if r.at = time.UnixMilli(r.Time); r.Time == 0 {
+		r.at = time.Now()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.events = append(c.events, r.report)

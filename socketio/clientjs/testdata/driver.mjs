@@ -13,7 +13,7 @@ const packages = { '1.7.4': 'sio1', '2.5.0': 'sio2', '4.8.4': 'sio4' };
 const connections = new Map();
 
 function report(id, event, detail) {
-  process.stdout.write(JSON.stringify({ id, event, detail: detail || {} }) + '\n');
+  process.stdout.write(JSON.stringify({ id, event, time: Date.now(), detail: detail || {} }) + '\n');
 }
 
 function plain(cause) {
