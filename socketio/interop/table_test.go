@@ -66,7 +66,7 @@ func calls(user string) []string {
 
 func behaviours() []behaviour {
 	var rows []behaviour
-	for _, part := range [][]behaviour{eventRows(), handshakeRows(), namespaceRows(), applicationRows(), keyRows(), profileRows(), liveRows()} {
+	for _, part := range [][]behaviour{eventRows(), handshakeRows(), namespaceRows(), applicationRows(), rulesRows(), keyRows(), profileRows(), liveRows()} {
 		rows = append(rows, part...)
 	}
 	for _, bad := range badTokens() {
