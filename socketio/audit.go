@@ -19,7 +19,7 @@ func Audit(l *slog.Logger) Option {
 		if l == nil {
 			return errors.New("socketio: Audit: the logger is nil")
 		}
-		c.audit = &auditor{l}
+		c.audit = &auditor{safeLogger(l)}
 		return Observe(c.audit.observer())(c)
 	})
 }

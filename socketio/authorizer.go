@@ -87,6 +87,7 @@ func New(auth Authenticator, options ...Option) (*Authorizer, error) {
 			a.failures.shared = newSharedFailures(a.failureCounter, a.logger, a.failuresByAddress, a.failuresInTotal)
 		}
 	}
+	a.logger = safeLogger(a.logger)
 	a.sweepers = a.newSweepers()
 	return a, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -293,6 +294,62 @@ func TestFaultsDPanics(t *testing.T) {
 				}
 				bystander.Closed()
 			})
+		})
+	}
+}
+
+// wild is a log handler that panics, at Enabled or at Handle.
+type wild struct{ enabled bool }
+
+func (w wild) Enabled(context.Context, slog.Level) bool {
+	if !w.enabled {
+		panic("enabled")
+	}
+	return true
+}
+func (w wild) Handle(context.Context, slog.Record) error { panic("handle") }
+func (w wild) WithAttrs([]slog.Attr) slog.Handler        { return w }
+func (w wild) WithGroup(string) slog.Handler             { return w }
+
+// TestFaultsDWildLogger: a log that panics ends nothing.
+func TestFaultsDWildLogger(t *testing.T) {
+	for _, handler := range []slog.Handler{wild{true}, wild{false}} {
+		synctest.Test(t, func(t *testing.T) {
+			logger := slog.New(handler)
+			r := socketio.NewRegistry(&socketio.RegistryOptions{Logger: logger})
+			options := []socketio.Option{
+				socketio.WithLogger(logger), socketio.WithRegistry(r), socketio.Audit(logger), socketio.AllowRoom("a"),
+				socketio.EndOnWithdrawnKey(verifier.KeyProviderFunc(func(context.Context, *verifier.UnverifiedToken) ([]*verifier.Key, error) {
+					return nil, errors.New("out of reach")
+				}), time.Minute),
+				socketio.OnFailure(func(*verifier.Handshake, *verifier.UnauthorizedError) { panic("and the callback, too") }),
+			}
+			a, err := socketio.New(rawTokens(t), options...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			g, s := begun(t, a, signed(`{"iss":"i","sub":"ada"}`))
+			g.Authenticate(token(signed(`{"iss":"i","sub":"ada","jti":"2"}`)))
+			g.Authenticate(token("nonsense"))
+			_ = g.Join(t.Context(), "b", "", func() {})
+			time.Sleep(2 * time.Minute)
+			s.log = nil
+			if err := r.Revoke(t.Context(), socketio.Revocation{Subject: "ada"}); err != nil {
+				t.Fatal(err)
+			}
+			s.want(t, revoked, "close")
+			a.Attach(&fakeSocket{}, nil, nil)
+			time.Sleep(time.Minute)
+			admitting, err := socketio.New(rawTokens(t), socketio.WithLogger(logger), socketio.ByHandshake(), socketio.Optional())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := admitting.Admit(t.Context(), withToken("/", "nonsense")); !errors.Is(err, verifier.ErrTokenMalformed) {
+				t.Error(err)
+			}
+			if _, err := admitting.Admit(t.Context(), &verifier.Handshake{}); err != nil {
+				t.Error(err)
+			}
 		})
 	}
 }

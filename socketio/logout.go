@@ -82,6 +82,7 @@ func BackChannelLogout(v *verifier.Verifier, r *Registry, o *LogoutOptions) (htt
 	if l.logger == nil {
 		l.logger = slog.Default()
 	}
+	l.logger = safeLogger(l.logger)
 	l.seen, _ = lru.New[[2]string, time.Time](maxLogoutIDs) // fails for no size above zero
 	return l, nil
 }

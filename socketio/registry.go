@@ -96,6 +96,7 @@ func NewRegistry(o *RegistryOptions) *Registry {
 	if r.logger == nil {
 		r.logger = slog.Default()
 	}
+	r.logger = safeLogger(r.logger)
 	for i := range r.index {
 		r.index[i] = make(map[string]*Session)
 	}
