@@ -47,6 +47,10 @@ type Options struct {
 	// between processes after it.
 	OnConnect []Emission
 
+	// ConnectAgain has the client call connect inside its disconnect handler, as
+	// many applications do.
+	ConnectAgain bool
+
 	// Extra holds any other option under its JavaScript name.
 	Extra map[string]any
 }
@@ -79,6 +83,9 @@ func (o *Options) command() map[string]any {
 	}
 	if o.OnConnect != nil {
 		c["onConnect"] = o.OnConnect
+	}
+	if o.ConnectAgain {
+		c["connectAgain"] = true
 	}
 	if o.Extra != nil {
 		c["extra"] = o.Extra

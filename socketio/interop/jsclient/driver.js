@@ -151,6 +151,7 @@ class Client {
     socket.on('connect', () => {
       for (const e of command.onConnect || []) this.emit(e);
     });
+    if (command.connectAgain) socket.on('disconnect', () => socket.connect());
     onEveryEvent(socket, (name, args) => this.report(name, args));
     this.watch();
     socket.io.on('open', () => this.watch());
