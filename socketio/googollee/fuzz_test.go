@@ -89,7 +89,7 @@ func serveFuzz(f *testing.F) *fuzzed {
 // reasons are those that the engine gives.
 var reasons = []string{
 	"", "client namespace disconnect", "transport close", "transport error", "ping timeout", "handshake timeout", "server disconnect",
-	"server shutting down", "a message is too large", "a POST is too large", "too many POSTs at once", "too many refused namespaces",
+	"server shutting down", "internal error", "came and went too often", "in no namespace", "sent too much before it was let in", "a message is too large", "a POST is too large", "too many POSTs at once", "too many refused namespaces",
 	"the client does not keep up", "too_many_attempts", "authentication_timeout", "token_missing", "signature_invalid", "keys_unavailable",
 }
 
@@ -123,7 +123,16 @@ func (z *fuzzed) check(t *testing.T) {
 	}
 }
 
+// revision is the one of Engine.IO that a client speaks.
+func revision(modern bool) string {
+	if modern {
+		return "4"
+	}
+	return "3"
+}
+
 var fuzzSeeds = []string{
+	"40{}", `40{"token":"good.x"}`, `40/a,{"token":["good.x"]}` + "\n" + `42/a,["any"]`, "40/a,\n40/a,\n41/a,", "bAQID", "3", `40{"a":{"_placeholder":true,"num":0}}`,
 	`42["any",1]`, `421["any",{"a":[1,2]}]`, `42["library"]`, `42["library","x"]`, `451-["file",{"_placeholder":true,"num":0}]` + "\nb4AQID",
 	`452-["file",{"_placeholder":true,"num":1},[{"x":{"num":0,"_placeholder":true}}]]` + "\nb4AAAA\nb4BBBB",
 	`45100000000-["file"]`, `459999999999999999-["x"]`, `41999999-["x"]`, `4399[]`, `41["x"]`, "40/a?token=good.x\n" + `42/a,["any"]`, "40/a,\n41/a,",
@@ -137,16 +146,24 @@ var fuzzSeeds = []string{
 func FuzzFrames(f *testing.F) {
 	z := serveFuzz(f)
 	for _, s := range fuzzSeeds {
-		f.Add([]byte(s), false, false)
-		f.Add([]byte(s), true, false)
-		f.Add([]byte(s), false, true)
+		for _, modern := range []bool{false, true} {
+			f.Add([]byte(s), false, false, modern)
+			f.Add([]byte(s), true, false, modern)
+			f.Add([]byte(s), false, true, modern)
+		}
 	}
-	f.Fuzz(func(t *testing.T, data []byte, authenticated, binary bool) {
+	f.Fuzz(func(t *testing.T, data []byte, authenticated, binary, modern bool) {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
 		z.accepted.Store(0)
-		c := &rawclient.Session{URL: z.url}
+		c := &rawclient.Session{URL: z.url, EIO: revision(modern)}
 		ws, _, err := c.Dial(ctx)
+		if err == nil && modern {
+			err = ws.Write("40")
+			for p := ""; err == nil && !strings.HasPrefix(p, "40{"); {
+				p, err = ws.Read()
+			}
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -188,18 +205,28 @@ func FuzzPayloads(f *testing.F) {
 	z := serveFuzz(f)
 	types := []string{"text/plain;charset=UTF-8", "application/octet-stream", "application/x-www-form-urlencoded", "x", ""}
 	for _, s := range fuzzSeeds {
-		f.Add([]byte(rawclient.Encode(strings.Split(s, "\n")...)), uint8(0), false)
-		f.Add([]byte(rawclient.Encode(strings.Split(s, "\n")...)), uint8(0), true)
-		f.Add([]byte("d="+rawclient.Encode(s)), uint8(2), true)
+		f.Add([]byte(rawclient.Encode(strings.Split(s, "\n")...)), uint8(0), false, false)
+		f.Add([]byte(rawclient.Encode(strings.Split(s, "\n")...)), uint8(0), true, false)
+		f.Add([]byte("d="+rawclient.Encode(s)), uint8(2), true, false)
+		f.Add([]byte(strings.ReplaceAll(s, "\n", "\x1e")), uint8(0), false, true)
+		f.Add([]byte(strings.ReplaceAll(s, "\n", "\x1e")), uint8(0), true, true)
 	}
-	f.Add([]byte("\x00\x03\xff4\xc3\xa4\x01\x03\xff\x04\x01\x02"), uint8(1), true)
-	f.Fuzz(func(t *testing.T, body []byte, kind uint8, authenticated bool) {
+	f.Add([]byte("\x00\x03\xff4\xc3\xa4\x01\x03\xff\x04\x01\x02"), uint8(1), true, false)
+	f.Fuzz(func(t *testing.T, body []byte, kind uint8, authenticated, modern bool) {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
 		z.accepted.Store(0)
-		c := &rawclient.Session{URL: z.url, HTTP: z.web}
+		c := &rawclient.Session{URL: z.url, HTTP: z.web, EIO: revision(modern)}
 		if _, err := c.Get(ctx); err != nil || c.SID == "" {
 			t.Fatal(err)
+		}
+		if modern {
+			if r, err := c.Post(ctx, "40"); err != nil || r.Status != http.StatusOK {
+				t.Fatalf("CONNECT was answered %v, %v", r, err)
+			}
+			if r, err := c.Get(ctx); err != nil || !strings.HasPrefix(r.Body, "40{") {
+				t.Fatalf("CONNECT was answered %v, %v", r, err)
+			}
 		}
 		if authenticated {
 			if _, err := c.Post(ctx, `42["authenticate",{"token":"good.fuzz"}]`); err != nil {
@@ -222,7 +249,7 @@ func FuzzPayloads(f *testing.F) {
 		if strings.Contains(r.Body, "expected") || strings.Contains(r.Body, "engine") {
 			t.Fatalf("the client was told %q", r.Body)
 		}
-		_, _ = c.Do(ctx, http.MethodPost, "text/plain", strings.NewReader("1:1"))
+		_, _ = c.Post(ctx, "1")
 		_, _ = c.Get(ctx) // fetches a goodbye that waits
 		z.check(t)
 	})

@@ -36,7 +36,7 @@ var servers = []struct {
 	eio  []int
 	only string // the one scenario it is for
 }{
-	{"gosio", []int{3}, ""},
+	{"gosio", []int{3, 4}, ""},
 	{"gosio-hand", []int{3}, ""},
 	{"bare", []int{3}, "refused-query"},
 	{"node2", []int{3}, ""},
