@@ -98,7 +98,7 @@ func TestFaultsE1OneAttemptInAWhile(t *testing.T) {
 					}
 					visit(ctx, c, transport, func(p string) string {
 						switch {
-						case strings.Contains(p, test.told):
+						case strings.Contains(p, test.told), strings.HasPrefix(p, "44{"): // a session may end before it is answered
 							told++
 							if head, _, _ := strings.Cut(p, "["); test.options == nil {
 								return "43" + head[2:] + "[]"
@@ -109,7 +109,7 @@ func TestFaultsE1OneAttemptInAWhile(t *testing.T) {
 						return ""
 					})
 				}
-				if visits > times+1 || visits < 2 || told > visits || told < visits-1 {
+				if visits > times+1 || visits < 2 || told > visits || told < visits-2 { // the last may be cut short
 					t.Errorf("%d attempts in %v, and told %d times why", visits, times*delay, told)
 				}
 			})
