@@ -165,8 +165,7 @@ func TestFaultsD1CallbacksMayCallBack(t *testing.T) {
 			defer mu.Unlock()
 			calls[who]++
 		}
-		var a *socketio.Authorizer
-		a = newLive(t, socketio.WithRegistry(r), socketio.SessionLimit(1, socketio.EvictOldest),
+		a := newLive(t, socketio.WithRegistry(r), socketio.SessionLimit(1, socketio.EvictOldest),
 			socketio.WithClock(func() time.Time { at("clock"); return time.Now() }),
 			socketio.SameIdentity(func(_, _ *verifier.Token) bool { at("SameIdentity"); return true }),
 			socketio.User(func(context.Context, *verifier.Token, *verifier.Handshake) (any, error) { at("User"); return nil, nil }),

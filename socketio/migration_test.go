@@ -183,7 +183,7 @@ func TestFaultsF5Migration(t *testing.T) {
 			if s.closes() > 0 {
 				t.Error("closed early")
 			}
-			time.Sleep(1)
+			time.Sleep(1 * time.Nanosecond)
 			if synctest.Wait(); s.closes() != 1 {
 				t.Error("open after 2 s")
 			}

@@ -273,9 +273,8 @@ func TestFaultsI8Panics(t *testing.T) {
 	for name, follow := range map[string]func(context.Context, func(socketio.Revocation), func()) error{
 		"at once": func(context.Context, func(socketio.Revocation), func()) error { panic("at once") },
 		"nil": func(context.Context, func(socketio.Revocation), func()) error {
-			var m map[string]int
-			m["x"] = 1
-			return nil
+			var r *socketio.Revocation
+			return errors.New(r.Subject)
 		},
 		"after synced": func(_ context.Context, _ func(socketio.Revocation), synced func()) error { synced(); panic("later") },
 	} {

@@ -50,15 +50,15 @@ func (l *revocations) outlast(v Revocation) Revocation {
 	return v
 }
 
-// supersedes reports whether old is superfluous once v is known.
-func (v Revocation) supersedes(old Revocation) bool {
+// supersedes reports whether old is superfluous once r is known.
+func (r Revocation) supersedes(old Revocation) bool {
 	switch {
-	case v.Withdrawn:
-		return v.filter() == old.filter() && !old.Expires.After(v.Expires)
+	case r.Withdrawn:
+		return r.filter() == old.filter() && !old.Expires.After(r.Expires)
 	case old.Withdrawn:
 		return false
 	}
-	return v.covers(old)
+	return r.covers(old)
 }
 
 // remember adds a revocation to the list, unless another one makes it superfluous.

@@ -33,7 +33,6 @@ type world struct {
 	last   *Session   // the session opened last
 	root   *Stay      // the stay in the root that began last
 	others map[string]*Stay
-	hang   chan struct{}
 }
 
 // hooks are what a test's library does. A nil one does what the default does.

@@ -55,7 +55,7 @@ func New(text string) Object {
 	return o
 }
 
-// next advances to the next member. It returns false at the end and on an
+// Next advances to the next member. It returns false at the end and on an
 // error.
 func (o *Object) Next() bool {
 	if o.Err != nil {
@@ -160,7 +160,7 @@ func (o *Object) remember(name string) bool {
 	return true
 }
 
-// fold maps names that strings.EqualFold holds for equal to one spelling:
+// Fold maps names that strings.EqualFold holds for equal to one spelling:
 // upper-casing first unites the letters that lower-casing alone keeps apart
 // (K and the Kelvin sign, s and the long s).
 func Fold(name string) string {
@@ -369,7 +369,7 @@ func unescape(text string) (s string, ok bool) {
 	return s, ok
 }
 
-// halves reports whether a JSON text has an escape for one half of a surrogate
+// Halves reports whether a JSON text has an escape for one half of a surrogate
 // pair alone, which encoding/json replaces: two strings would become one.
 func Halves(text string) bool {
 	for i := 0; i+1 < len(text); i++ {
