@@ -12,13 +12,11 @@ import (
 func serveZishang(n *node) (http.Handler, error) {
 	options := socket.DefaultServerOptions()
 	options.SetAdapter(zishang.ClusterAdapter(n.cluster))
-	authorize, err := zishang.Authorize(n.verifier, n.options...)
+	server := zishang.NewServer(options)
+	chat, err := server.Authorize("/", n.verifier, n.options...)
 	if err != nil {
 		return nil, err
 	}
-	io := socket.NewServer(nil, zishang.Harden(options))
-	io.Use(authorize)
-	chat := io.Sockets()
 	changed := func() { _ = chat.ServerSideEmit("people") }
 	_ = chat.On("connection", func(args ...any) {
 		s := args[0].(*socket.Socket)
@@ -40,6 +38,6 @@ func serveZishang(n *node) (http.Handler, error) {
 		})
 	})
 	_ = chat.On("who", func(args ...any) { args[len(args)-1].(socket.Ack)([]any{"zishang"}, nil) })
-	n.end = func() error { io.Close(nil); return nil }
-	return zishang.Handler(io), nil
+	n.end = server.Close
+	return server, nil
 }

@@ -9,20 +9,19 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/mint"
-	"github.com/seed15b1dee8/socketio-jwt/socketio/zishang"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestDemonstration(t *testing.T) {
 	secret := mint.Secret()
-	io, err := newServer(secret)
+	server, err := newServer(secret)
 	if err != nil {
 		t.Fatal(err)
 	}
-	web := httptest.NewServer(zishang.Handler(io))
+	web := httptest.NewServer(server)
 	defer web.Close()
-	defer io.Close(nil)
+	defer server.Close()
 	var out strings.Builder
 	if err := demonstrate(t.Context(), &out, web.URL, secret); err != nil || strings.Count(out.String(), "  ok  ") != 8 {
 		t.Errorf("%v\n%s", err, &out)

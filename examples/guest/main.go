@@ -13,19 +13,18 @@ import (
 
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/mint"
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/trial"
-	"github.com/seed15b1dee8/socketio-jwt/socketio/zishang"
 )
 
 func main() { trial.Main("guest", run) }
 
 func run(ctx context.Context, addr string, then bool) error {
 	secret := mint.Secret()
-	io, err := newServer(secret)
+	server, err := newServer(secret)
 	if err != nil {
 		return err
 	}
-	defer io.Close(nil)
-	return trial.Serve(ctx, addr, zishang.Handler(io), then, func(url string) error {
+	defer server.Close()
+	return trial.Serve(ctx, addr, server, then, func(url string) error {
 		fmt.Print("A server where guests listen, and users speak. What becomes of\n\n")
 		return demonstrate(ctx, os.Stdout, url, secret)
 	})

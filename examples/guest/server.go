@@ -10,7 +10,7 @@ import (
 )
 
 // newServer makes the server.
-func newServer(secret []byte) (*socket.Server, error) {
+func newServer(secret []byte) (*zishang.Server, error) {
 	key, err := keys.Secret(secret)
 	if err != nil {
 		return nil, err
@@ -19,16 +19,15 @@ func newServer(secret []byte) (*socket.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	authorize, err := zishang.Authorize(v, socketio.Optional())
+	server := zishang.NewServer(nil)
+	chat, err := server.Authorize("/", v, socketio.Optional())
 	if err != nil {
 		return nil, err
 	}
-	io := socket.NewServer(nil, zishang.Harden(nil))
-	io.Use(authorize)
 
 	// Whoever comes, guests too. The handler of an event asks at the time of the
 	// event who it is.
-	err = io.On("connection", func(args ...any) {
+	err = chat.On("connection", func(args ...any) {
 		s := args[0].(*socket.Socket)
 		_ = s.On("message", func(args ...any) {
 			session := zishang.SessionOf(s)
@@ -36,12 +35,12 @@ func newServer(secret []byte) (*socket.Server, error) {
 				_ = s.Emit("problem", "log in to speak")
 				return
 			}
-			io.Emit("message", session.Token().Subject, args[0])
+			_ = chat.Emit("message", session.Token().Subject, args[0])
 		})
 	})
 	// Who has authenticated: in the handshake, or later on.
-	zishang.OnAuthenticated(io, func(s *socket.Socket, session *socketio.Session) error {
+	zishang.OnAuthenticated(chat, func(s *socket.Socket, session *socketio.Session) error {
 		return s.Emit("welcome", session.Token().Subject)
 	})
-	return io, err
+	return server, err
 }

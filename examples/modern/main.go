@@ -16,19 +16,18 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/chatpage"
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/mint"
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/trial"
-	"github.com/seed15b1dee8/socketio-jwt/socketio/zishang"
 )
 
 func main() { trial.Main("modern", run) }
 
 func run(ctx context.Context, addr string, then bool) error {
 	secret := mint.Secret()
-	io, err := newServer(secret)
+	server, err := newServer(secret)
 	if err != nil {
 		return err
 	}
-	defer io.Close(nil)
-	site := chatpage.New(secret, chatpage.Version4, zishang.Handler(io))
+	defer server.Close()
+	site := chatpage.New(secret, chatpage.Version4, server)
 	return trial.Serve(ctx, addr, site, then, func(url string) error {
 		fmt.Printf("A Socket.IO server for clients 4.x. What becomes of\n\n")
 		return demonstrate(ctx, os.Stdout, url, secret)

@@ -9,7 +9,6 @@ import (
 
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/chatpage"
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/mint"
-	"github.com/seed15b1dee8/socketio-jwt/socketio/zishang"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
@@ -19,13 +18,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func show(t *testing.T, options ...verifier.Option) (string, error) {
 	t.Helper()
 	secret := mint.Secret()
-	io, err := newServer(secret, options...)
+	server, err := newServer(secret, options...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	web := httptest.NewServer(chatpage.New(secret, chatpage.Version4, zishang.Handler(io)))
+	web := httptest.NewServer(chatpage.New(secret, chatpage.Version4, server))
 	t.Cleanup(func() {
-		io.Close(nil)
+		_ = server.Close()
 		web.Close()
 	})
 	var out strings.Builder

@@ -19,7 +19,7 @@ import (
 // newServer makes the chat's server: whoever has a token signed with the secret,
 // for this issuer and audience, may connect. The options are more of the
 // verifier's.
-func newServer(secret []byte, options ...verifier.Option) (*socket.Server, error) {
+func newServer(secret []byte, options ...verifier.Option) (*zishang.Server, error) {
 	key, err := keys.Secret(secret)
 	if err != nil {
 		return nil, err
@@ -32,15 +32,13 @@ func newServer(secret []byte, options ...verifier.Option) (*socket.Server, error
 	if err != nil {
 		return nil, err
 	}
-	authorize, err := zishang.Authorize(v, socketio.User(name))
+	server := zishang.NewServer(nil)
+	root, err := server.Authorize("/", v, socketio.User(name))
 	if err != nil {
 		return nil, err
 	}
-
-	io := socket.NewServer(nil, zishang.Harden(nil))
-	io.Use(authorize)
-	c := chat{io: io, here: make(map[socket.SocketId]string)}
-	return io, io.On("connection", func(args ...any) { c.enter(args[0].(*socket.Socket)) })
+	c := chat{room: root, here: make(map[socket.SocketId]string)}
+	return server, root.On("connection", func(args ...any) { c.enter(args[0].(*socket.Socket)) })
 }
 
 // name maps a verified token to what the chat knows its bearer by.
@@ -54,7 +52,7 @@ func name(_ context.Context, t *verifier.Token, _ *verifier.Handshake) (any, err
 
 // chat is the application. Every socket it meets has authenticated.
 type chat struct {
-	io *socket.Server
+	room socket.Namespace
 
 	mu   sync.Mutex // guards here, and keeps the lists of people in order
 	here map[socket.SocketId]string
@@ -94,7 +92,7 @@ func (c *chat) tell(change func()) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	c.io.Emit("people", slices.Compact(names))
+	_ = c.room.Emit("people", slices.Compact(names))
 }
 
 // message passes on what somebody said. Who it was the token says, not the
@@ -104,6 +102,6 @@ func (c *chat) message(from, text string) string {
 	if text == "" || utf8.RuneCountInString(text) > maxText {
 		return "A message has 1 to 500 characters."
 	}
-	c.io.Emit("message", message{From: from, Text: text})
+	_ = c.room.Emit("message", message{From: from, Text: text})
 	return ""
 }

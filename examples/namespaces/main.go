@@ -13,19 +13,18 @@ import (
 
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/mint"
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/trial"
-	"github.com/seed15b1dee8/socketio-jwt/socketio/zishang"
 )
 
 func main() { trial.Main("namespaces", run) }
 
 func run(ctx context.Context, addr string, then bool) error {
 	secret := mint.Secret()
-	io, registry, err := newServer(secret)
+	server, registry, err := newServer(secret)
 	if err != nil {
 		return err
 	}
-	defer io.Close(nil)
-	return trial.Serve(ctx, addr, zishang.Handler(io), then, func(url string) error {
+	defer server.Close()
+	return trial.Serve(ctx, addr, server, then, func(url string) error {
 		fmt.Print("A server whose namespaces each have a rule. Who enters\n\n")
 		return demonstrate(ctx, os.Stdout, url, secret, registry)
 	})

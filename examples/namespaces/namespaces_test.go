@@ -9,7 +9,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/mint"
-	"github.com/seed15b1dee8/socketio-jwt/socketio/zishang"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -18,13 +17,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // nobody enters.
 func TestDemonstration(t *testing.T) {
 	secret := mint.Secret()
-	io, registry, err := newServer(secret)
+	server, registry, err := newServer(secret)
 	if err != nil {
 		t.Fatal(err)
 	}
-	web := httptest.NewServer(zishang.Handler(io))
+	web := httptest.NewServer(server)
 	defer web.Close()
-	defer io.Close(nil)
+	defer server.Close()
 	var out strings.Builder
 	if err := demonstrate(t.Context(), &out, web.URL, mint.Secret(), registry); err == nil || strings.Count(out.String(), "  FAIL  ") != 7 {
 		t.Errorf("%v\n%s", err, &out)

@@ -15,41 +15,44 @@ import (
 
 // newServer makes a server of four kinds of namespaces, and returns the registry
 // of the sessions in all of them.
-func newServer(secret []byte) (*socket.Server, *socketio.Registry, error) {
+func newServer(secret []byte) (*zishang.Server, *socketio.Registry, error) {
 	key, err := keys.Secret(secret)
 	if err != nil {
 		return nil, nil, err
 	}
-	io := socket.NewServer(nil, zishang.Harden(nil))
+	server := zishang.NewServer(nil)
 	registry := socketio.NewRegistry(nil)
-	guard := func(namespace socket.Namespace, rules ...verifier.Option) error {
+	guard := func(namespace any, rules ...verifier.Option) error {
 		v, err := verifier.New(key, append([]verifier.Option{verifier.Audience("chat")}, rules...)...)
 		if err != nil {
 			return err
 		}
-		authorize, err := zishang.Authorize(v, socketio.WithRegistry(registry))
+		n, err := server.Authorize(namespace, v, socketio.WithRegistry(registry))
 		if err != nil {
 			return err
 		}
-		namespace.Use(authorize)
-		return namespace.On("connection", func(args ...any) { greet(args[0].(*socket.Socket)) })
+		return n.On("connection", func(args ...any) { greet(args[0].(*socket.Socket)) })
 	}
 
-	// "/" has no guard: whoever comes may read the news.
-	if err := io.On("connection", func(args ...any) { _ = args[0].(*socket.Socket).Emit("news", "we are open") }); err != nil {
+	// "/" is public: whoever comes may read the news.
+	root, err := server.Public("/")
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := root.On("connection", func(args ...any) { _ = args[0].(*socket.Socket).Emit("news", "we are open") }); err != nil {
 		return nil, nil, err
 	}
 	// Whoever has a token may chat.
-	if err := guard(io.Of("/chat", nil)); err != nil {
+	if err := guard("/chat"); err != nil {
 		return nil, nil, err
 	}
 	// An administrator's token has a scope.
-	if err := guard(io.Of("/admin", nil), verifier.RequireScope("admin")); err != nil {
+	if err := guard("/admin", verifier.RequireScope("admin")); err != nil {
 		return nil, nil, err
 	}
 	// A tenant's namespace is made when somebody asks for it: one guard for all.
-	err = guard(io.Of(regexp.MustCompile(`^/tenant-[a-z]{1,20}$`), nil), verifier.Validate(verifier.ClaimValidatorFunc(memberOf)))
-	return io, registry, err
+	err = guard(regexp.MustCompile(`^/tenant-[a-z]{1,20}$`), verifier.Validate(verifier.ClaimValidatorFunc(memberOf)))
+	return server, registry, err
 }
 
 // memberOf accepts the tokens whose tenant is that of the namespace.

@@ -12,7 +12,6 @@ import (
 	"os"
 
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/trial"
-	"github.com/seed15b1dee8/socketio-jwt/socketio/zishang"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 	"github.com/seed15b1dee8/socketio-jwt/verifier/verifiertest"
 )
@@ -21,12 +20,12 @@ func main() { trial.Main("pipeline", run) }
 
 func run(ctx context.Context, addr string, then bool) error {
 	f := newFleet()
-	io, err := newServer(f)
+	server, err := newServer(f)
 	if err != nil {
 		return err
 	}
-	defer io.Close(nil)
-	return trial.Serve(ctx, addr, zishang.Handler(io), then, func(url string) error {
+	defer server.Close()
+	return trial.Serve(ctx, addr, server, then, func(url string) error {
 		fmt.Print("A server for a fleet of devices, each with a key of its own. What becomes of\n\n")
 		return demonstrate(ctx, os.Stdout, url, f)
 	})

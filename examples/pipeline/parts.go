@@ -5,15 +5,13 @@ import (
 	"errors"
 	"sync"
 
-	"github.com/zishang520/socket.io/servers/socket/v3"
-
 	"github.com/seed15b1dee8/socketio-jwt/socketio/zishang"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
 // newServer composes the parts. Each is one function, and each can be tested
 // without the others.
-func newServer(f *fleet) (*socket.Server, error) {
+func newServer(f *fleet) (*zishang.Server, error) {
 	v, err := verifier.New(
 		verifier.KeyProviderFunc(f.keys),
 		verifier.WithExtractor(verifier.FirstOf(verifier.ExtractorFunc(fromEnvelope), verifier.Cookie("device_token"))),
@@ -24,13 +22,11 @@ func newServer(f *fleet) (*socket.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	authorize, err := zishang.Authorize(v)
-	if err != nil {
+	server := zishang.NewServer(nil)
+	if _, err := server.Authorize("/", v); err != nil {
 		return nil, err
 	}
-	io := socket.NewServer(nil, zishang.Harden(nil))
-	io.Use(authorize)
-	return io, nil
+	return server, nil
 }
 
 // fromEnvelope is an extractor. Devices send {"device": {"model": ..., "token":

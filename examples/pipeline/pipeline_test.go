@@ -9,7 +9,6 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/seed15b1dee8/socketio-jwt/socketio/zishang"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 	"github.com/seed15b1dee8/socketio-jwt/verifier/verifiertest"
 )
@@ -18,13 +17,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestDemonstration(t *testing.T) {
 	f := newFleet()
-	io, err := newServer(f)
+	server, err := newServer(f)
 	if err != nil {
 		t.Fatal(err)
 	}
-	web := httptest.NewServer(zishang.Handler(io))
+	web := httptest.NewServer(server)
 	defer web.Close()
-	defer io.Close(nil)
+	defer server.Close()
 	var out strings.Builder
 	if err := demonstrate(t.Context(), &out, web.URL, f); err != nil || strings.Count(out.String(), "  ok  ") != 11 {
 		t.Errorf("%v\n%s", err, &out)

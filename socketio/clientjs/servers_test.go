@@ -155,18 +155,17 @@ func startGoogollee(t testing.TB, n *node) (http.Handler, func()) {
 
 func startZishang(t testing.TB, n *node) (http.Handler, func()) {
 	t.Helper()
-	authorize, err := zishang.Authorize(n.auth, n.options...)
+	s := zishang.NewServer(nil)
+	root, err := s.Authorize("/", n.auth, n.options...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	io := socket.NewServer(nil, zishang.Harden(nil))
-	io.Use(authorize)
-	zishang.OnAuthenticated(io, func(s *socket.Socket, _ *socketio.Session) error {
+	zishang.OnAuthenticated(root, func(s *socket.Socket, _ *socketio.Session) error {
 		return s.On("join", func(args ...any) {
 			if room, ok := args[0].(string); ok {
 				n.joined(room)
 			}
 		})
 	})
-	return zishang.Handler(io), func() { io.Close(nil) }
+	return s, func() { _ = s.Close() }
 }

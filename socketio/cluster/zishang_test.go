@@ -27,13 +27,11 @@ type zishangPeer struct {
 // it.
 func newZishang(t testing.TB, options *socket.ServerOptions, auth socketio.Authenticator, o ...socketio.Option) (*socket.Server, http.Handler, func()) {
 	t.Helper()
-	authorize, err := zishang.Authorize(auth, o...)
-	if err != nil {
+	s := zishang.NewServer(options)
+	if _, err := s.Authorize("/", auth, o...); err != nil {
 		t.Fatal(err)
 	}
-	io := socket.NewServer(nil, zishang.Harden(options))
-	io.Use(authorize)
-	return io, zishang.Handler(io), func() { io.Close(nil) }
+	return s.IO(), s, func() { _ = s.Close() }
 }
 
 // guardedZishang starts a server of a cluster to which clients authenticate by event.

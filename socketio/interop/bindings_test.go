@@ -13,7 +13,7 @@ import (
 // bindings are the packages that are held to the table.
 var bindings = []binding{
 	{name: "googollee", versions: []jsclient.Version{jsclient.V1, jsclient.V2, jsclient.V3, jsclient.V40, jsclient.V4}, start: startGoogollee, invalidNamespace: `"Invalid namespace"`},
-	{name: "zishang", versions: []jsclient.Version{jsclient.V2, jsclient.V4}, start: startZishang, invalidNamespace: `{"message": "Invalid namespace"}`},
+	{name: "zishang", versions: []jsclient.Version{jsclient.V1, jsclient.V2, jsclient.V3, jsclient.V40, jsclient.V4}, start: startZishang, invalidNamespace: `"Invalid namespace"`},
 }
 
 type googolleeServer struct {

@@ -125,7 +125,6 @@ func handshakeRows() []behaviour {
 			name:   "handshake/keys come back while a modern client retries",
 			guards: root(byHandshake().with(awayAtFirst)),
 			only:   modern,
-			on:     "googollee",
 			script: script{
 				opens(jsclient.Options{Auth: map[string]any{"token": alice}, Extra: map[string]any{"reconnectionDelay": 20}}),
 				comesBackModern(), asks("whoami", 0, `["alice"]`),
@@ -136,23 +135,12 @@ func handshakeRows() []behaviour {
 			name:   "handshake/keys come back for a second namespace",
 			public: []string{"/"},
 			guards: map[string]policy{"/admin": byHandshake().with(awayAtFirst)},
-			on:     "googollee",
 			script: script{
 				opens(jsclient.Options{Multiplex: true}), connects(), asks("hello", 0, `["hello, guest"]`),
 				opens(admits("/admin")), connectsLater(), asks("whoami", 0, `["alice"]`),
 				as(""), silence(), asks("hello", 0, `["hello, guest"]`),
 			},
 			calls: []string{"connected a guest", "failure keys_unavailable", "authenticated alice", "success alice", "disconnected", "disconnected"},
-		},
-		{
-			name: "handshake/keys unavailable, a modern client",
-			guards: root(byHandshake().with(func(testing.TB) verifier.KeyProvider {
-				return keyFunc(func() ([]*verifier.Key, error) { return nil, errors.New("the key server is down") })
-			})),
-			only:   modern,
-			on:     "zishang", // on googollee they come back by themselves
-			script: turnedAway(withQuery(alice), keysAway),
-			calls:  []string{"failure keys_unavailable"},
 		},
 	}
 }

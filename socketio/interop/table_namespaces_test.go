@@ -56,7 +56,6 @@ func namespaceRows() []behaviour {
 			public: []string{"/news"},
 			guards: root(byHandshake()),
 			only:   legacy, // whose connection is decided about by its root
-			on:     "googollee",
 			script: script{opens(shared("/news")), refused(noToken)},
 			calls:  []string{"failure token_missing"},
 		},

@@ -335,10 +335,6 @@ func profileRows() []behaviour {
 			script: script{opens(withQuery("revoked")), refused(refusal{"invalid_token", "token inactive", "token_inactive", false})},
 			calls:  []string{"failure token_inactive"},
 		},
-		behaviour{
-			name: "opaque/an outage, a modern client", guards: root(byHandshake().by(opaque)), only: modern, on: "zishang",
-			script: script{opens(withQuery("outage")), refused(keysAway)}, calls: []string{"failure keys_unavailable"},
-		},
 	)
 }
 

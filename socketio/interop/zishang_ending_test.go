@@ -20,13 +20,12 @@ import (
 // talks is reset, and what it has yet to read is lost.
 func TestZishangEndIsHeard(t *testing.T) {
 	heard := make(chan *socketio.Session, 1) // from a session, for the first time
-	url := serveZishang(t, func(io *socket.Server) {
-		authorize, err := zishang.Authorize(policy{}.authenticator(t))
+	url := serveZishang(t, func(s *zishang.Server) {
+		n, err := s.Authorize("/", policy{}.authenticator(t))
 		if err != nil {
 			t.Fatal(err)
 		}
-		io.Use(authorize)
-		zishang.OnAuthenticated(io, func(s *socket.Socket, session *socketio.Session) error {
+		zishang.OnAuthenticated(n, func(s *socket.Socket, session *socketio.Session) error {
 			var once sync.Once
 			return s.On("say", func(...any) { once.Do(func() { heard <- session }) })
 		})

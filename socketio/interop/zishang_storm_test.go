@@ -3,7 +3,6 @@ package interop
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"net/http/httptest"
 	"runtime"
 	"strings"
@@ -27,13 +26,11 @@ const zishangConcurrency = 50
 // what [jsclient.Storm] asks for.
 func zishangStormServer(t testing.TB, options ...socketio.Option) string {
 	t.Helper()
-	authorize, err := zishang.Authorize(policy{}.authenticator(t), options...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return serveZishang(t, func(io *socket.Server) {
-		io.Use(authorize)
-		stormHandlers(io)
+	return serveZishang(t, func(s *zishang.Server) {
+		if _, err := s.Authorize("/", policy{}.authenticator(t), options...); err != nil {
+			t.Fatal(err)
+		}
+		stormHandlers(s.IO())
 	})
 }
 
@@ -52,21 +49,28 @@ func stormHandlers(io *socket.Server) {
 }
 
 // serveZishang runs a server for clients 2.x to 4.x that the function sets up.
-func serveZishang(t testing.TB, setUp func(*socket.Server)) string {
-	return serveSocketIO(t, zishang.Harden(nil), zishang.Handler, setUp)
+func serveZishang(t testing.TB, setUp func(*zishang.Server)) string {
+	t.Helper()
+	options := socket.DefaultServerOptions()
+	options.SetAllowEIO3(true)
+	s := zishang.NewServer(options, zishang.RefusalDelay(100*time.Millisecond))
+	setUp(s)
+	web := httptest.NewServer(s)
+	t.Cleanup(func() {
+		s.IO().Close(nil)
+		web.Close()
+	})
+	return web.URL
 }
 
 // serveStock is that of the library alone.
 func serveStock(t testing.TB, setUp func(*socket.Server)) string {
-	return serveSocketIO(t, socket.DefaultServerOptions(), func(io *socket.Server) http.Handler { return io.ServeHandler(nil) }, setUp)
-}
-
-func serveSocketIO(t testing.TB, options *socket.ServerOptions, handler func(*socket.Server) http.Handler, setUp func(*socket.Server)) string {
 	t.Helper()
+	options := socket.DefaultServerOptions()
 	options.SetAllowEIO3(true)
 	io := socket.NewServer(nil, options)
 	setUp(io)
-	web := httptest.NewServer(handler(io))
+	web := httptest.NewServer(io.ServeHandler(nil))
 	t.Cleanup(func() {
 		io.Close(nil)
 		web.Close()
@@ -235,13 +239,12 @@ func TestZishangMemory(t *testing.T) {
 		})
 		_ = io.On("connection", connection)
 	}))
-	ours := size(serveZishang(t, func(io *socket.Server) {
-		authorize, err := zishang.Authorize(policy{}.authenticator(t))
+	ours := size(serveZishang(t, func(s *zishang.Server) {
+		n, err := s.Authorize("/", policy{}.authenticator(t))
 		if err != nil {
 			t.Fatal(err)
 		}
-		io.Use(authorize)
-		_ = io.On("connection", connection)
+		_ = n.On("connection", connection)
 	}))
 	t.Logf("an idle socket and its client: %d bytes by hand, %d with package zishang", byHand, ours)
 	if ours > byHand+2<<10 {

@@ -1,7 +1,6 @@
 package interop
 
 import (
-	"context"
 	"net/http/httptest"
 	"sync"
 	"testing"
@@ -11,14 +10,14 @@ import (
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/zishang"
-	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
 type zishangServer struct {
-	server  *socket.Server
-	http    *httptest.Server
-	sockets sync.WaitGroup // those whose disconnect handler has yet to run
-	once    sync.Once
+	server     *zishang.Server
+	namespaces map[string]socket.Namespace
+	http       *httptest.Server
+	sockets    sync.WaitGroup // those whose disconnect handler has yet to run
+	once       sync.Once
 }
 
 type zishangConn struct{ s *socket.Socket }
@@ -31,33 +30,28 @@ func startZishang(t testing.TB, c config) server {
 	t.Helper()
 	options := socket.DefaultServerOptions()
 	options.SetAllowEIO3(true)
-	z := &zishangServer{server: socket.NewServer(nil, zishang.Harden(options))}
+	z := &zishangServer{
+		server:     zishang.NewServer(options, zishang.RefusalDelay(100*time.Millisecond), zishang.Logger(c.logger)),
+		namespaces: make(map[string]socket.Namespace),
+	}
 	for name, guard := range c.guards {
-		authorize, err := zishang.Authorize(guard.auth, guard.options...)
+		n, err := z.server.Authorize(name, guard.auth, guard.options...)
 		if err != nil {
 			t.Fatal(err)
 		}
-		n := z.server.Of(name, nil)
-		n.Use(authorize)
+		z.namespaces[name] = n
 		z.serve(n, c.app, true)
 	}
-	// In a namespace without a guard the library may take a client's first event
-	// for a violation (see docs/zishang.md): where all are guests it does not.
-	everybody, err := zishang.Authorize(socketio.AuthenticatorFunc(nobody), socketio.Optional(), socketio.WithLogger(c.logger))
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, name := range c.public {
-		n := z.server.Of(name, nil)
-		n.Use(everybody)
+		n, err := z.server.Public(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		z.namespaces[name] = n
 		z.serve(n, c.app, false)
 	}
-	z.http = c.listen(zishang.Handler(z.server))
+	z.http = c.listen(z.server)
 	return z
-}
-
-func nobody(context.Context, *verifier.Handshake) (*verifier.Token, error) {
-	return nil, &verifier.UnauthorizedError{Reason: verifier.ErrTokenMissing}
 }
 
 // serve registers the application's handlers.
@@ -98,12 +92,12 @@ func handle(c zishangConn, events map[string]func(conn, any) any) {
 func (z *zishangServer) URL() string { return z.http.URL }
 
 func (z *zishangServer) Broadcast(namespace, event string, args ...any) {
-	_ = z.server.Of(namespace, nil).Emit(event, args...)
+	_ = z.namespaces[namespace].Emit(event, args...)
 }
 
 func (z *zishangServer) Close() {
 	z.once.Do(func() {
-		z.server.Close(nil)
+		_ = z.server.Close()
 		z.http.Close()
 		gone := make(chan struct{})
 		go func() { z.sockets.Wait(); close(gone) }()

@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/zishang520/socket.io/servers/socket/v3"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/googollee"
@@ -73,14 +72,12 @@ func onGoogollee(t *testing.T, auth socketio.Authenticator, options ...socketio.
 }
 
 func onZishang(t *testing.T, auth socketio.Authenticator, options ...socketio.Option) http.Handler {
-	authorize, err := zishang.Authorize(auth, options...)
-	if err != nil {
+	s := zishang.NewServer(nil, zishang.Logger(slog.New(slog.DiscardHandler)))
+	if _, err := s.Authorize("/", auth, options...); err != nil {
 		t.Fatal(err)
 	}
-	s := socket.NewServer(nil, zishang.Harden(nil))
-	s.Use(authorize)
-	t.Cleanup(func() { s.Close(nil) })
-	return zishang.Handler(s)
+	t.Cleanup(func() { _ = s.Close() })
+	return s
 }
 
 // get gets a ticket over HTTP.

@@ -10,10 +10,12 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/zishang520/socket.io/servers/socket/v3"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/engine"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
@@ -27,16 +29,44 @@ type client struct {
 }
 
 // serve runs a server that the function sets up.
-func serve(t testing.TB, options *socket.ServerOptions, setUp func(*socket.Server)) *httptest.Server {
+func serve(t testing.TB, options *socket.ServerOptions, setUp func(*Server)) *httptest.Server {
 	t.Helper()
-	server := socket.NewServer(nil, Harden(options))
+	return serveDelayed(t, options, time.Nanosecond, setUp)
+}
+
+// serveDelayed is serve with a delay of refusals.
+func serveDelayed(t testing.TB, options *socket.ServerOptions, delay time.Duration, setUp func(*Server)) *httptest.Server {
+	t.Helper()
+	server := NewServer(options, func(c *engine.Config) { c.RefusalDelay, c.CloseTimeout = delay, 50*time.Millisecond })
 	setUp(server)
-	web := httptest.NewServer(Handler(server))
+	web := httptest.NewServer(server)
 	t.Cleanup(func() {
-		server.Close(nil)
+		if err := server.Close(); err != nil {
+			t.Error(err)
+		}
 		web.Close()
 	})
 	return web
+}
+
+// guard declares a namespace that needs a token.
+func guard(t testing.TB, s *Server, namespace any, auth socketio.Authenticator, options ...socketio.Option) socket.Namespace {
+	t.Helper()
+	n, err := s.Authorize(namespace, auth, options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// public declares a namespace that needs none.
+func public(t testing.TB, s *Server, namespace any) socket.Namespace {
+	t.Helper()
+	n, err := s.Public(namespace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // dial opens a connection.
@@ -154,16 +184,6 @@ var (
 	errBadToken = &verifier.UnauthorizedError{Code: verifier.CodeInvalidToken, Message: "invalid signature", Reason: verifier.ErrSignature}
 	errDatatype = &verifier.UnauthorizedError{Code: verifier.CodeInvalidToken, Message: "invalid token datatype", Reason: verifier.ErrTokenMalformed}
 )
-
-// authorize is Authorize of byName.
-func authorize(t testing.TB, options ...socketio.Option) socket.NamespaceMiddleware {
-	t.Helper()
-	m, err := Authorize(byName(), options...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
 
 func nobody(ctx context.Context, h *verifier.Handshake) (*verifier.Token, error) {
 	if token, err := verifier.DefaultExtractor().Extract(ctx, h); err != nil || token == "" {

@@ -5,10 +5,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
-
-	"github.com/zishang520/socket.io/servers/socket/v3"
+	"time"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/engine"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
@@ -17,24 +17,19 @@ import (
 func TestContext(t *testing.T) {
 	type key struct{}
 	seen := make(chan any, 1)
-	m, err := Authorize(socketio.AuthenticatorFunc(func(ctx context.Context, h *verifier.Handshake) (*verifier.Token, error) {
+	server := NewServer(nil, func(c *engine.Config) { c.CloseTimeout = time.Millisecond })
+	guard(t, server, "/", socketio.AuthenticatorFunc(func(ctx context.Context, h *verifier.Handshake) (*verifier.Token, error) {
 		seen <- ctx.Value(key{})
 		if err := ctx.Err(); err != nil {
 			t.Errorf("the context of a request that has ended: %v", err)
 		}
 		return nobody(ctx, h)
 	}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	io := socket.NewServer(nil, Harden(nil))
-	io.Use(m)
-	handler := Handler(io)
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		handler.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), key{}, "a trace")))
+		server.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), key{}, "a trace")))
 	}))
 	t.Cleanup(func() {
-		io.Close(nil)
+		_ = server.Close()
 		web.Close()
 	})
 	c := dial(t, web)

@@ -1,26 +1,31 @@
-// Package zishang authorizes the sockets of a Socket.IO server in Go
-// (github.com/zishang520/socket.io/servers/socket/v3), which serves Socket.IO
-// clients 3.x and 4.x, and 2.x with SetAllowEIO3(true). It is the one to choose
-// for anything new.
+// Package zishang authorizes the clients of socket.io for Go
+// (github.com/zishang520/socket.io/servers/socket/v3). It serves Socket.IO clients 3.x and
+// 4.x, and 1.x and 2.x with SetAllowEIO3(true).
 //
-// [Authorize] makes a middleware for a server or a namespace:
-//
-//	authorize, err := zishang.Authorize(v)
-//	io := socket.NewServer(nil, zishang.Harden(options))
-//	io.Use(authorize)
-//	io.On("connection", func(args ...any) {
+//	server := zishang.NewServer(options)
+//	chat, err := server.Authorize("/", v)
+//	chat.On("connection", func(args ...any) {
 //		s := args[0].(*socket.Socket)
 //		log.Print("hello! ", zishang.SessionOf(s).Token().Subject)
 //	})
-//	http.Handle("/socket.io/", zishang.Handler(io))
+//	http.Handle("/socket.io/", server)
 //
-// The token comes in the handshake: auth: {token} of the client's options, or
-// the places that the verifier's extractor looks at. With [socketio.ByEvent] it
-// comes in an "authenticate" event instead. Either way "connection" is for
-// sockets that have authenticated: until then the server's library does not know
-// of the socket, so that no handler runs, no broadcast reaches it, and it is in
-// no room.
+// A [Server] puts the unmodified library on this module's engine, which owns transports,
+// packets and limits. [Server.Authorize] and [Server.Public] declare the namespaces there
+// are: any other does not exist for clients. The library hears of a client once it is let
+// in, so no handler runs and no broadcast reaches it before.
 //
-// Everything else is the library's: its server, its sockets, its options. [Harden]
-// mends what it can of the faults that matter here; docs/zishang.md tells of them.
+// The token comes in the handshake: auth: {token} of the client's options, or the places
+// that the verifier's extractor looks at. With [socketio.ByEvent] it comes in an
+// "authenticate" event instead.
+//
+// [Server.IO] is the library's server, for everything else that it offers.
+//
+// # One stay, one library client
+//
+// The engine calls a client's presence in one namespace a stay. For each the library is
+// given a connection of its own, which ends with the stay, whatever becomes of the
+// client's other namespaces. What is left of a former stay therefore cannot speak to or
+// for a later one. Which packets pass is the engine's decision alone; see the table of
+// states in socketio/internal/engine.
 package zishang

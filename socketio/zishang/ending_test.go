@@ -20,14 +20,13 @@ import (
 // connection if it meets an event of a socket that has just been disconnected.
 func TestEndAmidEvents(t *testing.T) {
 	heard := make(chan *socketio.Session, 1) // from a session, for the first time
-	web := serve(t, nil, func(io *socket.Server) {
-		io.Use(authorize(t))
-		_ = io.On("connection", func(args ...any) {
+	web := serve(t, nil, func(io *Server) {
+		guard(t, io, "/", byName())
+		_ = io.IO().On("connection", func(args ...any) {
 			s := args[0].(*socket.Socket)
 			_ = s.On("still there?", func(...any) { _ = s.Emit("yes") })
 		})
-		admin := io.Of("/admin", nil)
-		admin.Use(authorize(t))
+		admin := guard(t, io, "/admin", byName())
 		OnAuthenticated(admin, func(s *socket.Socket, session *socketio.Session) error {
 			var once sync.Once
 			return s.On("say", func(...any) { once.Do(func() { heard <- session }) })
@@ -77,9 +76,9 @@ func TestEndWithheld(t *testing.T) {
 	var late atomic.Int32
 	options := socket.DefaultServerOptions()
 	options.SetConnectionStateRecovery(socket.DefaultConnectionStateRecovery())
-	web := serve(t, options, func(io *socket.Server) {
-		io.Use(authorize(t))
-		OnAuthenticated(io, func(s *socket.Socket, session *socketio.Session) error {
+	web := serve(t, options, func(io *Server) {
+		guard(t, io, "/", byName())
+		OnAuthenticated(io.IO(), func(s *socket.Socket, session *socketio.Session) error {
 			s.Join("secret")
 			_ = s.Emit("welcome")
 			_ = s.On("disconnect", func(args ...any) { reasons <- args[0] })
@@ -130,8 +129,8 @@ func TestEndWithheld(t *testing.T) {
 // TestTwiceAtOnce: a client that authenticates twice without waiting does not meet
 // the moment in which the library has yet to learn of its socket.
 func TestTwiceAtOnce(t *testing.T) {
-	web := serve(t, nil, func(io *socket.Server) {
-		io.Use(authorize(t, socketio.ByEvent()))
+	web := serve(t, nil, func(io *Server) {
+		guard(t, io, "/", byName(), socketio.ByEvent())
 	})
 	const authenticate = `42["authenticate",{"token":"alice"}]`
 	for range 200 {

@@ -30,19 +30,18 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	authorize, err := zishang.Authorize(v)
+	server := zishang.NewServer(nil)
+	chat, err := server.Authorize("/", v)
 	if err != nil {
 		log.Fatal(err)
 	}
-	server := socket.NewServer(nil, zishang.Harden(socket.DefaultServerOptions()))
-	server.Use(authorize)
-	_ = server.On("connection", func(args ...any) {
+	_ = chat.On("connection", func(args ...any) {
 		s := args[0].(*socket.Socket)
 		fmt.Println("hello!", zishang.SessionOf(s).Token().Subject)
 	})
-	web := httptest.NewServer(zishang.Handler(server))
+	web := httptest.NewServer(server)
 	defer web.Close()
-	defer server.Close(nil)
+	defer server.Close()
 
 	url := web.URL + "/socket.io/?EIO=4&transport=polling"
 	open := get(url)
@@ -55,6 +54,10 @@ func Example() {
 	response.Body.Close()
 	answer, _, _ := strings.Cut(get(url), "\x1e") // the first packet
 	fmt.Println(answer)
+	if response, err = http.Post(url, "text/plain", strings.NewReader("1")); err != nil { // goodbye
+		log.Fatal(err)
+	}
+	response.Body.Close()
 	// Output:
 	// 44{"message":"jwt malformed","data":{"message":"jwt malformed","code":"invalid_token","type":"UnauthorizedError","reason":"token_malformed","retryable":false}}
 }

@@ -50,18 +50,6 @@ func sameOrg() socketio.Option {
 	return socketio.SameIdentity(func(old, renewed *verifier.Token) bool { return org(old) == org(renewed) })
 }
 
-// guard has a namespace of a server guarded.
-func guard(t testing.TB, io *socket.Server, namespace string, auth socketio.Authenticator, options ...socketio.Option) socket.Namespace {
-	t.Helper()
-	m, err := Authorize(auth, options...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := io.Of(namespace, nil)
-	n.Use(m)
-	return n
-}
-
 // comeback is a server whose clients may recover their state, and which tells a room
 // something while its client is away.
 type comeback struct {
@@ -78,8 +66,8 @@ func newComeback(t *testing.T, auth socketio.Authenticator, options ...socketio.
 	recovery.SetMaxDisconnectionDuration(60_000)
 	serverOptions := socket.DefaultServerOptions()
 	serverOptions.SetConnectionStateRecovery(recovery)
-	c.web = serve(t, serverOptions, func(io *socket.Server) {
-		c.io = io
+	c.web = serve(t, serverOptions, func(io *Server) {
+		c.io = io.IO()
 		n := guard(t, io, "/", auth, options...)
 		OnAuthenticated(n, func(s *socket.Socket, session *socketio.Session) error {
 			_ = s.Once("disconnect", func(...any) { c.gone <- struct{}{} })
@@ -295,8 +283,8 @@ func TestFaultsA8(t *testing.T) {
 					verify = append(verify, verifier.WithExtractor(verifier.FirstOf(place.extractor, verifier.DefaultExtractor())))
 				}
 				var server *socket.Server
-				web := serve(t, nil, func(io *socket.Server) {
-					server = io
+				web := serve(t, nil, func(io *Server) {
+					server = io.IO()
 					OnAuthenticated(guard(t, io, "/", spelled(t, verify...), options...), func(s *socket.Socket, _ *socketio.Session) error {
 						return s.Emit("welcome")
 					})
@@ -353,7 +341,7 @@ func TestFaultsC3(t *testing.T) {
 					late.Add(1)
 				}
 			}
-			web := serve(t, nil, func(io *socket.Server) {
+			web := serve(t, nil, func(io *Server) {
 				OnAuthenticated(guard(t, io, "/", auth, socketio.WithClock(clock)), func(s *socket.Socket, _ *socketio.Session) error {
 					s.OnAny(hear)
 					s.PrependAny(hear)
@@ -387,7 +375,7 @@ func TestFaultsC3(t *testing.T) {
 func TestFaultsD1(t *testing.T) {
 	blocked, goOn := make(chan struct{}), make(chan struct{})
 	var sessions = make(chan *socketio.Session, 1)
-	web := serve(t, nil, func(io *socket.Server) {
+	web := serve(t, nil, func(io *Server) {
 		OnAuthenticated(guard(t, io, "/", spelled(t)), func(_ *socket.Socket, s *socketio.Session) error {
 			sessions <- s
 			return nil
@@ -430,23 +418,20 @@ func TestPanicAtEnd(t *testing.T) {
 	sessions := make(chan *socketio.Session, 1)
 	options := socket.DefaultServerOptions()
 	options.SetAdapter(&fragile{})
-	server := socket.NewServer(nil, Harden(options))
+	server := NewServer(options, RefusalDelay(time.Nanosecond))
 	OnAuthenticated(guard(t, server, "/", spelled(t)), func(_ *socket.Socket, s *socketio.Session) error {
 		sessions <- s
 		return nil
 	})
-	web := httptest.NewServer(Handler(server))
+	web := httptest.NewServer(server)
 	defer web.Close()
 	for range 2 {
 		f := upgrade(t, web)
 		f.send(`40{"token":"ada"}`)
 		f.expect("40")
 		(<-sessions).End(errBadToken)
-		for {
-			if _, _, err := f.conn.ReadMessage(); err != nil {
-				break // its connection ends
-			}
-		}
+		f.expect(`42["unauthorized"`)
+		_ = f.conn.Close()
 	}
 }
 
@@ -458,7 +443,7 @@ func TestFaultsE1(t *testing.T) {
 		for _, transport := range []string{"websocket", "polling"} {
 			t.Run(name+"/"+transport, func(t *testing.T) {
 				t.Parallel()
-				web := serve(t, withOld(), func(io *socket.Server) {
+				web := serveDelayed(t, withOld(), 2*time.Second, func(io *Server) {
 					guard(t, io, "/", socketio.AuthenticatorFunc(func(context.Context, *verifier.Handshake) (*verifier.Token, error) {
 						return nil, refusal
 					}))
@@ -491,7 +476,7 @@ func TestFaultsE1(t *testing.T) {
 						url := web.URL + "/socket.io/?EIO=3&transport=polling"
 						for {
 							text, err := get(web, url)
-							if err != nil || strings.Contains(text, ":41") {
+							if err != nil || strings.Contains(text, ":41") || text == "1:1" {
 								invited <- err
 								return
 							}
@@ -527,7 +512,7 @@ func TestRulesAreNotIgnored(t *testing.T) {
 	for name, option := range map[string]socketio.Option{
 		"event": socketio.Allow("message", decider), "room": socketio.AllowRoom("a"), "decider": socketio.WithDecider(decider),
 	} {
-		if _, err := Authorize(byName(), option); err == nil {
+		if _, err := NewServer(nil).Authorize("/", byName(), option); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}

@@ -1,19 +1,11 @@
 package zishang
 
 import (
-	"bufio"
-	"errors"
-	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"testing"
-	"time"
-
-	"github.com/zishang520/socket.io/servers/socket/v3"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 )
@@ -21,7 +13,7 @@ import (
 // TestGoodbyes: whatever comes while a client says goodbye is answered, a poll
 // above all: otherwise the request would stay as long as the client does.
 func TestGoodbyes(t *testing.T) {
-	web := serve(t, nil, func(io *socket.Server) { io.Use(authorize(t, socketio.ByEvent())) })
+	web := serve(t, nil, func(io *Server) { guard(t, io, "/", byName(), socketio.ByEvent()) })
 	transport := web.Client().Transport.(*http.Transport)
 	transport.MaxIdleConnsPerHost = 100
 	for range 25 {
@@ -56,24 +48,5 @@ func TestGoodbyes(t *testing.T) {
 			}
 		}
 		clients.Wait()
-	}
-}
-
-// TestSlowPost: a request that never ends does not keep a connection whose time
-// is up.
-func TestSlowPost(t *testing.T) {
-	options := socket.DefaultServerOptions()
-	options.SetConnectTimeout(50 * time.Millisecond)
-	web := serve(t, options, func(io *socket.Server) { io.Use(authorize(t)) })
-	c := dial(t, web)
-	conn, err := net.Dial("tcp", web.Listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	_, _ = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 1000\r\n\r\n42", strings.TrimPrefix(c.url, web.URL))
-	_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
-	if _, err := http.ReadResponse(bufio.NewReader(conn), nil); errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Error("the request is not answered")
 	}
 }

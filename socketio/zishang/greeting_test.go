@@ -94,10 +94,9 @@ func TestNoEmptyPackets(t *testing.T) {
 	// As of what another goroutine emits before the library has told the client that
 	// it is connected.
 	options.SetAdapter(&joins{then: func(n socket.Namespace) { _ = n.Emit("early") }})
-	web := serve(t, options, func(io *socket.Server) {
-		io.Use(authorize(t))
-		event := io.Of("/event", nil)
-		event.Use(authorize(t, socketio.ByEvent(), socketio.DisconnectNow()))
+	web := serve(t, options, func(io *Server) {
+		guard(t, io, "/", byName())
+		event := guard(t, io, "/event", byName(), socketio.ByEvent(), socketio.DisconnectNow())
 		_ = event.On("connection", func(args ...any) { _ = args[0].(*socket.Socket).Emit("welcome") })
 	})
 	f := upgrade(t, web)
@@ -115,22 +114,24 @@ func TestNoEmptyPackets(t *testing.T) {
 		f.send("41/event,")
 	}
 	f.send(`40{"token":"alice"}`)
-	f.expect(`42["early"]`, `40{"sid":"`) // in the library's own order
+	f.expect(`40{"sid":"`, `42["early"]`) // the library by itself has them in the other order
 }
 
 // TestSocketAfterSocket: a namespace has one socket after another, and what is said
 // of one is not taken for the other's.
 func TestSocketAfterSocket(t *testing.T) {
 	t.Run("refused, then let in", func(t *testing.T) {
-		web := serve(t, nil, func(io *socket.Server) { io.Use(authorize(t)) })
+		web := serve(t, nil, func(io *Server) { guard(t, io, "/", byName()) })
 		for range 20 {
 			f := upgrade(t, web)
-			f.send(`40{"token":"bad"}`, `40{"token":"alice"}`)
-			f.expect(refusalPacket("/", errBadToken), `40{"sid":"`)
+			f.send(`40{"token":"bad"}`)
+			f.expect(refusalPacket("/", errBadToken))
+			f.send(`40{"token":"alice"}`)
+			f.expect(`40{"sid":"`)
 		}
 	})
 	t.Run("left, and back at once", func(t *testing.T) {
-		web := serve(t, nil, func(io *socket.Server) { io.Use(authorize(t)) })
+		web := serve(t, nil, func(io *Server) { guard(t, io, "/", byName()) })
 		f := upgrade(t, web)
 		f.send(`40{"token":"alice"}`)
 		f.expect(`40{"sid":"`)
@@ -141,9 +142,9 @@ func TestSocketAfterSocket(t *testing.T) {
 	})
 	t.Run("ended, and still emitted to", func(t *testing.T) {
 		sockets := make(chan *socket.Socket, 1)
-		web := serve(t, nil, func(io *socket.Server) {
-			io.Use(authorize(t, socketio.ByEvent()))
-			OnAuthenticated(io, func(s *socket.Socket, _ *socketio.Session) error { sockets <- s; return nil })
+		web := serve(t, nil, func(io *Server) {
+			guard(t, io, "/", byName(), socketio.ByEvent())
+			OnAuthenticated(io.IO(), func(s *socket.Socket, _ *socketio.Session) error { sockets <- s; return nil })
 		})
 		f := upgrade(t, web)
 		f.send("40")
@@ -160,22 +161,22 @@ func TestSocketAfterSocket(t *testing.T) {
 		f.expect(`42["authenticated"]`)
 	})
 	t.Run("refused by us, then by another", func(t *testing.T) {
-		web := serve(t, nil, func(io *socket.Server) {
+		web := serve(t, nil, func(io *Server) {
 			n := 0
-			io.Use(func(_ *socket.Socket, next func(*socket.ExtendedError)) {
-				if n++; n == 2 {
+			io.IO().Use(func(_ *socket.Socket, next func(*socket.ExtendedError)) {
+				if n++; n == 1 {
 					next(socket.NewExtendedError("too often", nil))
 					return
 				}
 				next(nil)
 			})
-			io.Use(authorize(t))
+			guard(t, io, "/", byName())
 		})
 		f := upgrade(t, web)
 		f.send(`40{"token":"bad"}`)
 		f.expect(refusalPacket("/", errBadToken))
 		f.send(`40{"token":"alice"}`)
-		f.expect(`44{"data":null,"message":"too often"}`)
+		f.expect(`44{"message":"too often","data":null}`)
 		f.send(`40{"token":"alice"}`)
 		f.expect(`40{"sid":"`)
 	})
@@ -183,9 +184,9 @@ func TestSocketAfterSocket(t *testing.T) {
 		for name, mode := range map[string]socketio.Option{"handshake": socketio.ByHandshake(), "event": socketio.ByEvent()} {
 			t.Run(name, func(t *testing.T) {
 				ended := false
-				web := serve(t, nil, func(io *socket.Server) {
-					io.Use(authorize(t, mode))
-					io.Use(func(s *socket.Socket, next func(*socket.ExtendedError)) {
+				web := serve(t, nil, func(io *Server) {
+					guard(t, io, "/", byName(), mode)
+					io.IO().Use(func(s *socket.Socket, next func(*socket.ExtendedError)) {
 						if !ended {
 							ended = true
 							SessionOf(s).End(errBadToken)

@@ -13,11 +13,10 @@ import (
 // over a guest, and end other sessions of the connection meanwhile.
 func TestMiddlewareAfterGuest(t *testing.T) {
 	root := make(chan *socketio.Session, 1)
-	web := serve(t, nil, func(io *socket.Server) {
-		io.Use(authorize(t))
-		OnAuthenticated(io, func(_ *socket.Socket, s *socketio.Session) error { root <- s; return nil })
-		admin := io.Of("/admin", nil)
-		admin.Use(authorize(t, socketio.Optional()))
+	web := serve(t, nil, func(io *Server) {
+		guard(t, io, "/", byName())
+		OnAuthenticated(io.IO(), func(_ *socket.Socket, s *socketio.Session) error { root <- s; return nil })
+		admin := guard(t, io, "/admin", byName(), socketio.Optional())
 		admin.Use(func(_ *socket.Socket, next func(*socket.ExtendedError)) {
 			(<-root).End(errBadToken)
 			next(nil)

@@ -4,49 +4,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"github.com/zishang520/socket.io/servers/engine/v3"
 	"github.com/zishang520/socket.io/servers/socket/v3"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 )
-
-// withOld returns options of a server that clients 2.x may come to.
-func withOld() *socket.ServerOptions {
-	options := socket.DefaultServerOptions()
-	options.SetAllowEIO3(true)
-	return options
-}
-
-// TestLeavesEarly: a client that is gone before it comes to us keeps nothing, such as
-// a goroutine that waits for the library to connect it: TestMain would find it.
-func TestLeavesEarly(t *testing.T) {
-	var here sync.WaitGroup
-	web := serve(t, nil, func(io *socket.Server) {
-		io.Use(func(s *socket.Socket, next func(*socket.ExtendedError)) {
-			_ = s.Conn().Once("close", func(...any) {
-				go func() { next(nil); here.Done() }()
-			})
-		})
-		io.Use(authorize(t))
-	})
-	for range 20 {
-		here.Add(1)
-		f := upgrade(t, web)
-		f.send(`40{"token":"alice"}`)
-		_ = f.conn.Close()
-	}
-	here.Wait()
-}
 
 // TestEndsOnItsWay: a session that ends while the library connects its socket leaves
 // nothing in the way of the next.
@@ -62,9 +31,9 @@ func TestEndsOnItsWay(t *testing.T) {
 			time.Sleep(50 * time.Millisecond) // for an end that does not wait for the library
 		}
 	}})
-	web := serve(t, options, func(io *socket.Server) {
-		io.Use(authorize(t, socketio.WithRegistry(registry)))
-		io.Of("/public", nil)
+	web := serve(t, options, func(io *Server) {
+		guard(t, io, "/", byName(), socketio.WithRegistry(registry))
+		public(t, io, "/public")
 	})
 	f := upgrade(t, web)
 	f.send("40/public,")
@@ -80,9 +49,8 @@ func TestEndsOnItsWay(t *testing.T) {
 func TestOldClientAgain(t *testing.T) {
 	t.Run("refused before", func(t *testing.T) {
 		var admin socket.Namespace
-		web := serve(t, withOld(), func(io *socket.Server) {
-			admin = io.Of("/admin", nil)
-			admin.Use(authorize(t))
+		web := serve(t, withOld(), func(io *Server) {
+			admin = guard(t, io, "/admin", byName())
 			_ = admin.On("connection", func(args ...any) {
 				s := args[0].(*socket.Socket)
 				_ = s.On("who", func(...any) { _ = admin.Emit("here", s.Id()) })
@@ -90,8 +58,10 @@ func TestOldClientAgain(t *testing.T) {
 		})
 		for range 50 {
 			f := upgradeOld(t, web, "")
-			f.send("40/admin?token=bad,", "40/admin?token=alice,")
-			f.expect("44/admin,", "40/admin")
+			f.send("40/admin?token=bad,")
+			f.expect("44/admin,")
+			f.send("40/admin?token=alice,")
+			f.expect("40/admin")
 			f.send(`42/admin,["who"]`) // its answer is a broadcast, which a socket that was forgotten does not get
 			f.expect(`42/admin,["here"`)
 			_ = f.conn.Close()
@@ -99,9 +69,8 @@ func TestOldClientAgain(t *testing.T) {
 	})
 	t.Run("ended before", func(t *testing.T) {
 		for _, query := range []string{"", "?token=alice"} {
-			web := serve(t, withOld(), func(io *socket.Server) {
-				admin := io.Of("/admin", nil)
-				admin.Use(authorize(t))
+			web := serve(t, withOld(), func(io *Server) {
+				admin := guard(t, io, "/admin", byName())
 				OnAuthenticated(admin, func(s *socket.Socket, session *socketio.Session) error {
 					_ = s.On("disconnecting", func(...any) { time.Sleep(20 * time.Millisecond) }) // as a slow handler
 					return s.On("end", func(...any) { session.End(errBadToken) })
@@ -129,10 +98,10 @@ func upgradeOld(t *testing.T, web *httptest.Server, query string) *frames {
 func TestOnAnyAfterEnd(t *testing.T) {
 	var late atomic.Int32
 	busy, goOn, done := make(chan *socketio.Session), make(chan struct{}), make(chan struct{})
-	web := serve(t, nil, func(io *socket.Server) {
-		io.Of("/public", nil)
-		io.Use(authorize(t))
-		OnAuthenticated(io, func(s *socket.Socket, session *socketio.Session) error {
+	web := serve(t, nil, func(io *Server) {
+		public(t, io, "/public")
+		guard(t, io, "/", byName())
+		OnAuthenticated(io.IO(), func(s *socket.Socket, session *socketio.Session) error {
 			s.OnAny(func(...any) {
 				if session.Context().Err() != nil {
 					late.Add(1)
@@ -161,9 +130,9 @@ func TestOnAnyAfterEnd(t *testing.T) {
 // TestAcknowledgementsElsewhere: who was refused in a guarded namespace may go on in a
 // public one, however often it acknowledges.
 func TestAcknowledgementsElsewhere(t *testing.T) {
-	web := serve(t, nil, func(io *socket.Server) {
-		io.Of("/admin", nil).Use(authorize(t))
-		_ = io.On("connection", func(args ...any) {
+	web := serve(t, nil, func(io *Server) {
+		guard(t, io, "/admin", byName())
+		_ = public(t, io, "/").On("connection", func(args ...any) {
 			var ask func([]any, error)
 			ask = func([]any, error) { args[0].(*socket.Socket).EmitWithAck("ask")(ask) }
 			ask(nil, nil)
@@ -178,27 +147,6 @@ func TestAcknowledgementsElsewhere(t *testing.T) {
 		f.expect(fmt.Sprintf(`42%d["ask"]`, id))
 		f.send(fmt.Sprintf(`43%d[]`, id))
 	}
-}
-
-// TestPatience: a connection does not wait for ever for a middleware of the
-// application's.
-func TestPatience(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		conn := engine.MakeSocket()
-		g := &guarded{
-			conn: &connection{conn: conn, closed: make(chan struct{})}, logger: slog.New(slog.DiscardHandler),
-			left: make(chan struct{}),
-		}
-		began := time.Now()
-		if g.await(nil) || time.Since(began) != patience {
-			t.Errorf("it waited %v", time.Since(began))
-		}
-		arrived := make(chan struct{})
-		close(arrived)
-		if !g.await(arrived) {
-			t.Error("it did not see that the library has the socket")
-		}
-	})
 }
 
 // once is an adapter that gives a session away once, as that of Redis streams does.
@@ -244,23 +192,15 @@ func TestRecoveryIsNotUsedUp(t *testing.T) {
 			if adapter != nil {
 				options.SetAdapter(adapter)
 			}
-			var busy atomic.Bool
 			gone := make(chan struct{}, 1)
 			recovered := make(chan bool, 1)
-			web := serve(t, options, func(io *socket.Server) {
-				io.Use(func(_ *socket.Socket, next func(*socket.ExtendedError)) {
-					if busy.Load() {
-						next(socket.NewExtendedError("busy", nil))
-						return
-					}
-					next(nil)
-				})
-				io.Use(authorize(t, socketio.ByEvent()))
-				io.Use(func(s *socket.Socket, next func(*socket.ExtendedError)) {
+			web := serve(t, options, func(io *Server) {
+				guard(t, io, "/", byName(), socketio.ByEvent())
+				io.IO().Use(func(s *socket.Socket, next func(*socket.ExtendedError)) {
 					_ = s.Once("disconnect", func(...any) { gone <- struct{}{} })
 					next(nil)
 				})
-				OnAuthenticated(io, func(s *socket.Socket, _ *socketio.Session) error {
+				OnAuthenticated(io.IO(), func(s *socket.Socket, _ *socketio.Session) error {
 					recovered <- s.Recovered()
 					return s.Emit("welcome")
 				})
@@ -295,11 +235,6 @@ func TestRecoveryIsNotUsedUp(t *testing.T) {
 			old := `40{"sid":"` + names.Sid
 			_ = present(old).conn.Close()
 			present(old).send("41")
-			busy.Store(true)
-			f = upgrade(t, web)
-			f.send(again)
-			f.expect(`44{"data":null,"message":"busy"}`)
-			busy.Store(false)
 			f = present(old)
 			f.send(`42["authenticate",{"token":"alice"}]`)
 			f.expect(`42["authenticated"]`)
@@ -319,9 +254,9 @@ func TestRecoveryIsNotUsedUp(t *testing.T) {
 // come back at once, and what it has sent meanwhile does not cost it the connection.
 func TestApplicationDisconnects(t *testing.T) {
 	read := make(chan struct{}, 1)
-	web := serve(t, nil, func(io *socket.Server) {
-		io.Use(authorize(t))
-		_ = io.On("connection", func(args ...any) {
+	web := serve(t, nil, func(io *Server) {
+		guard(t, io, "/", byName())
+		_ = io.IO().On("connection", func(args ...any) {
 			s := args[0].(*socket.Socket)
 			_ = s.On("leave", func(...any) { s.Disconnect(false) })
 			_ = s.On("linger", func(...any) {
@@ -329,7 +264,7 @@ func TestApplicationDisconnects(t *testing.T) {
 				s.Disconnect(false)
 			})
 		})
-		_ = io.Of("/public", nil).On("connection", func(args ...any) {
+		_ = public(t, io, "/public").On("connection", func(args ...any) {
 			_ = args[0].(*socket.Socket).On("read", func(...any) { read <- struct{}{} })
 		})
 	})
@@ -357,27 +292,5 @@ func TestApplicationDisconnects(t *testing.T) {
 			f.send(`42["late"]`, `42/public,["read"]`)
 			come()
 		}
-	}
-}
-
-// TestTwoAtOnce: of two sockets that come to one namespace at once, each is told when
-// the library has forgotten it.
-func TestTwoAtOnce(t *testing.T) {
-	c := &connection{closed: make(chan struct{})}
-	first, second := &guarded{number: 1, conn: c, namespace: "/", left: make(chan struct{})}, &guarded{number: 2, conn: c, namespace: "/", left: make(chan struct{})}
-	for _, g := range []*guarded{first, second} {
-		if err := c.enter(g); err != nil {
-			t.Fatal(err)
-		}
-		g.phase.Store(int32(over))
-	}
-	for _, g := range []*guarded{first, second} {
-		c.forgotten(g.number)
-		if !g.hasLeft() {
-			t.Errorf("number %d has not left", g.number)
-		}
-	}
-	if len(c.leaving) != 0 {
-		t.Errorf("%d are kept", len(c.leaving))
 	}
 }

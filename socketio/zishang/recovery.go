@@ -1,32 +1,37 @@
 package zishang
 
 import (
+	"crypto/rand"
+	"errors"
+	"maps"
 	"sync"
 	"time"
 
 	"github.com/zishang520/socket.io/parsers/socket/v3/parser"
 	"github.com/zishang520/socket.io/servers/socket/v3"
 	"github.com/zishang520/socket.io/v3/pkg/types"
-	"github.com/zishang520/socket.io/v3/pkg/utils"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-// newRecoverable makes the adapter of a namespace of another one.
-func newRecoverable(n socket.Namespace, inner socket.Adapter) *recoverable {
-	lifetime := time.Duration(socket.DefaultMaxDisconnectionDuration) * time.Millisecond
-	if options := n.Server().Opts().ConnectionStateRecovery(); options != nil {
-		options.SetSkipMiddlewares(false)
-		lifetime = time.Duration(options.MaxDisconnectionDuration()) * time.Millisecond
-	}
-	return &recoverable{Adapter: inner, lifetime: lifetime,
+// adapters makes adapters whose sessions go to their owners only.
+type adapters struct {
+	socket.AdapterConstructor
+	server   *Server
+	lifetime time.Duration // of a session
+}
+
+// New makes the adapter of a namespace.
+func (b *adapters) New(n socket.Namespace) socket.Adapter {
+	return &recoverable{Adapter: b.AdapterConstructor.New(n), server: b.server, lifetime: b.lifetime,
 		presented: make(map[socket.PrivateSessionId]*presented), pending: make(map[socket.SocketId]*presented)}
 }
 
 // recoverable is an adapter whose sessions are recovered by their owners only.
 type recoverable struct {
 	socket.Adapter
+	server   *Server
 	lifetime time.Duration // of a session
 
 	mu        sync.Mutex // guards the rest
@@ -46,7 +51,7 @@ type presented struct {
 // What is persisted as the data of a guarded socket: in a form that adapters
 // which encode it keep.
 const (
-	keptMark  = key
+	keptMark  = "socketio-jwt"
 	keptData  = "data"
 	keptToken = "token" // the record of the token that the session had
 )
@@ -57,43 +62,57 @@ func (a *recoverable) PersistSession(session *socket.SessionToPersist) {
 	if !ok {
 		return
 	}
-	if g := attached[guarded](s.StrictEventEmitter.EventEmitter); g != nil {
-		owner := g.session.Load()
-		if owner == nil || g.is(over) {
-			return
+	if c, ok := s.Conn().(*conn); ok {
+		session.Pid = socket.PrivateSessionId(c.guarded.recovery.pid)
+		if c.guarded.declared.authorizer != nil {
+			owner := c.guarded.session.Load()
+			if owner == nil || c.guarded.cut.Load() {
+				return
+			}
+			session.Data = map[string]any{keptMark: true, keptData: session.Data, keptToken: owner.Token().Record()}
 		}
-		if pid := g.recovery.pid; pid != "" {
-			session.Pid = pid
-		}
-		session.Data = map[string]any{keptMark: true, keptData: session.Data, keptToken: owner.Token().Record()}
+	}
+	if session.Pid == "" {
+		return // of a client 2.x, which recovers nothing
 	}
 	a.release(session.Pid)
 	a.Adapter.PersistSession(session)
 }
 
 // RestoreSession gives a socket no more than its names: the rest follows when it
-// has authenticated. A session is for one socket at a time, and once.
-func (a *recoverable) RestoreSession(pid socket.PrivateSessionId, offset string) (*socket.Session, error) {
-	session, err := a.Adapter.RestoreSession(pid, offset)
+// has authenticated. A session is for one socket at a time, and once. The library asks
+// by the alias of a stay.
+func (a *recoverable) RestoreSession(alias socket.PrivateSessionId, offset string) (*socket.Session, error) {
+	found, ok := a.server.recovering.Load(string(alias))
+	if !ok {
+		return nil, nil
+	}
+	g := found.(*guarded)
+	session, err := a.Adapter.RestoreSession(g.recovery.old, offset)
 	if err != nil || session == nil {
 		return nil, err
 	}
-	authorizer := authorizerOf(a.Nsp())
 	owner, marked := ownerOf(session.SessionToPersist)
+	by := g.declared.authorizer
 	switch {
-	case authorizer == nil && !marked:
-		return session, nil
-	case authorizer == nil || !marked:
+	case by == nil && !marked:
+		session.MissedPackets = nil // see enter
+	case by == nil || !marked:
 		return nil, nil // of a namespace that was not guarded then, or is not now
-	}
-	if err := authorizer.MayInherit(owner, owner); err != nil && !err.Retryable {
-		return nil, nil // of a token that was revoked meanwhile
+	default:
+		if err := by.MayInherit(owner, owner); err != nil && !err.Retryable {
+			return nil, nil // of a token that was revoked meanwhile
+		}
+		if g.let.Load() || g.pass != nil && by.MayInherit(owner, g.pass.Token()) != nil {
+			a.Adapter.PersistSession(session.SessionToPersist) // for its owner
+			return nil, nil
+		}
 	}
 	if !a.present(&presented{session.SessionToPersist, time.Now()}) {
 		return nil, nil
 	}
 	return &socket.Session{SessionToPersist: &socket.SessionToPersist{
-		Sid: session.Sid, Pid: pid, Rooms: types.NewSet[socket.Room](),
+		Sid: session.Sid, Pid: g.recovery.old, Rooms: types.NewSet[socket.Room](),
 	}}, nil
 }
 
@@ -144,9 +163,11 @@ func (a *recoverable) claim(pid socket.PrivateSessionId, offset string, by *sock
 	}
 	delete(a.pending, p.Sid)
 	a.mu.Unlock()
-	owner, ok := ownerOf(p.SessionToPersist)
-	if !ok || by.MayInherit(owner, t) != nil {
-		return nil
+	if by != nil {
+		owner, ok := ownerOf(p.SessionToPersist)
+		if !ok || by.MayInherit(owner, t) != nil {
+			return nil
+		}
 	}
 	a.Adapter.PersistSession(p.SessionToPersist)
 	a.mu.Lock()
@@ -167,9 +188,13 @@ func (a *recoverable) claim(pid socket.PrivateSessionId, offset string, by *sock
 // and not claimed is left to another attempt.
 func (a *recoverable) DelAll(id socket.SocketId) {
 	a.Adapter.DelAll(id)
-	if _, connected := a.Nsp().Sockets().Load(id); connected {
-		return // the one whose session it was, at last
-	}
+	if _, connected := a.Nsp().Sockets().Load(id); !connected {
+		a.giveBack(id)
+	} // otherwise the one whose session it was, at last
+}
+
+// giveBack leaves a session that is presented and not claimed to another attempt.
+func (a *recoverable) giveBack(id socket.SocketId) {
 	a.mu.Lock()
 	p := a.pending[id]
 	if p != nil {
@@ -190,52 +215,68 @@ func (a *recoverable) release(pid socket.PrivateSessionId) {
 	}
 }
 
-// recovery is what a guarded socket has to do with recovery. Its zero value is
-// that of a server without.
+// recovery is what a stay has to do with recovery. Its zero value is that of a server
+// without.
 type recovery struct {
 	adapter *recoverable
-	pid     socket.PrivateSessionId // where it is not the library's own
+	pid     string // what the client may come back with, "" for nothing
+	old     socket.PrivateSessionId
 	offset  string
+	alias   string // by which the library asks for the session
 }
 
-// find sees whether the socket comes to recover a session.
-func (r *recovery) find(s *socket.Socket) error {
-	options := s.Nsp().Server().Opts()
-	if options.Parser() != nil {
-		return misconfigured("the server has a parser of its own: package zishang reads the default one's packets")
-	}
-	if options.ConnectionStateRecovery() == nil {
+// recoverable reports why sockets of a declared namespace cannot be recovered as they
+// should.
+func (s *Server) recoverable(d *declaration) error {
+	if _, parent := d.namespace.(socket.ParentNamespace); parent || !s.options.recovers {
 		return nil
 	}
-	adapter, ok := s.Nsp().Adapter().(*recoverable)
-	if !ok {
-		return misconfigured("connection-state recovery needs the server's options to be those of zishang.Harden")
-	}
-	r.adapter = adapter
-	if s.Recovered() {
-		auth := s.Handshake().Auth
-		presented := socket.SessionData{Pid: auth["pid"], Offset: auth["offset"]}
-		pid, _ := presented.GetPid()
-		r.pid = socket.PrivateSessionId(pid)
-		r.offset, _ = presented.GetOffset()
+	if _, ok := d.namespace.Adapter().(*recoverable); !ok {
+		return errors.New("connection-state recovery needs the adapter to be given in the options of zishang.NewServer, not by SetAdapter")
 	}
 	return nil
 }
 
-// recovering reports whether there is a session to recover.
-func (r *recovery) recovering() bool { return r.offset != "" }
-
-// begin returns the private id to tell the client of a socket that is held, ""
-// if there is none: the library tells its own too late.
-func (r *recovery) begin() socket.PrivateSessionId {
-	if r.adapter != nil && r.pid == "" {
-		r.pid = socket.PrivateSessionId(utils.Base64Id().GenerateId())
+// prepare gives the stay a private id, and has the library ask for the session that the
+// client came to recover, if any, by a name that leads to the stay.
+func (r *recovery) prepare(g *guarded) {
+	if !g.server.options.recovers || g.stay.Session().Protocol() == 3 {
+		return
 	}
-	return r.pid
+	presented := socket.SessionData{Pid: g.auth["pid"], Offset: g.auth["offset"]}
+	pid, ok := presented.GetPid()
+	offset, ok2 := presented.GetOffset()
+	if ok && ok2 {
+		r.old, r.offset, r.alias = socket.PrivateSessionId(pid), offset, rand.Text()
+		g.server.recovering.Store(r.alias, g)
+	}
+	r.pid = rand.Text()
 }
 
-// errNotRecovered refuses a socket that bears the name of a session that is not
-// its own. The next attempt will begin a new one.
+// auth is the payload of CONNECT for the library.
+func (r *recovery) auth(auth map[string]any) map[string]any {
+	if r.alias == "" {
+		return auth
+	}
+	auth = maps.Clone(auth)
+	auth["pid"] = r.alias
+	return auth
+}
+
+// settled takes note that the library has asked.
+func (r *recovery) settled(g *guarded) {
+	if r.alias == "" {
+		return
+	}
+	g.server.recovering.Delete(r.alias)
+	if s := g.socketOf(); s != nil && s.Recovered() {
+		r.adapter, _ = s.Nsp().Adapter().(*recoverable)
+		r.pid = string(r.old)
+	}
+}
+
+// errNotRecovered refuses a socket that has the name of another user's session. The
+// next attempt begins a new one.
 var errNotRecovered = &verifier.UnauthorizedError{
 	Code: verifier.CodeInvalidToken, Message: "the session is not the same user's, connect again",
 	Reason: socketio.ErrIdentityMismatch, Retryable: true,
@@ -243,24 +284,34 @@ var errNotRecovered = &verifier.UnauthorizedError{
 
 // claim returns the session that the socket came to recover, as it is by now, if it
 // is that of who has authenticated; nil if it came for none.
-func (r *recovery) claim(s *socketio.Session, by *socketio.Authorizer) (*socket.Session, error) {
-	if !r.recovering() {
+func (r *recovery) claim(g *guarded, s *socketio.Session) (*socket.Session, error) {
+	if r.adapter == nil {
 		return nil, nil
 	}
-	if session := r.adapter.claim(r.pid, r.offset, by, s.Token()); session != nil {
+	if session := r.adapter.claim(r.old, r.offset, g.declared.authorizer, s.Token()); session != nil {
 		return session, nil
 	}
 	return nil, errNotRecovered
 }
 
+// drop lets another attempt recover a session that this one has not.
+func (r *recovery) drop(g *guarded) {
+	if r.adapter != nil {
+		if s := g.socketOf(); s != nil {
+			r.adapter.giveBack(s.Id())
+		}
+	}
+}
+
 // restore gives the socket its rooms, its data, and what it missed.
 func (g *guarded) restore(session *socket.Session) {
 	data, _ := session.Data.(map[string]any)
-	g.socket.SetData(data[keptData])
-	g.socket.Join(session.Rooms.Keys()...)
-	encoder := g.socket.Nsp().Server().Encoder()
+	s := g.socketOf()
+	s.SetData(data[keptData])
+	s.Join(session.Rooms.Keys()...)
+	encoder := s.Nsp().Server().Encoder()
 	for _, event := range session.MissedPackets {
-		missed := &parser.Packet{Type: parser.EVENT, Nsp: g.namespace, Data: event}
-		g.conn.client.WriteToEngine(encoder.Encode(missed), &socket.WriteOptions{})
+		missed := &parser.Packet{Type: parser.EVENT, Nsp: s.Nsp().Name(), Data: event}
+		s.Client().WriteToEngine(encoder.Encode(missed), &socket.WriteOptions{})
 	}
 }

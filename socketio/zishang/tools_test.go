@@ -25,3 +25,17 @@ func get(web *httptest.Server, url string) (string, error) {
 	}
 	return string(body), err
 }
+
+// withOld returns options of a server that clients 2.x may come to.
+func withOld() *socket.ServerOptions {
+	options := socket.DefaultServerOptions()
+	options.SetAllowEIO3(true)
+	return options
+}
+
+// The engine's bounds.
+const (
+	maxIdle       = 1000
+	maxRefusals   = 16
+	maxNamespaces = 64
+)

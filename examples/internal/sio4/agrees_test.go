@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/zishang520/socket.io/servers/socket/v3"
 	"go.uber.org/goleak"
@@ -141,23 +142,22 @@ func line(e sockettest.Event) string {
 // one.
 func realClient(t *testing.T, auth socketio.Authenticator, options []socketio.Option, script []step, want [][]string) (saw [][]string) {
 	registry := socketio.NewRegistry(nil)
-	authorize, err := zishang.Authorize(auth, append([]socketio.Option{socketio.WithRegistry(registry)}, options...)...)
+	server := zishang.NewServer(nil, zishang.RefusalDelay(time.Millisecond))
+	root, err := server.Authorize("/", auth, append([]socketio.Option{socketio.WithRegistry(registry)}, options...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	io := socket.NewServer(nil, zishang.Harden(nil))
-	io.Use(authorize)
 	emitter := func(s *socket.Socket) func(string, ...any) {
 		return func(event string, args ...any) { _ = s.Emit(event, args...) }
 	}
-	_ = io.On("connection", func(args ...any) {
+	_ = root.On("connection", func(args ...any) {
 		s := args[0].(*socket.Socket)
 		_ = s.On(say, func(...any) { said(zishang.SessionOf(s), emitter(s)) })
 	})
-	zishang.OnAuthenticated(io, func(s *socket.Socket, session *socketio.Session) error { return entered(session, emitter(s)) })
-	web := httptest.NewServer(zishang.Handler(io))
+	zishang.OnAuthenticated(root, func(s *socket.Socket, session *socketio.Session) error { return entered(session, emitter(s)) })
+	web := httptest.NewServer(server)
 	defer web.Close()
-	defer io.Close(nil)
+	defer server.Close()
 
 	var c *sio4.Client
 	defer func() {

@@ -170,9 +170,12 @@ func (c *Client) Answer() (string, error) {
 }
 
 func (c *Client) send(kind byte, v any) error {
-	data, err := json.Marshal(v)
-	if err != nil {
-		return err
+	var data []byte
+	if v != nil {
+		var err error
+		if data, err = json.Marshal(v); err != nil {
+			return err
+		}
 	}
 	packet := fmt.Appendf(nil, "4%c%s%s", kind, c.namespace, data)
 	return c.ws.WriteMessage(websocket.TextMessage, packet)

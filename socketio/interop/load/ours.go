@@ -125,20 +125,22 @@ func serveZishang(set setup) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	authorize, err := zishang.Authorize(v, options...)
-	if err != nil {
-		return nil, err
-	}
-	library := zishang.Harden(nil)
+	library := socket.DefaultServerOptions()
+	library.SetAllowEIO3(true)
 	library.SetConnectTimeout(set.timeout)
 	if set.ping > 0 {
 		library.SetPingInterval(set.ping)
 		library.SetPingTimeout(2 * set.ping)
 	}
-	return newZishang(library, zishang.Handler, revokeIn(registry), func(io *socket.Server) {
-		io.Use(authorize)
+	server := zishang.NewServer(library)
+	root, err := server.Authorize("/", v, options...)
+	if err != nil {
+		return nil, err
+	}
+	handler := func(*socket.Server) http.Handler { return server }
+	return newApp(server.IO(), handler, revokeIn(registry), func(io *socket.Server) {
 		var next atomic.Int64
-		zishang.OnAuthenticated(io, func(s *socket.Socket, _ *socketio.Session) error {
+		zishang.OnAuthenticated(root, func(s *socket.Socket, _ *socketio.Session) error {
 			authenticated.Add(1)
 			room := socket.Room(fmt.Sprint("room ", next.Add(1)%rooms))
 			listen(s)
@@ -153,7 +155,11 @@ func serveZishang(set setup) (*app, error) {
 // newZishang makes a server of socket.io for Go.
 func newZishang(options *socket.ServerOptions, handler func(*socket.Server) http.Handler, revoke func(string, time.Duration) (int, error), setUp func(*socket.Server)) *app {
 	options.SetAllowEIO3(true)
-	io := socket.NewServer(nil, options)
+	return newApp(socket.NewServer(nil, options), handler, revoke, setUp)
+}
+
+// newApp makes an application on a server of socket.io for Go.
+func newApp(io *socket.Server, handler func(*socket.Server) http.Handler, revoke func(string, time.Duration) (int, error), setUp func(*socket.Server)) *app {
 	setUp(io)
 	return &app{
 		Handler:  handler(io),

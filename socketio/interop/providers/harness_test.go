@@ -213,19 +213,18 @@ func (a *authority) ask(t testing.TB, script string, request map[string]any) (go
 // serve starts a Socket.IO server that accepts what v does.
 func serve(t testing.TB, v socketio.Authenticator, options ...socketio.Option) (url string) {
 	t.Helper()
-	authorize, err := zishang.Authorize(v, append(options, socketio.WithLogger(quiet))...)
+	s := zishang.NewServer(nil, zishang.Logger(quiet))
+	root, err := s.Authorize("/", v, options...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	io := socket.NewServer(nil, zishang.Harden(socket.DefaultServerOptions()))
-	io.Use(authorize)
-	_ = io.On("connection", func(args ...any) {
+	_ = root.On("connection", func(args ...any) {
 		s := args[0].(*socket.Socket)
 		_ = s.Emit("hello", zishang.SessionOf(s).Token().Subject)
 	})
-	server := httptest.NewServer(zishang.Handler(io))
+	server := httptest.NewServer(s)
 	t.Cleanup(func() {
-		io.Close(nil)
+		_ = s.Close()
 		server.Close()
 	})
 	return server.URL

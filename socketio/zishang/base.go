@@ -1,0 +1,177 @@
+package zishang
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"sync/atomic"
+
+	"github.com/zishang520/socket.io/parsers/engine/v3/packet"
+	eio "github.com/zishang520/socket.io/servers/engine/v3"
+	"github.com/zishang520/socket.io/servers/engine/v3/transports"
+	"github.com/zishang520/socket.io/servers/socket/v3"
+	"github.com/zishang520/socket.io/v3/pkg/types"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/engine"
+)
+
+// What the library sees of the engine.
+
+// base is the engine's server.
+type base struct {
+	eio.BaseServer
+	server *Server
+}
+
+func newBase(s *Server, options *socket.ServerOptions) *base {
+	b := &base{eio.MakeBaseServer(), s}
+	b.Prototype(b)
+	b.Construct(options)
+	return b
+}
+
+// Init has nothing to set up.
+func (b *base) Init() {}
+
+// ClientsCount returns the number of connections.
+func (b *base) ClientsCount() uint64 { return uint64(b.server.Count()) }
+
+// Close ends all connections, and does not wait for them.
+func (b *base) Close() eio.BaseServer {
+	if b.server.engine != nil {
+		done, cancel := context.WithCancel(context.Background())
+		cancel()
+		_ = b.server.engine.Shutdown(done, nil)
+	}
+	return b
+}
+
+var errOtherEngine = errors.New("zishang: connections are made by the Server of zishang.NewServer: serve that one")
+
+// CreateTransport makes no transport.
+func (b *base) CreateTransport(string, *types.HttpContext) (transports.Transport, error) {
+	return nil, errOtherEngine
+}
+
+// Handshake begins no connection.
+func (b *base) Handshake(string, *types.HttpContext) (*types.CodeMessage, transports.Transport) {
+	return eio.BAD_REQUEST, nil
+}
+
+// conn is the connection as the library sees it: one for each stay, whose socket's it
+// is. It is open from the moment at which the socket is ours.
+type conn struct {
+	types.EventEmitter
+	id      string
+	guarded *guarded
+	session *engine.Session
+	request *types.HttpContext
+	state   atomic.Int32 // an index of readyStates
+	out     outgoing
+}
+
+var (
+	_           eio.Socket = (*conn)(nil)
+	readyStates            = [...]string{"opening", "open", "closed"}
+)
+
+const (
+	stateOpen   = 1
+	stateClosed = 2
+)
+
+func newConn(g *guarded, id string) *conn {
+	return &conn{
+		EventEmitter: types.NewEventEmitter(), id: id, guarded: g, session: g.stay.Session(),
+		request: types.NewHttpContext(answered{}, g.stay.Request()),
+	}
+}
+
+// close ends the connection for the library, and reports whether it was open. tell is
+// to follow.
+func (c *conn) close() bool { return c.state.Swap(stateClosed) != stateClosed }
+
+// tell has the library forget what it has of the connection.
+func (c *conn) tell(reason string) {
+	c.Emit("close", reason)
+	c.Clear()
+}
+
+func (c *conn) Protocol() int                   { return c.session.Protocol() }
+func (c *conn) Request() *types.HttpContext     { return c.request }
+func (c *conn) RemoteAddress() string           { return c.session.Request().RemoteAddr }
+func (c *conn) Transport() transports.Transport { return &transport{nothing, c} }
+func (c *conn) Id() string                      { return c.id }
+func (c *conn) ReadyState() string              { return readyStates[c.state.Load()] }
+func (c *conn) Upgraded() bool {
+	return c.session.Transport() == "websocket" && c.request.Query().Peek("transport") == "polling"
+}
+func (c *conn) Upgrading() bool { return false }
+
+// Nothing of the library's calls these: the engine does what they do.
+func (c *conn) SetReadyState(string) {}
+func (c *conn) Construct(string, eio.BaseServer, transports.Transport, *types.HttpContext, int) {
+}
+func (c *conn) MaybeUpgrade(transports.Transport) {}
+
+// Close ends the whole connection, with the stays in other namespaces.
+func (c *conn) Close(bool) { c.session.End("forced server close", nil) }
+
+// Write sends a packet of the library's, which holds a lock of the client's meanwhile.
+func (c *conn) Write(data io.Reader, options *packet.Options, sent eio.SendCallback) eio.Socket {
+	c.out.write(c.guarded, data, options)
+	if sent != nil {
+		sent(c.Transport())
+	}
+	return c
+}
+
+// Send is Write: the engine knows no messages but Socket.IO's.
+func (c *conn) Send(data io.Reader, options *packet.Options, sent eio.SendCallback) eio.Socket {
+	return c.Write(data, options, sent)
+}
+
+// transport tells about the transport of a connection.
+type transport struct {
+	transports.Transport
+	conn *conn
+}
+
+var nothing = transports.MakeTransport()
+
+func (t *transport) Name() string         { return t.conn.session.Transport() }
+func (t *transport) Sid() string          { return t.conn.Id() }
+func (t *transport) Protocol() int        { return t.conn.Protocol() }
+func (t *transport) ReadyState() string   { return t.conn.ReadyState() }
+func (t *transport) Writable() bool       { return t.conn.session.Writable() }
+func (t *transport) SupportsBinary() bool { return true }
+
+// answered is the response to a request that has been answered.
+type answered struct{}
+
+func (answered) Header() http.Header       { return make(http.Header) }
+func (answered) Write([]byte) (int, error) { return 0, http.ErrHijacked }
+func (answered) WriteHeader(int)           {}
+
+// lastBroadcast is the event of a broadcast: the library writes it for each socket, and
+// it is encoded once.
+type lastBroadcast struct{ atomic.Pointer[broadcast] }
+
+type broadcast struct {
+	frame types.BufferInterface // by which the library's packets are told to be one
+	event *engine.Event
+}
+
+// event returns the event of a packet of the library's.
+func (l *lastBroadcast) event(namespace string, text []byte, options *packet.Options) *engine.Event {
+	if options == nil || options.WsPreEncodedFrame == nil {
+		return engine.NewPacket(namespace, text, nil)
+	}
+	if last := l.Load(); last != nil && last.frame == options.WsPreEncodedFrame {
+		return last.event
+	}
+	e := engine.NewPacket(namespace, text, nil)
+	l.Store(&broadcast{options.WsPreEncodedFrame, e})
+	return e
+}

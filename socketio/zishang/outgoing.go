@@ -1,0 +1,93 @@
+package zishang
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"strconv"
+	"sync"
+
+	"github.com/zishang520/socket.io/parsers/engine/v3/packet"
+	"github.com/zishang520/socket.io/v3/pkg/types"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/engine"
+)
+
+// The types of Socket.IO packets that the library writes.
+const (
+	typeConnect      = '0'
+	typeDisconnect   = '1'
+	typeEvent        = '2'
+	typeAck          = '3'
+	typeConnectError = '4'
+	typeBinaryEvent  = '5'
+	typeBinaryAck    = '6'
+)
+
+// outgoing takes what the library writes to one socket.
+type outgoing struct {
+	mu          sync.Mutex // guards the rest
+	text        []byte     // of a packet whose attachments have not all come
+	missing     int        // how many of them
+	attachments [][]byte
+}
+
+// write takes one message. The library writes the attachments of a packet behind it.
+func (o *outgoing) write(g *guarded, data io.Reader, options *packet.Options) {
+	buffer, ok := data.(types.BufferInterface)
+	if !ok {
+		return
+	}
+	content := buffer.Bytes()
+	if _, text := data.(*types.StringBuffer); !text {
+		o.attach(g, content)
+		return
+	}
+	if len(content) == 0 {
+		return
+	}
+	switch content[0] {
+	case typeConnect:
+		g.connecting()
+	case typeDisconnect:
+		g.cut.Store(true)
+		g.byApplication.Store(true)
+		g.stay.Leave(serverDisconnect, nil)
+	case typeConnectError:
+		g.deny(payload(content))
+	case typeEvent, typeAck:
+		g.stay.Send(g.server.shared.event(g.stay.Namespace(), content, options), nil)
+	case typeBinaryEvent, typeBinaryAck:
+		count, _, _ := bytes.Cut(content[1:], []byte{'-'})
+		n, err := strconv.Atoi(string(count))
+		if err != nil || n == 0 {
+			return
+		}
+		o.mu.Lock()
+		o.text, o.missing, o.attachments = content, n, nil
+		o.mu.Unlock()
+	}
+}
+
+// attach takes an attachment of the packet before.
+func (o *outgoing) attach(g *guarded, content []byte) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.missing == 0 {
+		return
+	}
+	o.attachments = append(o.attachments, content)
+	if o.missing--; o.missing == 0 {
+		g.stay.Send(engine.NewPacket(g.stay.Namespace(), o.text, o.attachments), nil)
+		o.text, o.attachments = nil, nil
+	}
+}
+
+// payload returns the data of a packet that has neither an id nor attachments.
+func payload(text []byte) json.RawMessage {
+	data := text[1:]
+	if len(data) > 0 && data[0] == '/' {
+		_, data, _ = bytes.Cut(data, []byte{','})
+	}
+	return bytes.Clone(data)
+}

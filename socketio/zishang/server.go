@@ -1,0 +1,205 @@
+package zishang
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/zishang520/socket.io/servers/socket/v3"
+	"github.com/zishang520/socket.io/v3/pkg/types"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/engine"
+)
+
+// Server serves Socket.IO clients 3.x and 4.x, and 1.x and 2.x with SetAllowEIO3(true).
+// It is an [http.Handler] for the path that clients connect to, "/socket.io/" by their
+// default. [NewServer] makes one; [Server.Close] ends it.
+//
+// Clients can enter the namespaces that Authorize and Public declare, and no other,
+// whatever the application does with the library's server.
+type Server struct {
+	io      *socket.Server
+	engine  *engine.Server
+	base    *base
+	logger  *slog.Logger
+	options settings
+	err     error // why the options make no sense
+
+	recovering sync.Map // the *guarded that presents a session, by the name that the library knows
+	shared     lastBroadcast
+	tasks      sync.WaitGroup // ends of sockets
+
+	mu       sync.RWMutex // guards the rest
+	declared []*declaration
+	byName   map[string]*declaration
+}
+
+// NewServer makes a server of the library's options and of more, which the library does
+// not have; nil options are the defaults. It copies them: a change that follows has no
+// effect. Where an option makes no sense, Authorize and Public return an error that says
+// so, and the server serves nobody.
+func NewServer(options *socket.ServerOptions, more ...ServerOption) *Server {
+	s := &Server{logger: slog.Default(), byName: make(map[string]*declaration)}
+	if options == nil {
+		options = socket.DefaultServerOptions()
+	}
+	own := s.settle(options)
+	s.base = newBase(s, own)
+	s.io = socket.NewServer(nil, own)
+	s.io.SetConnectTimeout(never) // the engine has a deadline of its own
+	s.io.Bind(s.base)
+	config := s.options.config
+	for _, option := range more {
+		option(&config)
+	}
+	if config.Logger == nil {
+		config.Logger = s.logger
+	}
+	s.logger = config.Logger
+	s.options.config = config
+	e, err := engine.New(config, (*library)(s))
+	if err != nil && s.err == nil {
+		s.err = fmt.Errorf("zishang: NewServer: %w", err)
+	}
+	s.engine = e
+	if s.err != nil {
+		s.logger.Error("zishang: the server serves nobody", "error", s.err)
+	}
+	return s
+}
+
+// never is longer than any process runs.
+const never = 10_000 * 24 * time.Hour
+
+// IO returns the library's server: for rooms, broadcasts, adapters and everything else
+// that it offers. Serve the [Server], not the library's: that one refuses everybody.
+func (s *Server) IO() *socket.Server { return s.io }
+
+// Authorize declares a namespace that clients enter with a token, and returns the
+// library's. The namespace is a name ("/" for the root), or for dynamic ones a
+// *[regexp.Regexp] or a func(name string) bool; of several that match a name the first
+// declared counts. Without options sockets authenticate in the handshake
+// ([socketio.ByHandshake]).
+//
+// The library gets to know a client when it has authenticated: handlers of "connection"
+// and middlewares run for such clients only, and broadcasts reach no others. It fails
+// where an option makes no sense and where the namespace is declared already.
+func (s *Server) Authorize(namespace any, auth socketio.Authenticator, options ...socketio.Option) (socket.Namespace, error) {
+	defaults := socketio.Defaults(socketio.ByHandshake(), socketio.WithLogger(s.logger))
+	a, err := socketio.New(auth, append([]socketio.Option{defaults}, options...)...)
+	if err != nil {
+		return nil, err
+	}
+	if events, rooms := a.Decides(); events || rooms {
+		return nil, errRules
+	}
+	limit := s.options.config.MaxUnauthenticated
+	if v, ok := auth.(interface{ TokenLimit() int }); ok && v.TokenLimit()+aroundToken > limit {
+		return nil, fmt.Errorf("zishang: the authenticator reads tokens of up to %d bytes: expected at most %d, "+
+			"which fit into the first message of a client", v.TokenLimit(), limit-aroundToken)
+	}
+	return s.declare(namespace, a)
+}
+
+// aroundToken is what surrounds a token in its message, in bytes: names, and a proof of
+// possession.
+const aroundToken = 2 << 10
+
+// Public declares a namespace that needs no authentication, as Authorize does one that
+// does, and returns the library's.
+func (s *Server) Public(namespace any) (socket.Namespace, error) { return s.declare(namespace, nil) }
+
+// ServeHTTP serves the Socket.IO endpoint.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.err != nil {
+		http.Error(w, "the server is not set up", http.StatusInternalServerError)
+		return
+	}
+	if s.admitRequest(w, r) {
+		s.engine.ServeHTTP(w, r)
+	}
+}
+
+// Count returns the number of connections, those included that are closing.
+func (s *Server) Count() int {
+	if s.engine == nil {
+		return 0
+	}
+	return s.engine.Count()
+}
+
+// Shutdown refuses new connections, ends those there are, and waits until nothing is
+// left of them, or ctx ends. The Close of the library's server does the same without
+// waiting.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.io.Close(nil)
+	if s.engine == nil {
+		return nil
+	}
+	if err := s.engine.Shutdown(ctx, nil); err != nil {
+		return fmt.Errorf("zishang: Shutdown: %w", err)
+	}
+	done := make(chan struct{})
+	go func() {
+		s.tasks.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("zishang: Shutdown: handlers are still running: %w", ctx.Err())
+	}
+}
+
+// Close is Shutdown with a limit of twenty seconds, in which every client has been told
+// or cut off.
+func (s *Server) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	return s.Shutdown(ctx)
+}
+
+// SessionOf returns the session of a socket: nil for a guest, and in a public
+// namespace. It is still there when the socket is gone; its context has then ended.
+func SessionOf(s *socket.Socket) *socketio.Session {
+	if c, ok := s.Conn().(*conn); ok {
+		return c.guarded.session.Load()
+	}
+	return nil
+}
+
+// Emitter is what a server and a namespace have in common.
+type Emitter interface {
+	On(event string, listeners ...types.EventListener) error
+}
+
+// OnAuthenticated adds a handler of the sockets of a guarded namespace (or of a
+// server's root namespace) that have authenticated. It runs once for each, before
+// any of its events is handled, and may block and emit, but not wait for the client:
+// its acknowledgements are handled after its events. An error ends the
+// session: the client is told if it is an [*verifier.UnauthorizedError],
+// otherwise only that the server rejected it.
+//
+// It differs from the library's event "connection" where guests are let in
+// ([socketio.Optional]), who have no session: "connection" is when they come, and
+// OnAuthenticated when they have authenticated.
+func OnAuthenticated(namespace Emitter, f func(s *socket.Socket, session *socketio.Session) error) {
+	_ = namespace.On("connection", func(args ...any) {
+		if s, ok := args[0].(*socket.Socket); ok {
+			if c, ok := s.Conn().(*conn); ok && c.guarded.declared.authorizer != nil {
+				c.guarded.onAuthenticated(f)
+			}
+		}
+	})
+}
+
+var errRules = errors.New("zishang: Authorize: rules for events and rooms (Allow, AllowRoom, WithDecider, RoomTokens) " +
+	"are not enforced by this binding yet: check Session.Token in the handlers instead")
+
+var errDeclared = errors.New("the namespace is declared already")
