@@ -7,26 +7,29 @@ import (
 	"testing"
 	"time"
 
+	"github.com/zishang520/socket.io/servers/socket/v3"
+
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/googollee"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/interop/jsclient"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/zishang"
 )
 
 // TestFaultsE1ConnectAgain: clients whose application connects again in its
 // "disconnect" handler make one attempt in RefusalDelay, whether they are refused,
 // by handshake or by event, or their session has expired.
 func TestFaultsE1ConnectAgain(t *testing.T) {
-	const delay, times = 500 * time.Millisecond, 6
+	const delay, times = 300 * time.Millisecond, 5
 	expired := mint(claims{"sub": "alice", "exp": 1})
 	d := jsclient.Start(t)
-	for _, version := range []jsclient.Version{jsclient.V1, jsclient.V2, jsclient.V3, jsclient.V4} {
+	run := func(t *testing.T, serve func(*testing.T, policy, time.Duration) endpoint, version jsclient.Version) {
 		for _, choice := range transportChoices {
 			for name, options := range map[string]jsclient.Options{
 				"by handshake": withQuery(expired),
 				"by event":     atOnce(expired),
 				"expires":      {},
 			} {
-				t.Run(string(version)+"/"+choice.name+"/"+name, func(t *testing.T) {
+				t.Run(choice.name+"/"+name, func(t *testing.T) {
 					t.Parallel()
 					if name == "expires" {
 						options = withQuery(mint(claims{"sub": "alice", "exp": time.Now().Add(2 * time.Second).Unix()}))
@@ -35,13 +38,7 @@ func TestFaultsE1ConnectAgain(t *testing.T) {
 					if name == "by event" {
 						p = byEvent(socketio.DisconnectNow())
 					}
-					s, err := googollee.NewServer(&googollee.Options{RefusalDelay: delay})
-					if err != nil {
-						t.Fatal(err)
-					}
-					if _, err := s.Authorize("/", p.authenticator(t), p.options...); err != nil {
-						t.Fatal(err)
-					}
+					s := serve(t, p, delay)
 					var attempts atomic.Int64
 					web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 						if r.URL.Query().Get("sid") == "" {
@@ -66,4 +63,35 @@ func TestFaultsE1ConnectAgain(t *testing.T) {
 			}
 		}
 	}
+	for binding, serve := range map[string]func(*testing.T, policy, time.Duration) endpoint{
+		"googollee": func(t *testing.T, p policy, delay time.Duration) endpoint {
+			s, err := googollee.NewServer(&googollee.Options{RefusalDelay: delay})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Authorize("/", p.authenticator(t), p.options...); err != nil {
+				t.Fatal(err)
+			}
+			return s
+		},
+		"zishang": func(t *testing.T, p policy, delay time.Duration) endpoint {
+			o := socket.DefaultServerOptions()
+			o.SetAllowEIO3(true)
+			s := zishang.NewServer(o, zishang.RefusalDelay(delay))
+			if _, err := s.Authorize("/", p.authenticator(t), p.options...); err != nil {
+				t.Fatal(err)
+			}
+			return s
+		},
+	} {
+		for _, version := range []jsclient.Version{jsclient.V1, jsclient.V2, jsclient.V3, jsclient.V4} {
+			t.Run(binding+"/"+string(version), func(t *testing.T) { run(t, serve, version) })
+		}
+	}
+}
+
+// endpoint is a server of either binding.
+type endpoint interface {
+	http.Handler
+	Close() error
 }
