@@ -198,7 +198,7 @@ func (l *local) selected(to cluster.Target) []*socket {
 	var list []*socket
 	add := func(s *socket) {
 		for _, room := range to.Except {
-			if _, in := s.rooms[room]; in {
+			if _, in := s.rooms[room]; in || room == s.id { // its ID counts also after LeaveAll
 				return
 			}
 		}

@@ -72,6 +72,12 @@ func (c *Conn) Join(room string) { _ = c.socket.join(room, "") }
 // client has been told.
 func (c *Conn) JoinWith(room, token string) error { return c.socket.join(room, token) }
 
+// To selects the other sockets of the rooms, or all others of the namespace if there are
+// no rooms: what the JavaScript server calls socket.to and socket.broadcast.
+func (c *Conn) To(rooms ...string) BroadcastOperator {
+	return c.socket.namespace.To(rooms...).Except(c.ID())
+}
+
 // Leave takes the socket out of a room.
 func (c *Conn) Leave(room string) {
 	c.socket.LeaveRoom(room)

@@ -3,6 +3,8 @@ package googollee
 import (
 	"maps"
 	"slices"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio/cluster"
 )
 
 // The rooms of a namespace are indexed both ways, so that a socket that leaves
@@ -15,6 +17,7 @@ func (n *Namespace) add(s *socket) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.sockets[s] = struct{}{}
+	s.id = id
 	n.enterRoom(id, s)
 }
 
@@ -104,3 +107,19 @@ func (n *Namespace) RoomLen(room string) int {
 	defer n.mu.Unlock()
 	return len(n.rooms[room])
 }
+
+// ForEach calls f for each socket of this node that is let in and in the room, or for
+// each in the namespace if room is "". It holds no lock: f may do anything.
+func (n *Namespace) ForEach(room string, f func(c *Conn)) {
+	var to cluster.Target
+	if room != "" {
+		to.Rooms = []string{room}
+	}
+	for _, s := range (*local)(n).admitted(to) {
+		f(&s.conn)
+	}
+}
+
+// ClearRoom takes every socket of this node out of a room.
+// n.To(room).Leave(room) does so on all nodes.
+func (n *Namespace) ClearRoom(room string) { n.ForEach(room, func(c *Conn) { c.Leave(room) }) }

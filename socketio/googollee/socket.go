@@ -43,7 +43,8 @@ type socket struct {
 	greeted  bool       // whether one has run
 	farewell func()     // runs when none does
 
-	rooms map[string]struct{} // guarded by the namespace's mutex
+	id    string              // its ID while it is in the namespace; guarded by the namespace's mutex
+	rooms map[string]struct{} // the same
 }
 
 func newSocket(n *Namespace, h *verifier.Handshake) *socket {
