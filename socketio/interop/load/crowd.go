@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gorilla/websocket"
+
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 	"github.com/seed15b1dee8/socketio-jwt/verifier/verifiertest"
 )
@@ -149,6 +151,15 @@ func (c *crowd) come(n *node, who *people) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if n.c.eio == 4 && websocket.IsCloseError(err, websocket.CloseNormalClosure) {
+		// A client 4.x hears no reason for a retryable refusal: its connection ends,
+		// and it comes back by itself.
+		for _, r := range []string{noKeys, noRevocations} {
+			if _, ok := c.excuses[r]; ok {
+				told = r
+			}
+		}
+	}
 	w, excused := c.excuses[told]
 	excused = excused && ended.After(w.from) && (w.until.IsZero() || began.Before(w.until))
 	free := began.Before(who.from)

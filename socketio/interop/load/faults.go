@@ -352,7 +352,7 @@ func newScene(ttl, maxStale time.Duration) (_ *scene, err error) {
 			Issuer: s.issuer.URL(), KeySet: "http://" + n.issuer.Address() + "/" + strings.TrimPrefix(s.issuer.JWKSURL(), s.issuer.URL()),
 			TTL: ttl, MaxStale: maxStale, Redis: n.redis.Address(),
 		}
-		if n.p, err = start(v, kind, "handshake", "-timeout", "8s", "-ping", pings.String()); err != nil {
+		if n.p, err = start(v, kind, "handshake", "-timeout", "8s", "-ping", pings.String(), "-refusal-delay", "10ms"); err != nil {
 			return nil, err
 		}
 		if n.clients, err = outage.NewLink(strings.TrimPrefix(n.p.url, "http://")); err != nil {

@@ -88,7 +88,7 @@ func serveGoogollee(set setup) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := googollee.NewServer(&googollee.Options{PingInterval: set.ping, PingTimeout: 2 * set.ping})
+	s, err := googollee.NewServer(&googollee.Options{PingInterval: set.ping, PingTimeout: 2 * set.ping, RefusalDelay: set.refusalDelay})
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +132,11 @@ func serveZishang(set setup) (*app, error) {
 		library.SetPingInterval(set.ping)
 		library.SetPingTimeout(2 * set.ping)
 	}
-	server := zishang.NewServer(library)
+	var more []zishang.ServerOption
+	if set.refusalDelay > 0 {
+		more = append(more, zishang.RefusalDelay(set.refusalDelay))
+	}
+	server := zishang.NewServer(library, more...)
 	root, err := server.Authorize("/", v, options...)
 	if err != nil {
 		return nil, err

@@ -54,6 +54,8 @@ type setup struct {
 	kind, mode string
 	timeout    time.Duration // to authenticate within
 	ping       time.Duration // between two; 0 is the library's
+
+	refusalDelay time.Duration // 0 is the binding's
 	verification
 }
 
@@ -74,6 +76,7 @@ func serve(args []string, in io.Reader, out io.Writer) error {
 	f := flags("serve")
 	timeout := f.Duration("timeout", 15*time.Second, "within which a socket is to authenticate")
 	ping := f.Duration("ping", 0, "between two pings; a connection ends two such after a missed one")
+	hold := f.Duration("refusal-delay", 0, "after which a client that was told to go is disconnected")
 	profile := f.String("cpuprofile", "", "file for a profile")
 	memory := f.String("memprofile", "", "file for a profile of what is in use at each rest")
 	if err := f.Parse(args); err != nil {
@@ -82,7 +85,7 @@ func serve(args []string, in io.Reader, out io.Writer) error {
 	if f.NArg() != 2 {
 		return errors.New("serve: expected a kind of server and a mode")
 	}
-	s := setup{kind: f.Arg(0), mode: f.Arg(1), timeout: *timeout, ping: *ping}
+	s := setup{kind: f.Arg(0), mode: f.Arg(1), timeout: *timeout, ping: *ping, refusalDelay: *hold}
 	make := kinds[s.kind]
 	if make == nil {
 		return fmt.Errorf("serve: no server is called %q", s.kind)
