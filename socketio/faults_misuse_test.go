@@ -333,7 +333,9 @@ func TestFaultsDWildLogger(t *testing.T) {
 			g.Authenticate(token("nonsense"))
 			_ = g.Join(t.Context(), "b", "", func() {})
 			time.Sleep(2 * time.Minute)
+			s.mu.Lock()
 			s.log = nil
+			s.mu.Unlock()
 			if err := r.Revoke(t.Context(), socketio.Revocation{Subject: "ada"}); err != nil {
 				t.Fatal(err)
 			}
