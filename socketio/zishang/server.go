@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -137,7 +138,20 @@ func (s *Server) Count() int {
 // left of them, or ctx ends. The Close of the library's server does the same without
 // waiting.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.io.Close(nil)
+	closed := make(chan struct{})
+	go func() { // it runs the application's handlers of "disconnecting", which may block
+		defer close(closed)
+		defer func() {
+			if p := recover(); p != nil {
+				s.logger.Error("zishang: a handler panicked while the server closed", "panic", p, "stack", string(debug.Stack()))
+			}
+		}()
+		s.io.Close(nil)
+	}()
+	select {
+	case <-closed:
+	case <-ctx.Done():
+	}
 	if s.engine == nil {
 		return nil
 	}

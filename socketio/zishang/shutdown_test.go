@@ -1,0 +1,32 @@
+package zishang
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/zishang520/socket.io/servers/socket/v3"
+)
+
+// TestShutdownIsBounded: a handler of the application's that blocks does not keep
+// Shutdown beyond its context.
+func TestShutdownIsBounded(t *testing.T) {
+	release := make(chan struct{})
+	var server *Server
+	web := serve(t, nil, func(io *Server) {
+		server = io
+		_ = public(t, io, "/").On("connection", func(args ...any) {
+			_ = args[0].(*socket.Socket).On("disconnecting", func(...any) { <-release })
+		})
+	})
+	f := upgrade(t, web)
+	f.send("40")
+	f.expect("40")
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if err := server.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Shutdown returned %v, expected that its time was up", err)
+	}
+	close(release)
+}
