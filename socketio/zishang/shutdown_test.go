@@ -17,12 +17,15 @@ func TestShutdownIsBounded(t *testing.T) {
 	web := serve(t, nil, func(io *Server) {
 		server = io
 		_ = public(t, io, "/").On("connection", func(args ...any) {
-			_ = args[0].(*socket.Socket).On("disconnecting", func(...any) { <-release })
+			s := args[0].(*socket.Socket)
+			_ = s.On("disconnecting", func(...any) { <-release })
+			_ = s.Emit("ready")
 		})
 	})
 	f := upgrade(t, web)
 	f.send("40")
 	f.expect("40")
+	f.expect(`42["ready"]`)
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	if err := server.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
