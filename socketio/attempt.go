@@ -211,15 +211,18 @@ func (g *Guard) fail(h *verifier.Handshake, err *verifier.UnauthorizedError) {
 	}
 	g.mu.Unlock()
 
-	switch {
-	case last || !live && g.a.farewell == farewellNow:
-		g.finish(err, nil, func() { g.a.refused(h, err) })
+	refused := func() { g.a.refused(h, err) }
+	if last || !live && g.a.farewell == farewellNow {
+		g.finish(err, nil, refused)
 		return
-	case live:
+	}
+	// Before the client knows, who may leave at once: whoever waits for what is told of
+	// a socket waits for this too.
+	g.notices.add(refused)
+	if live {
 		g.socket.Emit(EventUnauthorized, nil, newUnauthorized(err))
-	default:
+	} else {
 		g.socket.Emit(EventUnauthorized, func() { g.acknowledged(err) }, newUnauthorized(err))
 	}
-	g.notices.add(func() { g.a.refused(h, err) })
 	g.notify()
 }

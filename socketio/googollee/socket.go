@@ -308,6 +308,9 @@ func (s *socket) left() {
 	s.mu.Unlock()
 	if g := s.guard(); g != nil {
 		g.Closed()
+		tasks := &s.namespace.server.tasks
+		tasks.Add(1)
+		g.Notified(tasks.Done) // Shutdown waits for the functions of OnFailure too
 	}
 }
 

@@ -130,6 +130,9 @@ func (g *guarded) over(reason string) {
 	guard := g.guard.Load()
 	if guard != nil {
 		guard.Closed()
+		// Shutdown waits for the functions of OnFailure, and for forget below.
+		g.server.tasks.Add(1)
+		defer guard.Notified(g.server.tasks.Done)
 	}
 	if !g.cut.Load() {
 		return // see done
