@@ -15,7 +15,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write api.txt anew")
+var update = flag.Bool("update", false, "write api.txt and the lists of testdata anew")
 
 // TestAPI holds what is exported against api.txt, so that a change of it is seen
 // in review, and is meant.
