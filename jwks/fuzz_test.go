@@ -51,7 +51,7 @@ func FuzzAnswer(f *testing.F) {
 				if !u.Retryable {
 					t.Errorf("%v is not retryable", err)
 				}
-			case verifier.ErrKeyNotFound, verifier.ErrSignature, verifier.ErrAlgorithm:
+			case verifier.ErrKeyNotFound, verifier.ErrSignatureInvalid, verifier.ErrAlgorithmNotAllowed:
 				if status != 200 {
 					t.Errorf("%v from an answer with status %d", err, status)
 				}

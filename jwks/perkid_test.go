@@ -93,7 +93,7 @@ func TestFaultsG11PEMByKID(t *testing.T) {
 			check("at first", first, "192.0.2.1:1", "")
 		}
 		requests(1)
-		check("a forged one", verifiertest.NewKey(verifier.ES256, first.ID()), "192.0.2.1:1", verifier.ErrSignature)
+		check("a forged one", verifiertest.NewKey(verifier.ES256, first.ID()), "192.0.2.1:1", verifier.ErrSignatureInvalid)
 
 		// A flood of invented kids.
 		for i := range 1000 {

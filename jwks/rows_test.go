@@ -167,7 +167,7 @@ var behaviours = []behaviour{
 	{"cool-down on it", nil, func(w *world) {
 		w.good("at first")
 		for i := range 50 {
-			w.refused("forged under a known kid", unpublished("key-1"), verifier.ErrSignature)
+			w.refused("forged under a known kid", unpublished("key-1"), verifier.ErrSignatureInvalid)
 			if i > 0 {
 				w.refused("a random kid", unpublished(fmt.Sprint(i)), verifier.ErrKeysUnavailable)
 			} else {
@@ -354,7 +354,7 @@ var behaviours = []behaviour{
 				w.t.Error(err)
 			}
 		}
-		w.refused("neither of them", unpublished("twin"), verifier.ErrSignature)
+		w.refused("neither of them", unpublished("twin"), verifier.ErrSignatureInvalid)
 		if got := w.provider.Stats().Skipped; got != 7 {
 			w.t.Errorf("%d counted as skipped, want 7", got)
 		}
@@ -367,7 +367,7 @@ var behaviours = []behaviour{
 		w.good("the other")
 		w.refused("published", secret, verifier.ErrKeyNotFound)
 		confused := w.issuer.TokenBy(secret, verifiertest.Claims{"kid": "key-1"}, nil)
-		refusedFor(w.t, "under the other's kid", w.verify(confused, "192.0.2.1:1"), verifier.ErrAlgorithm)
+		refusedFor(w.t, "under the other's kid", w.verify(confused, "192.0.2.1:1"), verifier.ErrAlgorithmNotAllowed)
 	}, 1},
 	{"at most 100 keys", nil, func(w *world) {
 		for range 100 {

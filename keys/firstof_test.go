@@ -97,8 +97,8 @@ func TestFirstOfVerifies(t *testing.T) {
 	if _, err := both.Verify(t.Context(), token); err != nil {
 		t.Error(err)
 	}
-	wantReason(t, both, mintHS256("another secret", `{}`), verifier.ErrSignature)
-	wantReason(t, must(verifier.New(must(keys.FirstOf(rsa)))), token, verifier.ErrAlgorithm)
+	wantReason(t, both, mintHS256("another secret", `{}`), verifier.ErrSignatureInvalid)
+	wantReason(t, must(verifier.New(must(keys.FirstOf(rsa)))), token, verifier.ErrAlgorithmNotAllowed)
 	wantReason(t, must(verifier.New(must(keys.FirstOf(answer(nil, nil))))), token, verifier.ErrKeyNotFound)
 	wantReason(t, must(verifier.New(must(keys.FirstOf(answer(nil, errors.New("down")), hmac)))), token, verifier.ErrKeysUnavailable)
 }

@@ -101,5 +101,5 @@ func TestRotation(t *testing.T) {
 	if _, err := rotated.Verify(t.Context(), fresh); err != nil {
 		t.Error(err)
 	}
-	wantReason(t, rotated, old, verifier.ErrSignature)
+	wantReason(t, rotated, old, verifier.ErrSignatureInvalid)
 }

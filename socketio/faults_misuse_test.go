@@ -137,7 +137,7 @@ func TestFaultsD4Misuse(t *testing.T) {
 		{"F3 header by event", verify(verifier.RequireBearerHeader()), nil, "use ByHandshake"},
 		{"F3 header by handshake", verify(verifier.RequireBearerHeader()), []socketio.Option{socketio.ByHandshake()}, ""},
 		{"query by event", verify(verifier.Query("t")), []socketio.Option{socketio.ByEvent()}, "use ByHandshake"},
-		{"header or query by event", verify(verifier.FirstOf(verifier.BearerHeader(), verifier.Query("t"))), nil, "use ByHandshake"},
+		{"header or query by event", verify(verifier.OneOf(verifier.BearerHeader(), verifier.Query("t"))), nil, "use ByHandshake"},
 		{"cookie by event", verify(verifier.Cookie("jwt")), nil, ""},
 		{"header or payload by event", verify(verifier.DefaultExtractor()), nil, ""},
 		{"one's own extractor", verify(verifier.ExtractorFunc(func(context.Context, *verifier.Handshake) (string, error) { return "", nil })), nil, ""},

@@ -123,7 +123,7 @@ func authenticate(_ context.Context, h *verifier.Handshake) (*verifier.Token, er
 	case "":
 		return nil, &verifier.UnauthorizedError{Code: verifier.CodeCredentialsRequired, Message: "no token provided", Reason: verifier.ErrTokenMissing}
 	case "bad":
-		return nil, &verifier.UnauthorizedError{Code: verifier.CodeInvalidToken, Message: "invalid signature", Reason: verifier.ErrSignature}
+		return nil, &verifier.UnauthorizedError{Code: verifier.CodeInvalidToken, Message: "invalid signature", Reason: verifier.ErrSignatureInvalid}
 	case "down":
 		return nil, errDown
 	case "panic":
@@ -191,7 +191,7 @@ func TestByEvent(t *testing.T) {
 			{auth(token("bad")), []string{badSignature}},
 			{pass(time.Second), []string{"close"}},
 		}},
-		{name: "the acknowledgement disconnects", cause: verifier.ErrSignature, steps: []step{
+		{name: "the acknowledgement disconnects", cause: verifier.ErrSignatureInvalid, steps: []step{
 			{auth(token("bad")), []string{badSignature}},
 			{ack, []string{"close"}},
 			{ack, nil},
@@ -202,12 +202,12 @@ func TestByEvent(t *testing.T) {
 			{ack1, nil},
 			{pass(time.Hour), nil},
 		}},
-		{name: "three failures are enough", cause: verifier.ErrSignature, steps: []step{
+		{name: "three failures are enough", cause: verifier.ErrSignatureInvalid, steps: []step{
 			{auth(token("bad")), []string{badSignature}},
 			{auth(token("bad")), []string{badSignature}},
 			{auth(token("bad")), []string{badSignature, "close"}},
 		}},
-		{name: "disconnect at once", options: []socketio.Option{socketio.DisconnectNow()}, cause: verifier.ErrSignature, steps: []step{
+		{name: "disconnect at once", options: []socketio.Option{socketio.DisconnectNow()}, cause: verifier.ErrSignatureInvalid, steps: []step{
 			{auth(token("bad")), []string{badSignature, "close"}},
 		}},
 		{name: "disconnect after a while", options: []socketio.Option{socketio.DisconnectAfter(time.Second)}, cause: socketio.ErrTimeout, steps: []step{
@@ -219,7 +219,7 @@ func TestByEvent(t *testing.T) {
 			{auth(token("bad")), []string{badSignature}},
 			{pass(5 * time.Second), []string{"close"}},
 		}},
-		{name: "after a while, or at the acknowledgement", options: []socketio.Option{socketio.DisconnectAfter(time.Second)}, cause: verifier.ErrSignature, steps: []step{
+		{name: "after a while, or at the acknowledgement", options: []socketio.Option{socketio.DisconnectAfter(time.Second)}, cause: verifier.ErrSignatureInvalid, steps: []step{
 			{auth(token("bad")), []string{badSignature}},
 			{ack, []string{"close"}},
 		}},
@@ -247,7 +247,7 @@ func TestByEvent(t *testing.T) {
 			{ack0, nil},
 			{pass(time.Hour), nil},
 		}},
-		{name: "renewals that keep failing end the session", cause: verifier.ErrSignature, steps: []step{
+		{name: "renewals that keep failing end the session", cause: verifier.ErrSignatureInvalid, steps: []step{
 			{auth(token("u1")), []string{"open authenticated", "handlers for u1"}},
 			{auth(token("bad")), []string{badSignature}},
 			{auth(token("bad")), []string{badSignature}},
@@ -321,9 +321,9 @@ func TestByHandshake(t *testing.T) {
 	}{
 		{"a good token", "u1", false, true, nil},
 		{"none", "", false, false, verifier.ErrTokenMissing},
-		{"a bad one", "bad", false, false, verifier.ErrSignature},
+		{"a bad one", "bad", false, false, verifier.ErrSignatureInvalid},
 		{"a guest", "", true, false, nil},
-		{"a guest does not come in by a bad token", "bad", true, false, verifier.ErrSignature},
+		{"a guest does not come in by a bad token", "bad", true, false, verifier.ErrSignatureInvalid},
 		{"a panic", "panic", false, false, socketio.ErrServer},
 	}
 	for _, test := range tests {

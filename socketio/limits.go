@@ -100,7 +100,7 @@ type failures struct {
 	shared    *sharedFailures                       // nil: this process is alone
 }
 
-var forged = []verifier.Reason{verifier.ErrSignature, verifier.ErrTokenMalformed, verifier.ErrTokenTooLong, verifier.ErrAlgorithm}
+var forged = []verifier.Reason{verifier.ErrSignatureInvalid, verifier.ErrTokenMalformed, verifier.ErrTokenTooLong, verifier.ErrAlgorithmNotAllowed}
 
 func newFailures(perAddress, total int) *failures {
 	f := &failures{perMinute: perAddress}

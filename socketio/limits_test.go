@@ -31,7 +31,7 @@ func TestMaxFailures(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			a := newLive(t, socketio.ByHandshake(), socketio.MaxFailures(60, 0))
 			for range 60 {
-				try(t, a, "203.0.113.1:1", "forged", verifier.ErrSignature)
+				try(t, a, "203.0.113.1:1", "forged", verifier.ErrSignatureInvalid)
 			}
 			try(t, a, "203.0.113.1:2", "forged", socketio.ErrTooManyAttempts)
 			try(t, a, "203.0.113.1:3", "alice", socketio.ErrTooManyAttempts)
@@ -39,7 +39,7 @@ func TestMaxFailures(t *testing.T) {
 			try(t, a, "203.0.113.2:1", "alice", nil)
 			time.Sleep(time.Second) // one more
 			try(t, a, "203.0.113.1:4", "alice", nil)
-			try(t, a, "203.0.113.1:4", "forged", verifier.ErrSignature)
+			try(t, a, "203.0.113.1:4", "forged", verifier.ErrSignatureInvalid)
 			try(t, a, "203.0.113.1:4", "alice", socketio.ErrTooManyAttempts)
 		})
 	})
@@ -47,7 +47,7 @@ func TestMaxFailures(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			a := newLive(t, socketio.ByHandshake(), socketio.MaxFailures(10, 0))
 			for i := range 10 {
-				try(t, a, fmt.Sprintf("[2001:db8:0:1::%x]:1", i), "forged", verifier.ErrSignature)
+				try(t, a, fmt.Sprintf("[2001:db8:0:1::%x]:1", i), "forged", verifier.ErrSignatureInvalid)
 			}
 			try(t, a, "[2001:db8:0:1:ffff::]:1", "alice", socketio.ErrTooManyAttempts)
 			try(t, a, "[2001:db8:0:2::1]:1", "alice", nil)
@@ -57,7 +57,7 @@ func TestMaxFailures(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			a := newLive(t, socketio.ByHandshake(), socketio.MaxFailures(0, 100))
 			for i := range 100 {
-				try(t, a, fmt.Sprintf("203.0.113.%d:1", i), "forged", verifier.ErrSignature)
+				try(t, a, fmt.Sprintf("203.0.113.%d:1", i), "forged", verifier.ErrSignatureInvalid)
 			}
 			try(t, a, "203.0.113.1:2", "alice", socketio.ErrTooManyAttempts)
 			try(t, a, "203.0.113.200:1", "alice", nil)
@@ -77,7 +77,7 @@ func TestMaxFailures(t *testing.T) {
 		})
 	})
 	t.Run("who sends what no honest client does is", func(t *testing.T) {
-		for _, reason := range []verifier.Reason{verifier.ErrSignature, verifier.ErrTokenMalformed, verifier.ErrTokenTooLong, verifier.ErrAlgorithm} {
+		for _, reason := range []verifier.Reason{verifier.ErrSignatureInvalid, verifier.ErrTokenMalformed, verifier.ErrTokenTooLong, verifier.ErrAlgorithmNotAllowed} {
 			a, err := socketio.New(socketio.AuthenticatorFunc(func(context.Context, *verifier.Handshake) (*verifier.Token, error) {
 				return nil, &verifier.UnauthorizedError{Code: verifier.CodeInvalidToken, Message: "x", Reason: reason}
 			}), socketio.ByHandshake(), socketio.MaxFailures(1, 0))
@@ -93,7 +93,7 @@ func TestMaxFailures(t *testing.T) {
 			a := newLive(t, socketio.ByHandshake())
 			for _, proxy := range []string{"127.0.0.1:1", "[::1]:1", "10.1.2.3:1", "[fd00::1]:1", "100.64.0.1:1", "@", ""} {
 				for range 2 * socketio.DefaultMaxFailuresPerAddress {
-					try(t, a, proxy, "forged", verifier.ErrSignature)
+					try(t, a, proxy, "forged", verifier.ErrSignatureInvalid)
 				}
 				try(t, a, proxy, "alice", nil)
 			}
@@ -105,7 +105,7 @@ func TestMaxFailures(t *testing.T) {
 				socketio.ClientAddress(func(h *verifier.Handshake) string { return h.Header.Get("X-Forwarded-For") }))
 			h := from("10.0.0.1:1", "forged")
 			h.Header = map[string][]string{"X-Forwarded-For": {"203.0.113.1"}}
-			if _, err := a.Admit(t.Context(), h); !errors.Is(err, verifier.ErrSignature) {
+			if _, err := a.Admit(t.Context(), h); !errors.Is(err, verifier.ErrSignatureInvalid) {
 				t.Error(err)
 			}
 			if _, err := a.Admit(t.Context(), h); !errors.Is(err, socketio.ErrTooManyAttempts) {
@@ -118,7 +118,7 @@ func TestMaxFailures(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			a := newLive(t, socketio.ByHandshake(), socketio.MaxFailures(0, 0))
 			for range 2 * socketio.DefaultMaxFailures {
-				try(t, a, "203.0.113.1:1", "forged", verifier.ErrSignature)
+				try(t, a, "203.0.113.1:1", "forged", verifier.ErrSignatureInvalid)
 			}
 			try(t, a, "203.0.113.1:1", "alice", nil)
 		})

@@ -30,7 +30,7 @@ func words(ctx context.Context, h *verifier.Handshake) (*verifier.Token, error) 
 	case "", "forged", "late":
 		return nil, map[string]error{
 			"":       &verifier.UnauthorizedError{Code: verifier.CodeCredentialsRequired, Message: "no token provided", Reason: verifier.ErrTokenMissing},
-			"forged": &verifier.UnauthorizedError{Code: verifier.CodeInvalidToken, Message: "invalid signature", Reason: verifier.ErrSignature},
+			"forged": &verifier.UnauthorizedError{Code: verifier.CodeInvalidToken, Message: "invalid signature", Reason: verifier.ErrSignatureInvalid},
 			"late":   &verifier.UnauthorizedError{Code: verifier.CodeInvalidToken, Message: "jwt expired", Reason: verifier.ErrTokenExpired},
 		}[name]
 	case "outage":
@@ -193,7 +193,7 @@ func TestLifetime(t *testing.T) {
 		}, nil},
 		{"a failed renewal ends the session where asked to", []socketio.Option{socketio.EndOnFailedRenewal()}, "alice exp=120", []at{
 			{30 * s, "forged", []string{"emit unauthorized invalid_token/invalid signature/signature_invalid", "close"}},
-		}, verifier.ErrSignature},
+		}, verifier.ErrSignatureInvalid},
 		{"another user's too", []socketio.Option{socketio.EndOnFailedRenewal()}, "alice exp=120", []at{
 			{30 * s, "bob exp=900", []string{"emit unauthorized invalid_token/the token is not the same user's/identity_mismatch", "close"}},
 		}, socketio.ErrIdentityMismatch},

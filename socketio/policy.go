@@ -50,13 +50,13 @@ func (f tokenRule) Decide(_ context.Context, s *Session, _ Action, _ string) err
 }
 
 // Scope asks that the token has all of the scopes ([verifier.Token.Scopes]); otherwise
-// the reason is [verifier.ErrScope].
+// the reason is [verifier.ErrScopeMismatch].
 func Scope(scopes ...string) Decider {
 	return hasAll(slices.Clone(scopes), "scope", (*verifier.Token).Scopes)
 }
 
 // Permission asks that the token has all of the permissions
-// ([verifier.Token.Permissions]); otherwise the reason is [verifier.ErrScope].
+// ([verifier.Token.Permissions]); otherwise the reason is [verifier.ErrScopeMismatch].
 func Permission(permissions ...string) Decider {
 	return hasAll(slices.Clone(permissions), "permission", (*verifier.Token).Permissions)
 }
@@ -66,7 +66,7 @@ func hasAll(want []string, what string, of func(*verifier.Token) []string) Decid
 		return nil // which Allow and AllowRoom refuse
 	}
 	refusal := &verifier.UnauthorizedError{
-		Code: string(verifier.ErrScope), Message: "insufficient scope", Reason: verifier.ErrScope,
+		Code: string(verifier.ErrScopeMismatch), Message: "insufficient scope", Reason: verifier.ErrScopeMismatch,
 		Err: fmt.Errorf("the token lacks a %s of %q", what, want),
 	}
 	return tokenRule(func(t *verifier.Token) error {

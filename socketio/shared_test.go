@@ -62,13 +62,13 @@ func TestShareFailures(t *testing.T) {
 				}
 				a, b := node(), node()
 				for i := range 20 {
-					try(t, a, fmt.Sprint("203.0.113.1:", i), "forged", verifier.ErrSignature)
+					try(t, a, fmt.Sprint("203.0.113.1:", i), "forged", verifier.ErrSignatureInvalid)
 				}
 				try(t, b, "203.0.113.1:1", "alice", nil) // nothing failed here
-				try(t, b, "203.0.113.1:1", "forged", verifier.ErrSignature)
+				try(t, b, "203.0.113.1:1", "forged", verifier.ErrSignatureInvalid)
 				try(t, b, "203.0.113.1:1", "alice", socketio.ErrTooManyAttempts)
 				try(t, b, "203.0.113.2:1", "alice", nil)
-				try(t, b, "203.0.113.2:1", "forged", verifier.ErrSignature)
+				try(t, b, "203.0.113.2:1", "forged", verifier.ErrSignatureInvalid)
 				try(t, b, "203.0.113.2:1", "alice", test.others)
 				time.Sleep(time.Minute)
 				try(t, b, "203.0.113.1:1", "alice", nil)
@@ -83,7 +83,7 @@ func TestShareFailures(t *testing.T) {
 				c := &memoryCounter{keys: make(map[string]int), fail: fail}
 				a := newLive(t, socketio.ByHandshake(), socketio.MaxFailures(3, 0), socketio.ShareFailures(c))
 				for range 3 {
-					try(t, a, "203.0.113.1:1", "forged", verifier.ErrSignature)
+					try(t, a, "203.0.113.1:1", "forged", verifier.ErrSignatureInvalid)
 				}
 				try(t, a, "203.0.113.1:1", "alice", socketio.ErrTooManyAttempts)
 				if c.calls == 0 {

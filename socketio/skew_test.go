@@ -213,7 +213,7 @@ func TestFaultsI9Outage(t *testing.T) {
 			g.Authenticate(token("forged"))
 			synctest.Wait()
 		}
-		if !errors.Is(s.cause, verifier.ErrSignature) {
+		if !errors.Is(s.cause, verifier.ErrSignatureInvalid) {
 			t.Errorf("closed by %v", s.cause)
 		}
 	})

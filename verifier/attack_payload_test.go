@@ -22,11 +22,11 @@ func TestAttackForm(t *testing.T) {
 		malformed("five parts", good+".x.y"), malformed("a dot before", "."+good), malformed("not a token", "null"),
 		malformed("a dot", "."), malformed("a scheme before", "Bearer "+header),
 		invalid("dots alone", ".."), invalid("an empty header", join("", payload, sig)),
-		{"an empty payload", join(header, "", sig), ErrSignature, "invalid signature"},
+		{"an empty payload", join(header, "", sig), ErrSignatureInvalid, "invalid signature"},
 		invalid("a scheme", "Bearer "+good),
 		invalid("quotes", `"`+good+`"`),
 		{"too long", good + strings.Repeat("A", DefaultMaxTokenLength), ErrTokenTooLong, "jwt malformed"},
-		{"as long as can be, and wrong", join(header, payload, strings.Repeat("A", DefaultMaxTokenLength-len(header)-len(payload)-2)), ErrSignature, "invalid signature"},
+		{"as long as can be, and wrong", join(header, payload, strings.Repeat("A", DefaultMaxTokenLength-len(header)-len(payload)-2)), ErrSignatureInvalid, "invalid signature"},
 		invalid("the header in the standard alphabet", signSegments(HS256, secret, base64.RawStdEncoding.EncodeToString([]byte(`{"alg":"HS256","x":"~~~???"}`)), payload)),
 		invalid("the payload in the standard alphabet", signSegments(HS256, secret, header, base64.RawStdEncoding.EncodeToString([]byte(`{"x":"~~~???"}`)))),
 	}

@@ -73,31 +73,31 @@ func TestAttackAlgorithm(t *testing.T) {
 	}
 	var rows []attack
 	for _, none := range []string{"none", "None", "NONE", "nOnE", "none ", ""} {
-		message, reason := "invalid algorithm", ErrAlgorithm
+		message, reason := "invalid algorithm", ErrAlgorithmNotAllowed
 		if none == "" {
 			message, reason = "invalid token", ErrTokenMalformed
 		}
 		header := fmt.Sprintf(`{"alg":%q}`, none)
 		rows = append(rows,
-			attack{"alg " + none + ", no signature", withSignature(header, payload, nil), ErrSignature, "jwt signature is required"},
+			attack{"alg " + none + ", no signature", withSignature(header, payload, nil), ErrSignatureInvalid, "jwt signature is required"},
 			attack{"alg " + none + ", some signature", withSignature(header, payload, []byte("x")), reason, message},
 			attack{"alg " + none + ", a good HMAC", mintWith(HS256, secret, header, payload), reason, message},
 		)
 	}
 	rows[len(rows)-3].reason, rows[len(rows)-3].message = ErrTokenMalformed, "invalid token" // no alg at all
 	rows = append(rows,
-		attack{"HS256 under the public key's PEM", hmacOf(block), ErrAlgorithm, "invalid algorithm"},
-		attack{"HS256 under the public key's DER", hmacOf(der), ErrAlgorithm, "invalid algorithm"},
-		attack{"HS256 under its modulus", hmacOf(public.N.Bytes()), ErrAlgorithm, "invalid algorithm"},
-		attack{"ES256 for an RSA key", mint(ES256, payload), ErrAlgorithm, "invalid algorithm"},
-		attack{"EdDSA for an RSA key", mint(EdDSA, payload), ErrAlgorithm, "invalid algorithm"},
-		attack{"RS256 called PS256", mintWith(RS256, rsaKey(), `{"alg":"PS256"}`, payload), ErrSignature, "invalid signature"},
-		attack{"RS256 called RS512", mintWith(RS256, rsaKey(), `{"alg":"RS512"}`, payload), ErrSignature, "invalid signature"},
-		attack{"PS256 called RS256", mintWith(PS256, rsaKey(), `{"alg":"RS256"}`, payload), ErrSignature, "invalid signature"},
-		attack{"alg in another case", mintWith(RS256, rsaKey(), `{"alg":"rs256"}`, payload), ErrAlgorithm, "invalid algorithm"},
-		attack{"alg with a space", mintWith(RS256, rsaKey(), `{"alg":"RS256 "}`, payload), ErrAlgorithm, "invalid algorithm"},
-		attack{"alg of encryption", mintWith(RS256, rsaKey(), `{"alg":"RSA-OAEP","enc":"A128GCM"}`, payload), ErrAlgorithm, "invalid algorithm"},
-		attack{"alg that nobody knows", mintWith(RS256, rsaKey(), `{"alg":"XS256"}`, payload), ErrAlgorithm, "invalid algorithm"},
+		attack{"HS256 under the public key's PEM", hmacOf(block), ErrAlgorithmNotAllowed, "invalid algorithm"},
+		attack{"HS256 under the public key's DER", hmacOf(der), ErrAlgorithmNotAllowed, "invalid algorithm"},
+		attack{"HS256 under its modulus", hmacOf(public.N.Bytes()), ErrAlgorithmNotAllowed, "invalid algorithm"},
+		attack{"ES256 for an RSA key", mint(ES256, payload), ErrAlgorithmNotAllowed, "invalid algorithm"},
+		attack{"EdDSA for an RSA key", mint(EdDSA, payload), ErrAlgorithmNotAllowed, "invalid algorithm"},
+		attack{"RS256 called PS256", mintWith(RS256, rsaKey(), `{"alg":"PS256"}`, payload), ErrSignatureInvalid, "invalid signature"},
+		attack{"RS256 called RS512", mintWith(RS256, rsaKey(), `{"alg":"RS512"}`, payload), ErrSignatureInvalid, "invalid signature"},
+		attack{"PS256 called RS256", mintWith(PS256, rsaKey(), `{"alg":"RS256"}`, payload), ErrSignatureInvalid, "invalid signature"},
+		attack{"alg in another case", mintWith(RS256, rsaKey(), `{"alg":"rs256"}`, payload), ErrAlgorithmNotAllowed, "invalid algorithm"},
+		attack{"alg with a space", mintWith(RS256, rsaKey(), `{"alg":"RS256 "}`, payload), ErrAlgorithmNotAllowed, "invalid algorithm"},
+		attack{"alg of encryption", mintWith(RS256, rsaKey(), `{"alg":"RSA-OAEP","enc":"A128GCM"}`, payload), ErrAlgorithmNotAllowed, "invalid algorithm"},
+		attack{"alg that nobody knows", mintWith(RS256, rsaKey(), `{"alg":"XS256"}`, payload), ErrAlgorithmNotAllowed, "invalid algorithm"},
 		attack{"alg a number", mintWith(RS256, rsaKey(), `{"alg":256}`, payload), ErrTokenMalformed, "invalid token"},
 		attack{"alg null", mintWith(RS256, rsaKey(), `{"alg":null}`, payload), ErrTokenMalformed, "invalid token"},
 		attack{"alg a list", mintWith(RS256, rsaKey(), `{"alg":["RS256"]}`, payload), ErrTokenMalformed, "invalid token"},
@@ -108,30 +108,30 @@ func TestAttackAlgorithm(t *testing.T) {
 
 	t.Run("for a secret", func(t *testing.T) {
 		runAttacks(t, newVerifier(t, keyFor(t, HS256)), []attack{
-			{"RS256", mint(RS256, payload), ErrAlgorithm, "invalid algorithm"},
-			{"ES256", mint(ES256, payload), ErrAlgorithm, "invalid algorithm"},
-			{"EdDSA", mint(EdDSA, payload), ErrAlgorithm, "invalid algorithm"},
-			{"an empty secret", mintWith(HS256, []byte{}, `{"alg":"HS256"}`, payload), ErrSignature, "invalid signature"},
-			{"HS512 called HS256", mintWith(HS512, secret, `{"alg":"HS256"}`, payload), ErrSignature, "invalid signature"},
+			{"RS256", mint(RS256, payload), ErrAlgorithmNotAllowed, "invalid algorithm"},
+			{"ES256", mint(ES256, payload), ErrAlgorithmNotAllowed, "invalid algorithm"},
+			{"EdDSA", mint(EdDSA, payload), ErrAlgorithmNotAllowed, "invalid algorithm"},
+			{"an empty secret", mintWith(HS256, []byte{}, `{"alg":"HS256"}`, payload), ErrSignatureInvalid, "invalid signature"},
+			{"HS512 called HS256", mintWith(HS512, secret, `{"alg":"HS256"}`, payload), ErrSignatureInvalid, "invalid signature"},
 		})
 	})
 	t.Run("narrowed", func(t *testing.T) {
 		runAttacks(t, newVerifier(t, keyFor(t, RS256), Algorithms(PS256, HS256)), []attack{
-			{"one that the key allows and the verifier does not", mint(RS256, payload), ErrAlgorithm, "invalid algorithm"},
-			{"one that the verifier allows and the key does not", mint(HS256, payload), ErrAlgorithm, "invalid algorithm"},
+			{"one that the key allows and the verifier does not", mint(RS256, payload), ErrAlgorithmNotAllowed, "invalid algorithm"},
+			{"one that the verifier allows and the key does not", mint(HS256, payload), ErrAlgorithmNotAllowed, "invalid algorithm"},
 			{"one that both allow", mint(PS256, payload), "", ""},
 		})
 		narrow := static(newKey(t, &rsaKey().PublicKey, KeyOptions{Algorithms: []Algorithm{RS512}}))
 		runAttacks(t, newVerifier(t, narrow), []attack{
-			{"one that the key does not", mint(RS256, payload), ErrAlgorithm, "invalid algorithm"},
+			{"one that the key does not", mint(RS256, payload), ErrAlgorithmNotAllowed, "invalid algorithm"},
 			{"the key's", mint(RS512, payload), "", ""},
 		})
 	})
 	t.Run("no keys are asked for", func(t *testing.T) {
 		asked := 0
 		v := newVerifier(t, KeyProviderFunc(func(context.Context, *UnverifiedToken) ([]*Key, error) { asked++; return nil, nil }), Algorithms(RS256))
-		refuses(t, v, mint(HS256, payload), ErrAlgorithm, "invalid algorithm")
-		refuses(t, v, withSignature(`{"alg":"none"}`, payload, []byte("x")), ErrAlgorithm, "invalid algorithm")
+		refuses(t, v, mint(HS256, payload), ErrAlgorithmNotAllowed, "invalid algorithm")
+		refuses(t, v, withSignature(`{"alg":"none"}`, payload, []byte("x")), ErrAlgorithmNotAllowed, "invalid algorithm")
 		if asked != 0 {
 			t.Errorf("keys were asked for %d times", asked)
 		}
@@ -148,17 +148,17 @@ func TestAttackSignature(t *testing.T) {
 		good := signature(a, signer(a), input)
 		rows := []attack{
 			{"good", withSignature(header, payload, good), "", ""},
-			{"one byte", withSignature(header, payload, good[:1]), ErrSignature, "invalid signature"},
-			{"a byte less", withSignature(header, payload, good[:len(good)-1]), ErrSignature, "invalid signature"},
-			{"a byte more", withSignature(header, payload, append(good[:len(good):len(good)], 0)), ErrSignature, "invalid signature"},
-			{"a zero before", withSignature(header, payload, append([]byte{0}, good...)), ErrSignature, "invalid signature"},
-			{"zeros", withSignature(header, payload, make([]byte, len(good))), ErrSignature, "invalid signature"},
-			{"twice", withSignature(header, payload, append(good[:len(good):len(good)], good...)), ErrSignature, "invalid signature"},
-			{"very long", withSignature(header, payload, make([]byte, 8<<10)), ErrSignature, "invalid signature"},
-			{"of another payload", withSignature(header, `{"sub":"john"}`, good), ErrSignature, "invalid signature"},
-			{"of another header", withSignature(fmt.Sprintf(`{"alg":%q,"kid":"x"}`, a), payload, good), ErrSignature, "invalid signature"},
-			{"of the payload alone", withSignature(header, payload, signature(a, signer(a), encode(payload))), ErrSignature, "invalid signature"},
-			{"none", input + ".", ErrSignature, "jwt signature is required"},
+			{"one byte", withSignature(header, payload, good[:1]), ErrSignatureInvalid, "invalid signature"},
+			{"a byte less", withSignature(header, payload, good[:len(good)-1]), ErrSignatureInvalid, "invalid signature"},
+			{"a byte more", withSignature(header, payload, append(good[:len(good):len(good)], 0)), ErrSignatureInvalid, "invalid signature"},
+			{"a zero before", withSignature(header, payload, append([]byte{0}, good...)), ErrSignatureInvalid, "invalid signature"},
+			{"zeros", withSignature(header, payload, make([]byte, len(good))), ErrSignatureInvalid, "invalid signature"},
+			{"twice", withSignature(header, payload, append(good[:len(good):len(good)], good...)), ErrSignatureInvalid, "invalid signature"},
+			{"very long", withSignature(header, payload, make([]byte, 8<<10)), ErrSignatureInvalid, "invalid signature"},
+			{"of another payload", withSignature(header, `{"sub":"john"}`, good), ErrSignatureInvalid, "invalid signature"},
+			{"of another header", withSignature(fmt.Sprintf(`{"alg":%q,"kid":"x"}`, a), payload, good), ErrSignatureInvalid, "invalid signature"},
+			{"of the payload alone", withSignature(header, payload, signature(a, signer(a), encode(payload))), ErrSignatureInvalid, "invalid signature"},
+			{"none", input + ".", ErrSignatureInvalid, "jwt signature is required"},
 		}
 		v := newVerifier(t, keyFor(t, a))
 		t.Run(string(a), func(t *testing.T) { runAttacks(t, v, rows) })
@@ -181,23 +181,23 @@ func TestAttackSignature(t *testing.T) {
 			v := newVerifier(t, keyFor(t, a))
 			t.Run(string(a), func(t *testing.T) {
 				runAttacks(t, v, []attack{
-					{"(0,0)", withSignature(header, payload, concat(zero, zero)), ErrSignature, "invalid signature"},
-					{"(0,1)", withSignature(header, payload, concat(zero, one)), ErrSignature, "invalid signature"},
-					{"(1,0)", withSignature(header, payload, concat(one, zero)), ErrSignature, "invalid signature"},
-					{"(n,n)", withSignature(header, payload, concat(n, n)), ErrSignature, "invalid signature"},
-					{"(r,0)", withSignature(header, payload, concat(good[:size], zero)), ErrSignature, "invalid signature"},
-					{"(s,r)", withSignature(header, payload, concat(good[size:], good[:size])), ErrSignature, "invalid signature"},
-					{"DER", withSignature(header, payload, der), ErrSignature, "invalid signature"},
-					{"each number a byte longer", withSignature(header, payload, concat(pad(good[:size]), pad(good[size:]))), ErrSignature, "invalid signature"},
-					{"split elsewhere", withSignature(header, payload, append(pad(good[:size]), good[size+1:]...)), ErrSignature, "invalid signature"},
+					{"(0,0)", withSignature(header, payload, concat(zero, zero)), ErrSignatureInvalid, "invalid signature"},
+					{"(0,1)", withSignature(header, payload, concat(zero, one)), ErrSignatureInvalid, "invalid signature"},
+					{"(1,0)", withSignature(header, payload, concat(one, zero)), ErrSignatureInvalid, "invalid signature"},
+					{"(n,n)", withSignature(header, payload, concat(n, n)), ErrSignatureInvalid, "invalid signature"},
+					{"(r,0)", withSignature(header, payload, concat(good[:size], zero)), ErrSignatureInvalid, "invalid signature"},
+					{"(s,r)", withSignature(header, payload, concat(good[size:], good[:size])), ErrSignatureInvalid, "invalid signature"},
+					{"DER", withSignature(header, payload, der), ErrSignatureInvalid, "invalid signature"},
+					{"each number a byte longer", withSignature(header, payload, concat(pad(good[:size]), pad(good[size:]))), ErrSignatureInvalid, "invalid signature"},
+					{"split elsewhere", withSignature(header, payload, append(pad(good[:size]), good[size+1:]...)), ErrSignatureInvalid, "invalid signature"},
 				})
 			})
 		}
 		t.Run("a wrong curve", func(t *testing.T) {
 			runAttacks(t, newVerifier(t, keyFor(t, ES384)), []attack{
-				{"ES256", mint(ES256, payload), ErrAlgorithm, "invalid algorithm"},
-				{"ES256 signed by P-384", mintWith(ES256, p384Key(), `{"alg":"ES256"}`, payload), ErrAlgorithm, "invalid algorithm"},
-				{"ES384 signed by P-256", mintWith(ES384, p256Key(), `{"alg":"ES384"}`, payload), ErrSignature, "invalid signature"},
+				{"ES256", mint(ES256, payload), ErrAlgorithmNotAllowed, "invalid algorithm"},
+				{"ES256 signed by P-384", mintWith(ES256, p384Key(), `{"alg":"ES256"}`, payload), ErrAlgorithmNotAllowed, "invalid algorithm"},
+				{"ES384 signed by P-256", mintWith(ES384, p256Key(), `{"alg":"ES384"}`, payload), ErrSignatureInvalid, "invalid signature"},
 				{"ES384 by its own key", mint(ES384, payload), "", ""},
 			})
 		})
@@ -216,7 +216,7 @@ func TestAttackSignature(t *testing.T) {
 					options.SaltLength = rsa.PSSSaltLengthAuto // the longest that fits
 				}
 				row := attack{fmt.Sprintf("%s, %d", a, salt), withSignature(header, payload,
-					must(rsa.SignPSS(rand.Reader, rsaKey(), hashOf(a), h.Sum(nil), options))), ErrSignature, "invalid signature"}
+					must(rsa.SignPSS(rand.Reader, rsaKey(), hashOf(a), h.Sum(nil), options))), ErrSignatureInvalid, "invalid signature"}
 				if i == 0 {
 					row.reason, row.message = "", ""
 				}
@@ -236,18 +236,18 @@ func TestAttackSignature(t *testing.T) {
 		plain := sha256.Sum256([]byte(input))
 		long := sha512.Sum512([]byte(input))
 		runAttacks(t, newVerifier(t, keyFor(t, HS256)), []attack{
-			{"another secret", input + "." + seg(sum([]byte("another"))), ErrSignature, "invalid signature"},
-			{"half", input + "." + seg(sum(secret)[:16]), ErrSignature, "invalid signature"},
-			{"the hash without a secret", input + "." + seg(plain[:]), ErrSignature, "invalid signature"},
-			{"a longer hash", input + "." + seg(long[:]), ErrSignature, "invalid signature"},
-			{"in hexadecimal", input + "." + seg(fmt.Appendf(nil, "%x", sum(secret))), ErrSignature, "invalid signature"},
+			{"another secret", input + "." + seg(sum([]byte("another"))), ErrSignatureInvalid, "invalid signature"},
+			{"half", input + "." + seg(sum(secret)[:16]), ErrSignatureInvalid, "invalid signature"},
+			{"the hash without a secret", input + "." + seg(plain[:]), ErrSignatureInvalid, "invalid signature"},
+			{"a longer hash", input + "." + seg(long[:]), ErrSignatureInvalid, "invalid signature"},
+			{"in hexadecimal", input + "." + seg(fmt.Appendf(nil, "%x", sum(secret))), ErrSignatureInvalid, "invalid signature"},
 		})
 	})
 
 	t.Run("a key of another owner", func(t *testing.T) {
 		other := must(rsa.GenerateKey(rand.Reader, 2048))
 		runAttacks(t, newVerifier(t, keyFor(t, RS256)), []attack{
-			{"RSA", mintWith(RS256, other, `{"alg":"RS256"}`, payload), ErrSignature, "invalid signature"},
+			{"RSA", mintWith(RS256, other, `{"alg":"RS256"}`, payload), ErrSignatureInvalid, "invalid signature"},
 		})
 	})
 }
@@ -285,8 +285,8 @@ func TestAttackHeader(t *testing.T) {
 		{"b64 true", token(`{"alg":"HS256","b64":true}`), "", ""},
 		{"b64 of another type", token(`{"alg":"HS256","b64":"true"}`), ErrTokenMalformed, "invalid token"},
 
-		{"jwk, and its signature", own(`{"alg":"ES256","jwk":` + jwk + `}`), ErrAlgorithm, "invalid algorithm"},
-		{"jku", own(`{"alg":"ES256","jku":"https://evil.example/jwks.json"}`), ErrAlgorithm, "invalid algorithm"},
+		{"jwk, and its signature", own(`{"alg":"ES256","jwk":` + jwk + `}`), ErrAlgorithmNotAllowed, "invalid algorithm"},
+		{"jku", own(`{"alg":"ES256","jku":"https://evil.example/jwks.json"}`), ErrAlgorithmNotAllowed, "invalid algorithm"},
 		{"jwk beside a good signature, not looked at", token(`{"alg":"HS256","jwk":{"kty":1},"jku":2,"x5u":3,"x5c":4,"x5t":5}`), "", ""},
 
 		{"two algs", token(`{"alg":"HS256","alg":"HS256"}`), ErrTokenMalformed, "invalid token"},

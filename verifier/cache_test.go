@@ -46,12 +46,12 @@ func TestCacheVerified(t *testing.T) {
 		{"expired", func(_ *testing.T, s *cacheStage) { s.now = now.Add(time.Minute) }, ErrTokenExpired, 1},
 		{"revoked", func(_ *testing.T, s *cacheStage) { s.revoked = errors.New("revoked") }, ErrRejected, 1},
 		{"the key is withdrawn", func(_ *testing.T, s *cacheStage) { s.keys = nil }, ErrKeyNotFound, 1},
-		{"the key is another", func(t *testing.T, s *cacheStage) { s.keys = []*Key{other(t)} }, ErrAlgorithm, 1},
+		{"the key is another", func(t *testing.T, s *cacheStage) { s.keys = []*Key{other(t)} }, ErrAlgorithmNotAllowed, 1},
 		{"the keys are unavailable", func(_ *testing.T, s *cacheStage) { s.down = errors.New("down") }, ErrKeysUnavailable, 1},
-		{"the signature is another", func(_ *testing.T, s *cacheStage) { s.raw = flip(raw, len(raw)-10) }, ErrSignature, 2},
+		{"the signature is another", func(_ *testing.T, s *cacheStage) { s.raw = flip(raw, len(raw)-10) }, ErrSignatureInvalid, 2},
 		{"the payload is another", func(_ *testing.T, s *cacheStage) {
 			s.raw = strings.Replace(raw, encode(payload), encode(strings.Replace(payload, "joe", "eve", 1)), 1)
-		}, ErrSignature, 2},
+		}, ErrSignatureInvalid, 2},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			key, checks := counted(t, ES256, KeyOptions{})
@@ -131,8 +131,8 @@ func TestCacheVerifiedNarrowedKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	keys = []*Key{newKey(t, public(signer(RS256)), KeyOptions{Algorithms: []Algorithm{PS256}})}
-	if _, err := v.Verify(t.Context(), raw); !errors.Is(err, ErrAlgorithm) {
-		t.Errorf("got %v, want %v", err, ErrAlgorithm)
+	if _, err := v.Verify(t.Context(), raw); !errors.Is(err, ErrAlgorithmNotAllowed) {
+		t.Errorf("got %v, want %v", err, ErrAlgorithmNotAllowed)
 	}
 }
 
@@ -145,7 +145,7 @@ func TestCacheVerifiedRefusesToRemember(t *testing.T) {
 		raw  string
 		want error
 	}{
-		{mintWith(HS256, []byte("another secret, of enough length"), `{"alg":"HS256"}`, `{"aud":"a"}`), ErrSignature},
+		{mintWith(HS256, []byte("another secret, of enough length"), `{"alg":"HS256"}`, `{"aud":"a"}`), ErrSignatureInvalid},
 		{mint(HS256, `{"aud":"b"}`), ErrAudienceMismatch},
 	} {
 		before := checks.Load()

@@ -284,8 +284,8 @@ func TestOrder(t *testing.T) {
 			{"form", "x", ErrTokenMalformed, "jwt malformed"},
 			{"encoding", "x.y.", ErrTokenMalformed, "invalid token"},
 			{"header before signature", encode(`{"alg":"none","crit":[]}`) + "." + encode(expired) + ".", ErrTokenMalformed, "invalid token"},
-			{"signature before algorithm", encode(`{"alg":"none"}`) + "." + encode(expired) + ".", ErrSignature, "jwt signature is required"},
-			{"algorithm before keys", mint(RS256, expired), ErrAlgorithm, "invalid algorithm"},
+			{"signature before algorithm", encode(`{"alg":"none"}`) + "." + encode(expired) + ".", ErrSignatureInvalid, "jwt signature is required"},
+			{"algorithm before keys", mint(RS256, expired), ErrAlgorithmNotAllowed, "invalid algorithm"},
 		}
 		runAttacks(t, v, rows)
 		if asked != 0 {
@@ -294,8 +294,8 @@ func TestOrder(t *testing.T) {
 		_, err := v.Verify(t.Context(), mint(HS256, expired))
 		wantRefusal(t, err, ErrKeyNotFound, "secret or public key must be provided")
 		runAttacks(t, newVerifier(t, static(newKey(t, append([]byte("x"), secret...), KeyOptions{}))), []attack{
-			{"signature before claims", mint(HS256, expired), ErrSignature, "invalid signature"},
-			{"signature before the payload's form", mint(HS256, `null`), ErrSignature, "invalid signature"},
+			{"signature before claims", mint(HS256, expired), ErrSignatureInvalid, "invalid signature"},
+			{"signature before the payload's form", mint(HS256, `null`), ErrSignatureInvalid, "invalid signature"},
 		})
 	})
 }

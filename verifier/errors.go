@@ -28,32 +28,32 @@ type Reason string
 
 // The reasons this package gives.
 const (
-	ErrTokenMissing     Reason = "token_missing"         // no token was presented
-	ErrTokenConflict    Reason = "token_conflict"        // two different tokens were presented
-	ErrTokenMalformed   Reason = "token_malformed"       // not a compact JWS whose parts can be read, or presented in the wrong form
-	ErrTokenTooLong     Reason = "token_too_long"        // longer than MaxTokenLength
-	ErrAlgorithm        Reason = "algorithm_not_allowed" // no key may verify the header's alg
-	ErrSignature        Reason = "signature_invalid"     // the signature does not hold
-	ErrKeyNotFound      Reason = "key_not_found"         // no key is known for the token
-	ErrKeysUnavailable  Reason = "keys_unavailable"      // the keys could not be had now; retryable
-	ErrTypeMismatch     Reason = "type_mismatch"         // not the kind of token expected, by typ or by claims
-	ErrHeaderMismatch   Reason = "header_mismatch"       // a member of the header is not what HeaderEquals asks for
-	ErrTokenNotActive   Reason = "token_not_active"      // nbf lies ahead
-	ErrTokenExpired     Reason = "token_expired"         // exp has passed
-	ErrMaxAgeExceeded   Reason = "max_age_exceeded"      // issued longer ago than MaxAge
-	ErrLifetimeExceeded Reason = "lifetime_exceeded"     // good for longer than MaxLifetime
-	ErrAudienceMismatch Reason = "audience_mismatch"     // aud is not the expected one
-	ErrIssuerMismatch   Reason = "issuer_mismatch"       // iss is not the expected one
-	ErrSubjectMismatch  Reason = "subject_mismatch"      // sub is not the expected one
-	ErrTokenIDMismatch  Reason = "token_id_mismatch"     // jti is not the expected one
-	ErrNonceMismatch    Reason = "nonce_mismatch"        // nonce is not the expected one
-	ErrClaimInvalid     Reason = "claim_invalid"         // a claim has the wrong type, or is required and absent
-	ErrClaimMismatch    Reason = "claim_mismatch"        // a claim has not the value that an option asks for
-	ErrScope            Reason = "insufficient_scope"    // a scope or permission is lacking (RFC 6750 §3.1)
-	ErrTokenInactive    Reason = "token_inactive"        // an opaque token that its issuer does not know, or not any more
-	ErrTokenBound       Reason = "token_bound"           // the token is bound to a key, and nothing here confirms who holds it
-	ErrRejected         Reason = "rejected"              // a ClaimValidator or the application refused the token
-	ErrServer           Reason = "server_error"          // a function of the application's panicked: see PanicError
+	ErrTokenMissing        Reason = "token_missing"         // no token was presented
+	ErrTokenConflict       Reason = "token_conflict"        // two different tokens were presented
+	ErrTokenMalformed      Reason = "token_malformed"       // not a compact JWS whose parts can be read, or presented in the wrong form
+	ErrTokenTooLong        Reason = "token_too_long"        // longer than MaxTokenLength
+	ErrAlgorithmNotAllowed Reason = "algorithm_not_allowed" // no key may verify the header's alg
+	ErrSignatureInvalid    Reason = "signature_invalid"     // the signature does not hold
+	ErrKeyNotFound         Reason = "key_not_found"         // no key is known for the token
+	ErrKeysUnavailable     Reason = "keys_unavailable"      // the keys could not be had now; retryable
+	ErrTypeMismatch        Reason = "type_mismatch"         // not the kind of token expected, by typ or by claims
+	ErrHeaderMismatch      Reason = "header_mismatch"       // a member of the header is not what HeaderEquals asks for
+	ErrTokenNotActive      Reason = "token_not_active"      // nbf lies ahead
+	ErrTokenExpired        Reason = "token_expired"         // exp has passed
+	ErrMaxAgeExceeded      Reason = "max_age_exceeded"      // issued longer ago than MaxAge
+	ErrLifetimeExceeded    Reason = "lifetime_exceeded"     // good for longer than MaxLifetime
+	ErrAudienceMismatch    Reason = "audience_mismatch"     // aud is not the expected one
+	ErrIssuerMismatch      Reason = "issuer_mismatch"       // iss is not the expected one
+	ErrSubjectMismatch     Reason = "subject_mismatch"      // sub is not the expected one
+	ErrTokenIDMismatch     Reason = "token_id_mismatch"     // jti is not the expected one
+	ErrNonceMismatch       Reason = "nonce_mismatch"        // nonce is not the expected one
+	ErrClaimInvalid        Reason = "claim_invalid"         // a claim has the wrong type, or is required and absent
+	ErrClaimMismatch       Reason = "claim_mismatch"        // a claim has not the value that an option asks for
+	ErrScopeMismatch       Reason = "insufficient_scope"    // a scope or permission is lacking (RFC 6750 §3.1)
+	ErrTokenInactive       Reason = "token_inactive"        // an opaque token that its issuer does not know, or not any more
+	ErrTokenBound          Reason = "token_bound"           // the token is bound to a key, and nothing here confirms who holds it
+	ErrRejected            Reason = "rejected"              // a ClaimValidator or the application refused the token
+	ErrServer              Reason = "server_error"          // a function of the application's panicked: see PanicError
 )
 
 // Error returns the reason itself, so that a Reason can be the target of
@@ -135,7 +135,7 @@ func (e *UnauthorizedError) MarshalJSON() ([]byte, error) {
 // is not a user's affair: its name is logged, or a wrong one is not found.
 var aboutClaims = []Reason{
 	ErrTokenNotActive, ErrTokenExpired, ErrMaxAgeExceeded, ErrLifetimeExceeded, ErrAudienceMismatch, ErrSubjectMismatch,
-	ErrTokenIDMismatch, ErrNonceMismatch, ErrClaimInvalid, ErrClaimMismatch, ErrScope,
+	ErrTokenIDMismatch, ErrNonceMismatch, ErrClaimInvalid, ErrClaimMismatch, ErrScopeMismatch,
 }
 
 // LogValue is what log/slog writes: code, reason, message and the cause, but for

@@ -106,7 +106,7 @@ func TestAsUnauthorized(t *testing.T) {
 	if AsUnauthorized(nil) != nil {
 		t.Error("nil became an error")
 	}
-	u := refuse(ErrSignature, "invalid signature", nil)
+	u := refuse(ErrSignatureInvalid, "invalid signature", nil)
 	if AsUnauthorized(u) != u || AsUnauthorized(fmt.Errorf("x: %w", u)) != u {
 		t.Error("a refusal became another")
 	}

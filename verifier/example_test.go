@@ -88,7 +88,7 @@ func ExampleUnauthorizedError() {
 // The token in a cookie, or else in the header.
 func ExampleVerifier_Authenticate() {
 	v, err := verifier.New(exampleKeys(),
-		verifier.WithExtractor(verifier.FirstOf(verifier.Cookie("session"), verifier.BearerHeader())))
+		verifier.WithExtractor(verifier.OneOf(verifier.Cookie("session"), verifier.BearerHeader())))
 	if err != nil {
 		log.Fatal(err)
 	}

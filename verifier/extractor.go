@@ -67,7 +67,7 @@ func (e *foreignError) Unwrap() error { return e.err }
 // BearerHeader takes the token from the header "Authorization: Bearer <token>"
 // (RFC 6750 §2.1, RFC 9110 §11.4; the scheme in any case, spaces behind it).
 // Another scheme is no token. A header that has not two parts is rejected, unless
-// [FirstOf] finds a token elsewhere; one that occurs twice always is.
+// [OneOf] finds a token elsewhere; one that occurs twice always is.
 func BearerHeader() Extractor { return &extractor{find: bearerHeader} }
 
 // RequireBearerHeader is [BearerHeader] for servers that take no token from
@@ -174,7 +174,7 @@ func Cookie(name string) Extractor {
 // Socket.IO: the auth payload of clients 3.x and later, or the argument of the
 // "authenticate" event. It may be the bare token or "Bearer <token>", as
 // clients of @thream/socketio-jwt send it, the scheme in any case. A payload
-// that is not an object is rejected unless [FirstOf] finds a token elsewhere; a
+// that is not an object is rejected unless [OneOf] finds a token elsewhere; a
 // member that is not a string always is.
 func AuthPayload(member string) Extractor {
 	if member == "" {
@@ -208,18 +208,17 @@ func errTokenDatatype() *UnauthorizedError {
 	return refuse(ErrTokenMalformed, "invalid token datatype", nil)
 }
 
-// FirstOf asks the extractors in order and returns the first token found. The
-// others are asked too: a handshake that carries two different tokens is
-// rejected, because which of them counts should not depend on a rule that its
-// sender may not know.
-func FirstOf(extractors ...Extractor) Extractor {
+// OneOf accepts a token in any one of these places. It asks all extractors: a
+// handshake that carries two different tokens is rejected (token_conflict), since
+// the client could not know which of them counts.
+func OneOf(extractors ...Extractor) Extractor {
 	all := &extractor{}
 	if len(extractors) == 0 {
-		all.misused = errors.New("verifier: FirstOf needs at least one extractor")
+		all.misused = errors.New("verifier: OneOf needs at least one extractor")
 	}
 	for _, e := range extractors {
 		if isNil(e) {
-			return &extractor{misused: errors.New("verifier: FirstOf: an extractor is nil")}
+			return &extractor{misused: errors.New("verifier: OneOf: an extractor is nil")}
 		}
 		ours, ok := e.(*extractor)
 		switch {
@@ -228,7 +227,7 @@ func FirstOf(extractors ...Extractor) Extractor {
 		case ours.misused != nil:
 			return ours
 		case ours.only && len(extractors) > 1:
-			return &extractor{misused: errors.New("verifier: FirstOf: RequireBearerHeader rejects whatever the other extractors find: give BearerHeader, or it alone")}
+			return &extractor{misused: errors.New("verifier: OneOf: RequireBearerHeader rejects whatever the other extractors find: give BearerHeader, or it alone")}
 		default:
 			all.inBand = all.inBand || ours.inBand
 			all.cookie = all.cookie || ours.cookie
@@ -272,5 +271,5 @@ func conflict(cause error) error {
 // otherwise: the member "token" of the auth payload or event, then the bearer
 // header, then the query parameter "token".
 func DefaultExtractor() Extractor {
-	return FirstOf(AuthPayload("token"), BearerHeader(), Query("token"))
+	return OneOf(AuthPayload("token"), BearerHeader(), Query("token"))
 }

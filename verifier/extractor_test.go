@@ -124,11 +124,11 @@ func TestExtractors(t *testing.T) {
 		{"event, empty", AuthPayload("token"), event(`{"token":""}`), "", ErrTokenMissing, CodeInvalidToken, "jwt must be provided"},
 		{"event, a number", AuthPayload("token"), event(`{"token":1}`), "", ErrTokenMalformed, CodeInvalidToken, datatype},
 
-		{"first of, the first", FirstOf(Query("a"), Query("b")), query("a=x"), "x", "", "", ""},
-		{"first of, the second", FirstOf(Query("a"), Query("b")), query("b=x"), "x", "", "", ""},
-		{"first of, none", FirstOf(Query("a"), Query("b")), query("c=x"), "", "", "", ""},
-		{"first of, the same", FirstOf(Query("a"), Query("b")), query("a=x&b=x"), "x", "", "", ""},
-		{"first of, two", FirstOf(Query("a"), Query("b")), query("a=x&b=y"), "", ErrTokenConflict, CodeCredentialsBadFormat, "more than one token provided"},
+		{"one of, the first", OneOf(Query("a"), Query("b")), query("a=x"), "x", "", "", ""},
+		{"one of, the second", OneOf(Query("a"), Query("b")), query("b=x"), "x", "", "", ""},
+		{"one of, none", OneOf(Query("a"), Query("b")), query("c=x"), "", "", "", ""},
+		{"one of, the same", OneOf(Query("a"), Query("b")), query("a=x&b=x"), "x", "", "", ""},
+		{"one of, two", OneOf(Query("a"), Query("b")), query("a=x&b=y"), "", ErrTokenConflict, CodeCredentialsBadFormat, "more than one token provided"},
 		{"FaultsG8 query with a scheme", Query("token"), query("token=Bearer+x.y.z"), "x.y.z", "", "", ""},
 		{"FaultsG8 query with a scheme, spaces", Query("token"), query("token=bearer%20%20x.y.z"), "x.y.z", "", "", ""},
 		{"query, a token that begins like a scheme", Query("token"), query("token=bearerx.y.z"), "bearerx.y.z", "", "", ""},
@@ -148,10 +148,10 @@ func TestExtractors(t *testing.T) {
 		{"no bearer token beside a token", DefaultExtractor(), with(header("Authorization", "Bearer"), "token=x"), "", ErrTokenMalformed, CodeCredentialsBadFormat, badFormat},
 		{"two headers beside a token", DefaultExtractor(), with(header("Authorization", "Basic eDp5", "Bearer y"), "token=x"), "", ErrTokenMalformed, CodeCredentialsBadFormat, badFormat},
 		{"a member that is no string beside a token", DefaultExtractor(), with(payload(`{"token":1}`), "token=x"), "", ErrTokenMalformed, CodeInvalidToken, datatype},
-		{"foreign within a chain of chains", FirstOf(FirstOf(BearerHeader()), Query("token")), with(header("Authorization", "Negotiate"), "token=x"), "x", "", "", ""},
+		{"foreign within a chain of chains", OneOf(OneOf(BearerHeader()), Query("token")), with(header("Authorization", "Negotiate"), "token=x"), "x", "", "", ""},
 
-		{"first of, an error", FirstOf(failing, never), query("a=x"), "", ErrRejected, CodeUnknown, "rejected by the server"},
-		{"first of, an error behind a token", FirstOf(Query("a"), failing), query("a=x"), "", ErrRejected, CodeUnknown, "rejected by the server"},
+		{"one of, an error", OneOf(failing, never), query("a=x"), "", ErrRejected, CodeUnknown, "rejected by the server"},
+		{"one of, an error behind a token", OneOf(Query("a"), failing), query("a=x"), "", ErrRejected, CodeUnknown, "rejected by the server"},
 
 		{"default, payload", DefaultExtractor(), payload(`{"token":"x"}`), "x", "", "", ""},
 		{"default, header", DefaultExtractor(), header("Authorization", "Bearer x"), "x", "", "", ""},
@@ -196,7 +196,7 @@ func TestAuthenticate(t *testing.T) {
 		{"a bad format", header("Authorization", good), ErrTokenMalformed, CodeCredentialsBadFormat, "Format is Authorization: Bearer [token]"},
 		{"not a token", query("token=x"), ErrTokenMalformed, CodeInvalidToken, "jwt malformed"},
 		{"the scheme alone", payload(`{"token":"Bearer "}`), ErrTokenMalformed, CodeInvalidToken, "jwt malformed"},
-		{"forged", query("token=" + good[:len(good)-4] + "AAAA"), ErrSignature, CodeInvalidToken, "invalid signature"},
+		{"forged", query("token=" + good[:len(good)-4] + "AAAA"), ErrSignatureInvalid, CodeInvalidToken, "invalid signature"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			token, err := v.Authenticate(t.Context(), row.handshake)

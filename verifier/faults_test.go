@@ -40,7 +40,7 @@ func TestFaultsD3TypedNil(t *testing.T) {
 		"validator, wrapped":      newVerifier(t, keyFor(t, HS256), validator(fmt.Errorf("ours: %w", noError()))),
 		"validator, joined":       newVerifier(t, keyFor(t, HS256), validator(errors.Join(errors.New("ours"), noError()))),
 		"extractor":               newVerifier(t, keyFor(t, HS256), WithExtractor(ExtractorFunc(func(context.Context, *Handshake) (string, error) { return good, noError() }))),
-		"extractor in a chain":    newVerifier(t, keyFor(t, HS256), WithExtractor(FirstOf(Query("token"), ExtractorFunc(func(context.Context, *Handshake) (string, error) { return "", noError() })))),
+		"extractor in a chain":    newVerifier(t, keyFor(t, HS256), WithExtractor(OneOf(Query("token"), ExtractorFunc(func(context.Context, *Handshake) (string, error) { return "", noError() })))),
 		"key provider":            newVerifier(t, failing),
 		"key provider, and keys":  newVerifier(t, both),
 		"introspector":            opaque(noError()),
@@ -228,10 +228,10 @@ func TestFaultsG1(t *testing.T) {
 			}
 		}
 	}
-	if _, err := newVerifier(t, keyFor(t, EdDSA)).Verify(t.Context(), mintWith(EdDSA, signer(EdDSA), `{"alg":"Ed448"}`, `{}`)); !errors.Is(err, ErrAlgorithm) {
+	if _, err := newVerifier(t, keyFor(t, EdDSA)).Verify(t.Context(), mintWith(EdDSA, signer(EdDSA), `{"alg":"Ed448"}`, `{}`)); !errors.Is(err, ErrAlgorithmNotAllowed) {
 		t.Errorf("another curve: %v", err)
 	}
-	if _, err := newVerifier(t, keyFor(t, ES256)).Verify(t.Context(), mintWith(ES256, signer(ES256), `{"alg":"ESP384"}`, `{}`)); !errors.Is(err, ErrAlgorithm) {
+	if _, err := newVerifier(t, keyFor(t, ES256)).Verify(t.Context(), mintWith(ES256, signer(ES256), `{"alg":"ESP384"}`, `{}`)); !errors.Is(err, ErrAlgorithmNotAllowed) {
 		t.Errorf("another curve: %v", err)
 	}
 }
@@ -246,11 +246,11 @@ func TestFaultsF3Places(t *testing.T) {
 		{BearerHeader(), false, false},
 		{RequireBearerHeader(), false, false},
 		{Query("t"), false, false},
-		{FirstOf(BearerHeader(), FirstOf(Query("t"))), false, false},
-		{FirstOf(BearerHeader(), FirstOf(Cookie("t"))), true, true},
+		{OneOf(BearerHeader(), OneOf(Query("t"))), false, false},
+		{OneOf(BearerHeader(), OneOf(Cookie("t"))), true, true},
 		{Cookie("t"), true, true},
-		{FirstOf(Cookie("t"), BearerHeader()), true, true},
-		{FirstOf(AuthPayload("t"), BearerHeader()), true, false},
+		{OneOf(Cookie("t"), BearerHeader()), true, true},
+		{OneOf(AuthPayload("t"), BearerHeader()), true, false},
 		{AuthPayload("t"), true, false},
 		{ExtractorFunc(func(context.Context, *Handshake) (string, error) { return "", nil }), true, false},
 	} {

@@ -50,7 +50,7 @@ func ExampleRequireScope() {
 		log.Fatal(err)
 	}
 	_, err = v.Verify(context.Background(), sign(`{"sub":"jane","scope":"chat:read"}`))
-	fmt.Println(err, errors.Is(err, verifier.ErrScope))
+	fmt.Println(err, errors.Is(err, verifier.ErrScopeMismatch))
 	token, err := v.Verify(context.Background(), sign(`{"sub":"jane","scope":"chat:read chat:write"}`))
 	fmt.Println(token.Scopes(), err)
 	// Output:

@@ -150,30 +150,30 @@ func (t *Token) headerMember(name string) (value string, ok bool) {
 }
 
 // RequireScope asks that the token's scopes have all of these: see
-// [Token.Scopes]. The refusal, [ErrScope], does not say what is lacking.
+// [Token.Scopes]. The refusal, [ErrScopeMismatch], does not say what is lacking.
 func RequireScope(scopes ...string) Option {
 	return demand("RequireScope", scopes, func(t *Token, want []string) bool { return hasAll(t.Scopes(), want) },
-		ErrScope, "insufficient scope")
+		ErrScopeMismatch, "insufficient scope")
 }
 
 // RequireAnyScope asks that the token's scopes have at least one of these.
 func RequireAnyScope(scopes ...string) Option {
 	return demand("RequireAnyScope", scopes, func(t *Token, want []string) bool { return hasAny(t.Scopes(), want) },
-		ErrScope, "insufficient scope")
+		ErrScopeMismatch, "insufficient scope")
 }
 
 // RequirePermission asks that the token's permissions have all of these: see
 // [Token.Permissions].
 func RequirePermission(permissions ...string) Option {
 	return demand("RequirePermission", permissions, func(t *Token, want []string) bool { return hasAll(t.Permissions(), want) },
-		ErrScope, "insufficient permissions")
+		ErrScopeMismatch, "insufficient permissions")
 }
 
 // RequireAnyPermission asks that the token's permissions have at least one of
 // these.
 func RequireAnyPermission(permissions ...string) Option {
 	return demand("RequireAnyPermission", permissions, func(t *Token, want []string) bool { return hasAny(t.Permissions(), want) },
-		ErrScope, "insufficient permissions")
+		ErrScopeMismatch, "insufficient permissions")
 }
 
 // Scopes returns the token's scopes: the claim scope, a string separated by

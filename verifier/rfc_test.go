@@ -148,11 +148,11 @@ func TestRFCVectors(t *testing.T) {
 			for _, i := range []int{0, len(signature) / 2, len(signature) - 1} {
 				bad := append([]byte(nil), signature...)
 				bad[i] ^= 1
-				refuses(t, v, tt.header+"."+tt.payload+"."+base64.RawURLEncoding.EncodeToString(bad), ErrSignature, "invalid signature")
+				refuses(t, v, tt.header+"."+tt.payload+"."+base64.RawURLEncoding.EncodeToString(bad), ErrSignatureInvalid, "invalid signature")
 			}
 			payload := bytesOf(tt.payload)
 			payload[len(payload)/2] ^= 1
-			refuses(t, v, tt.header+"."+base64.RawURLEncoding.EncodeToString(payload)+"."+tt.signature, ErrSignature, "invalid signature")
+			refuses(t, v, tt.header+"."+base64.RawURLEncoding.EncodeToString(payload)+"."+tt.signature, ErrSignatureInvalid, "invalid signature")
 		})
 	}
 }
@@ -168,8 +168,8 @@ func TestRFCForms(t *testing.T) {
 		reason      Reason
 		message     string
 	}{
-		{"RFC 7515 A.5, RFC 7519 §6.1: unsecured", "eyJhbGciOiJub25lIn0." + joesClaims + ".", ErrSignature, "jwt signature is required"},
-		{"RFC 7520 §4.5: detached", protected + ".." + signature, ErrSignature, "invalid signature"},
+		{"RFC 7515 A.5, RFC 7519 §6.1: unsecured", "eyJhbGciOiJub25lIn0." + joesClaims + ".", ErrSignatureInvalid, "jwt signature is required"},
+		{"RFC 7520 §4.5: detached", protected + ".." + signature, ErrSignatureInvalid, "invalid signature"},
 		{"RFC 7520 §4.4: JSON, general", `{"payload":"` + frodo + `","signatures":[{"protected":"` + protected + `","signature":"` + signature + `"}]}`, ErrTokenMalformed, "jwt malformed"},
 		{"RFC 7520 §4.4: JSON, flattened", `{"payload":"` + frodo + `","protected":"` + protected + `","signature":"` + signature + `"}`, ErrTokenMalformed, "jwt malformed"},
 		{"RFC 7516: five parts", strings.Repeat("eyJhbGciOiJkaXIifQ.", 4) + "AA", ErrTokenMalformed, "jwt malformed"},

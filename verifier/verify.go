@@ -161,7 +161,7 @@ func (v *Verifier) checkHeader(h *Header) (algorithmSet, error) {
 	}
 	algorithm := h.Algorithm.bit()
 	if algorithm&v.algorithms == 0 {
-		return 0, refuse(ErrAlgorithm, "invalid algorithm", fmt.Errorf("alg is %.20q: expected one of %s", string(h.Algorithm), names(v.algorithms)))
+		return 0, refuse(ErrAlgorithmNotAllowed, "invalid algorithm", fmt.Errorf("alg is %.20q: expected one of %s", string(h.Algorithm), names(v.algorithms)))
 	}
 	return algorithm, nil
 }
@@ -170,7 +170,7 @@ func (v *Verifier) checkHeader(h *Header) (algorithmSet, error) {
 // signature of the input.
 func (v *Verifier) checkSignature(ctx context.Context, s *scratch, input, segment string, t *UnverifiedToken) (*Key, error) {
 	if segment == "" {
-		return nil, refuse(ErrSignature, "jwt signature is required", nil)
+		return nil, refuse(ErrSignatureInvalid, "jwt signature is required", nil)
 	}
 	var signature []byte
 	if len(segment) <= maxSignatureLength {
@@ -208,12 +208,12 @@ func (v *Verifier) checkSignature(ctx context.Context, s *scratch, input, segmen
 		}
 	}
 	if tried == 0 {
-		return nil, refuse(ErrAlgorithm, "invalid algorithm", errNoKeyForAlg)
+		return nil, refuse(ErrAlgorithmNotAllowed, "invalid algorithm", errNoKeyForAlg)
 	}
 	if !fits {
-		return nil, refuse(ErrSignature, "invalid signature", errSignLength)
+		return nil, refuse(ErrSignatureInvalid, "invalid signature", errSignLength)
 	}
-	return nil, refuse(ErrSignature, "invalid signature", nil)
+	return nil, refuse(ErrSignatureInvalid, "invalid signature", nil)
 }
 
 // noKey is the refusal of a token for which no key is known. The usual cause is

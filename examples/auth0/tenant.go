@@ -47,7 +47,7 @@ func (t *tenant) demonstrate(ctx context.Context, url string, out io.Writer) err
 	expect("an access token", t.token(), trial.Authenticated)
 	expect("one for another API", t.Token(verifiertest.Claims{"sub": "auth0|ada", "aud": "https://mail.example.com"}), string(verifier.ErrAudienceMismatch))
 	expect("one of another tenant", t.TokenBy(t.key, nil, verifiertest.Claims{"iss": "https://other.eu.auth0.com/", "aud": audienceOfOwn}), string(verifier.ErrIssuerMismatch))
-	expect("one with a forged signature", t.TokenBy(verifiertest.NewKey(verifier.RS256, "current"), nil, claims), string(verifier.ErrSignature))
+	expect("one with a forged signature", t.TokenBy(verifiertest.NewKey(verifier.RS256, "current"), nil, claims), string(verifier.ErrSignatureInvalid))
 
 	t.Rotate(verifiertest.NewKey(verifier.RS256, "next"))
 	expect("one by a key that was rotated in just now", t.token(), trial.Authenticated)

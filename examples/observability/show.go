@@ -61,7 +61,7 @@ func demonstrate(ctx context.Context, app *application, issuer *verifiertest.Iss
 	token := of("mary", nil)
 	expect("a token", token, trial.Authenticated)
 	expect("the same once more", token, trial.Authenticated)
-	expect("a forged one", issuer.TokenBy(stranger, nil, mary), string(verifier.ErrSignature))
+	expect("a forged one", issuer.TokenBy(stranger, nil, mary), string(verifier.ErrSignatureInvalid))
 	expect("one that has expired", of("mary", verifiertest.Claims{"exp": time.Now().Add(-time.Minute).Unix()}), string(verifier.ErrTokenExpired))
 	expect("one for another service", of("mary", verifiertest.Claims{"aud": "billing"}), string(verifier.ErrAudienceMismatch))
 

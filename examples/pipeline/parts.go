@@ -14,7 +14,7 @@ import (
 func newServer(f *fleet) (*zishang.Server, error) {
 	v, err := verifier.New(
 		verifier.KeyProviderFunc(f.keys),
-		verifier.WithExtractor(verifier.FirstOf(verifier.ExtractorFunc(fromEnvelope), verifier.Cookie("device_token"))),
+		verifier.WithExtractor(verifier.OneOf(verifier.ExtractorFunc(fromEnvelope), verifier.Cookie("device_token"))),
 		verifier.Algorithms(verifier.EdDSA),
 		verifier.Audience("telemetry"),
 		verifier.Validate(verifier.ClaimValidatorFunc(f.notStolen)),

@@ -40,7 +40,7 @@ func newServer(secret []byte, options ...verifier.Option) (http.Handler, *googol
 		all := append([]verifier.Option{verifier.Issuer(chatpage.Issuer), verifier.Audience(chatpage.Audience), verifier.WithExtractor(e)}, options...)
 		return verifier.New(key, all...)
 	}
-	web, err := with(verifier.FirstOf(verifier.BearerHeader(), verifier.Cookie(cookie)))
+	web, err := with(verifier.OneOf(verifier.BearerHeader(), verifier.Cookie(cookie)))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -284,7 +284,7 @@ func (e *explanation) checkKey(ctx context.Context) {
 	key := check{Name: "key", Result: skipped, Got: "not looked for"}
 	signature := check{Name: "signature", Result: skipped, Got: "not checked"}
 	switch reason {
-	case verifier.ErrAlgorithm:
+	case verifier.ErrAlgorithmNotAllowed:
 		algorithm.Result = failed
 		algorithm.Expected, algorithm.Hint = e.algorithms(alg)
 	case verifier.ErrKeyNotFound, verifier.ErrIssuerMismatch:
@@ -296,7 +296,7 @@ func (e *explanation) checkKey(ctx context.Context) {
 		}
 	case verifier.ErrKeysUnavailable:
 		key.Result, key.Expected, key.Got = failed, "the keys", u.Error()
-	case verifier.ErrSignature:
+	case verifier.ErrSignatureInvalid:
 		key.Result, key.Got = ok, names(e.keys.candidates)
 		signature.Result, signature.Expected, signature.Got = failed, "one by "+names(e.keys.candidates), "another, or the token was changed"
 		signature.Hint = e.signatureHint(ctx)

@@ -380,7 +380,7 @@ func opaqueVerifier(t *testing.T) *verifier.Verifier {
 		verifier.IntrospectorFunc(func(context.Context, string) ([]byte, error) {
 			return []byte(`{"active":true,"sub":"ada","exp":4102444800}`), nil
 		}),
-		verifier.WithExtractor(verifier.FirstOf(verifier.AuthPayload("mine"), verifier.Query("mine"), verifier.RawHeader("X-Mine"), verifier.Cookie("mine"))))
+		verifier.WithExtractor(verifier.OneOf(verifier.AuthPayload("mine"), verifier.Query("mine"), verifier.RawHeader("X-Mine"), verifier.Cookie("mine"))))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -184,7 +184,7 @@ func RequireScope(scopes ...string) func(next http.Handler) http.Handler {
 				}, "")
 			case !hasAll(a.pass.Token().Scopes(), scopes):
 				a.guard.refuse(w, r, &verifier.UnauthorizedError{
-					Code: verifier.CodeInvalidToken, Message: "insufficient scope", Reason: verifier.ErrScope,
+					Code: verifier.CodeInvalidToken, Message: "insufficient scope", Reason: verifier.ErrScopeMismatch,
 				}, strings.Join(scopes, " "))
 			default:
 				next.ServeHTTP(w, r)

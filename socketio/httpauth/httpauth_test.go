@@ -31,7 +31,7 @@ type fixture struct {
 func newFixture(t testing.TB, options ...verifier.Option) *fixture {
 	t.Helper()
 	f := &fixture{issuer: verifiertest.NewIssuer("https://login.example/"), registry: socketio.NewRegistry(nil)}
-	extractor := verifier.FirstOf(verifier.DefaultExtractor(), verifier.Cookie("session"))
+	extractor := verifier.OneOf(verifier.DefaultExtractor(), verifier.Cookie("session"))
 	options = append([]verifier.Option{verifier.Issuer(f.issuer.URL()), verifier.Audience("chat"), verifier.WithExtractor(extractor)}, options...)
 	var err error
 	if f.verifier, err = verifier.New(f.issuer, options...); err != nil {
@@ -173,7 +173,7 @@ func TestRefusals(t *testing.T) {
 		header    [2]string
 	}{
 		{name: "keys unavailable", err: refusal(verifier.CodeInvalidSecret, verifier.ErrKeysUnavailable, true), status: 503, reason: "keys_unavailable", header: [2]string{"Retry-After", "5"}},
-		{name: "a scope is missing", err: refusal(verifier.CodeInvalidToken, verifier.ErrScope, false), status: 403, reason: "insufficient_scope", challenge: `Bearer error="insufficient_scope", error_description="a  message "`},
+		{name: "a scope is missing", err: refusal(verifier.CodeInvalidToken, verifier.ErrScopeMismatch, false), status: 403, reason: "insufficient_scope", challenge: `Bearer error="insufficient_scope", error_description="a  message "`},
 		{name: "the application says no", err: errors.New("not today"), status: 403, reason: "rejected", challenge: `Bearer`},
 		{name: "the application cannot tell now", err: &verifier.UnauthorizedError{Message: "later", Retryable: true}, status: 503, reason: "rejected", header: [2]string{"Retry-After", "5"}},
 		{name: "a panic", panics: true, status: 500, reason: "server_error"},

@@ -26,7 +26,7 @@ func status(err *verifier.UnauthorizedError) (int, string) {
 		return http.StatusServiceUnavailable, ""
 	case err.Reason == ErrCrossOrigin || err.Reason == verifier.ErrRejected || err.Reason == "":
 		return http.StatusForbidden, ""
-	case err.Reason == verifier.ErrScope:
+	case err.Reason == verifier.ErrScopeMismatch:
 		return http.StatusForbidden, "insufficient_scope"
 	case err.Reason == socketio.ErrServer:
 		return http.StatusInternalServerError, ""

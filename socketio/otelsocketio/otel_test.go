@@ -39,7 +39,7 @@ func words(ctx context.Context, h *verifier.Handshake) (*verifier.Token, error) 
 	case "":
 		return nil, &verifier.UnauthorizedError{Code: verifier.CodeCredentialsRequired, Message: "no token provided", Reason: verifier.ErrTokenMissing}
 	case "forged":
-		return nil, &verifier.UnauthorizedError{Message: "invalid signature", Reason: verifier.ErrSignature}
+		return nil, &verifier.UnauthorizedError{Message: "invalid signature", Reason: verifier.ErrSignatureInvalid}
 	case "outage":
 		return nil, &verifier.UnauthorizedError{Message: "keys unavailable", Reason: verifier.ErrKeysUnavailable, Retryable: true}
 	}

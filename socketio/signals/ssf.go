@@ -112,7 +112,7 @@ func rejected(err error) *refusal {
 		r.code = "invalid_issuer"
 	case errors.Is(err, verifier.ErrAudienceMismatch):
 		r.code = "invalid_audience"
-	case errors.Is(err, verifier.ErrSignature), errors.Is(err, verifier.ErrKeyNotFound), errors.Is(err, verifier.ErrAlgorithm):
+	case errors.Is(err, verifier.ErrSignatureInvalid), errors.Is(err, verifier.ErrKeyNotFound), errors.Is(err, verifier.ErrAlgorithmNotAllowed):
 		r.code = "invalid_key"
 	}
 	return r

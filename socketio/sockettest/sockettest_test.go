@@ -52,7 +52,7 @@ func as(claims verifiertest.Claims) socketio.Authenticator { return verifiertest
 // TestScripts: what clients of the fake server see is what real ones would.
 func TestScripts(t *testing.T) {
 	alice := verifiertest.Claims{"sub": "alice"}
-	forged := &verifier.UnauthorizedError{Code: verifier.CodeInvalidToken, Message: "invalid signature", Reason: verifier.ErrSignature}
+	forged := &verifier.UnauthorizedError{Code: verifier.CodeInvalidToken, Message: "invalid signature", Reason: verifier.ErrSignatureInvalid}
 	handshake := socketio.ByHandshake()
 	tests := []struct {
 		name    string
@@ -109,7 +109,7 @@ func TestScripts(t *testing.T) {
 			c.Authenticate("again") // a client that is not connected cannot
 			c.Disconnect()
 			saw(t, c, "")
-			if c.Session() != nil || !errors.Is(c.Err(), verifier.ErrSignature) {
+			if c.Session() != nil || !errors.Is(c.Err(), verifier.ErrSignatureInvalid) {
 				t.Errorf("the session is %v, the end %v", c.Session(), c.Err())
 			}
 		}},

@@ -36,7 +36,7 @@ type content struct {
 // Clients 1.x and 2.x present the query of the connection to every namespace: each
 // namespace after the first needs a ticket in the query of its own CONNECT packet.
 func (t *Tickets) Ticket() verifier.Extractor {
-	find := verifier.FirstOf(verifier.Query(t.o.Name), verifier.AuthPayload(t.o.Name))
+	find := verifier.OneOf(verifier.Query(t.o.Name), verifier.AuthPayload(t.o.Name))
 	return verifier.ExtractorFunc(func(ctx context.Context, h *verifier.Handshake) (string, error) {
 		ticket, err := find.Extract(ctx, h)
 		if ticket == "" || err != nil {

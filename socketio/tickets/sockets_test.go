@@ -72,7 +72,7 @@ func onGoogollee(t *testing.T, auth socketio.Authenticator, options ...socketio.
 }
 
 func onZishang(t *testing.T, auth socketio.Authenticator, options ...socketio.Option) http.Handler {
-	s := zishang.NewServer(nil, zishang.Logger(slog.New(slog.DiscardHandler)))
+	s := zishang.NewServer(nil, zishang.WithLogger(slog.New(slog.DiscardHandler)))
 	if _, err := s.Authorize("/", auth, options...); err != nil {
 		t.Fatal(err)
 	}

@@ -57,7 +57,7 @@ var issuer = verifiertest.NewIssuer("https://login.example/")
 func newNode(t testing.TB, o tickets.Options) *node {
 	t.Helper()
 	n := &node{clock: verifiertest.NewClock(time.Now())}
-	web, err := verifier.New(issuer, verifier.WithExtractor(verifier.FirstOf(verifier.BearerHeader(), verifier.Cookie("session"))), verifier.WithClock(n.clock.Now))
+	web, err := verifier.New(issuer, verifier.WithExtractor(verifier.OneOf(verifier.BearerHeader(), verifier.Cookie("session"))), verifier.WithClock(n.clock.Now))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func newNode(t testing.TB, o tickets.Options) *node {
 	if n.tickets, err = tickets.New(guard, &o); err != nil {
 		t.Fatal(err)
 	}
-	n.sockets, err = verifier.New(issuer, verifier.WithExtractor(verifier.FirstOf(n.tickets.Ticket(), verifier.Cookie("token"))), verifier.WithClock(n.clock.Now))
+	n.sockets, err = verifier.New(issuer, verifier.WithExtractor(verifier.OneOf(n.tickets.Ticket(), verifier.Cookie("token"))), verifier.WithClock(n.clock.Now))
 	if err != nil {
 		t.Fatal(err)
 	}

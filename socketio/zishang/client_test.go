@@ -181,7 +181,7 @@ func byName() socketio.Authenticator {
 
 var (
 	errNoToken  = &verifier.UnauthorizedError{Code: verifier.CodeCredentialsRequired, Message: "no token provided", Reason: verifier.ErrTokenMissing}
-	errBadToken = &verifier.UnauthorizedError{Code: verifier.CodeInvalidToken, Message: "invalid signature", Reason: verifier.ErrSignature}
+	errBadToken = &verifier.UnauthorizedError{Code: verifier.CodeInvalidToken, Message: "invalid signature", Reason: verifier.ErrSignatureInvalid}
 	errDatatype = &verifier.UnauthorizedError{Code: verifier.CodeInvalidToken, Message: "invalid token datatype", Reason: verifier.ErrTokenMalformed}
 )
 

@@ -280,7 +280,7 @@ func TestFaultsA8(t *testing.T) {
 				}
 				var verify []verifier.Option
 				if place.extractor != nil {
-					verify = append(verify, verifier.WithExtractor(verifier.FirstOf(place.extractor, verifier.DefaultExtractor())))
+					verify = append(verify, verifier.WithExtractor(verifier.OneOf(place.extractor, verifier.DefaultExtractor())))
 				}
 				var server *socket.Server
 				web := serve(t, nil, func(io *Server) {

@@ -44,10 +44,10 @@ func MaxUnauthenticatedMessage(n int) ServerOption {
 	return func(c *engine.Config) { c.MaxUnauthenticated = n }
 }
 
-// Logger is told of panics and, at the level debug, of what ends a connection before its
+// WithLogger is told of panics and, at the level debug, of what ends a connection before its
 // time. Authorizers log there too, unless [socketio.WithLogger] says otherwise. The
 // default is [slog.Default].
-func Logger(l *slog.Logger) ServerOption { return func(c *engine.Config) { c.Logger = l } }
+func WithLogger(l *slog.Logger) ServerOption { return func(c *engine.Config) { c.Logger = l } }
 
 // maxUnauthenticated is the largest message in bytes that an unauthenticated client may
 // send: a token of 16 KiB and what surrounds it, twice.

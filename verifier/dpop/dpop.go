@@ -86,7 +86,7 @@ func (v *Validator) Validate(ctx context.Context, t *verifier.Token, h *verifier
 	case bound == "":
 		return denied(ErrNotBound, "the token is not bound to a DPoP key")
 	case strings.EqualFold(scheme, "bearer") && credentials == t.Raw():
-		return denied(ErrScheme, "a DPoP-bound token needs the scheme DPoP")
+		return denied(ErrSchemeMismatch, "a DPoP-bound token needs the scheme DPoP")
 	case raw == "":
 		return denied(ErrProofMissing, "no DPoP proof provided")
 	}
@@ -206,9 +206,9 @@ func what(r verifier.Reason) string {
 	switch r {
 	case verifier.ErrTypeMismatch:
 		return "typ"
-	case verifier.ErrAlgorithm:
+	case verifier.ErrAlgorithmNotAllowed:
 		return "alg"
-	case verifier.ErrSignature:
+	case verifier.ErrSignatureInvalid:
 		return "signature"
 	case verifier.ErrTokenExpired:
 		return "exp"

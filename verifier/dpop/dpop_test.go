@@ -62,7 +62,7 @@ var (
 	missing   = badToken(ErrProofMissing, "no DPoP proof provided")
 	otherKey  = badToken(ErrKeyMismatch, "the token is bound to another DPoP key")
 	notBound  = badToken(ErrNotBound, "the token is not bound to a DPoP key")
-	downgrade = badToken(ErrScheme, "a DPoP-bound token needs the scheme DPoP")
+	downgrade = badToken(ErrSchemeMismatch, "a DPoP-bound token needs the scheme DPoP")
 	replayed  = outcome{code: CodeInvalidProof, reason: ErrProofReplayed, message: "DPoP proof used before"}
 )
 
@@ -113,20 +113,20 @@ func TestAttacks(t *testing.T) {
 		{"typ as a media type", a.proof(good, members{"typ": "application/DPoP+JWT"}, nil), accepted},
 
 		// 5: alg
-		{"alg none", unsigned("none"), badProof("signature", verifier.ErrSignature, "")},
-		{"alg none, with a signature", a.proof(good, members{"alg": "none"}, nil), badProof("alg", verifier.ErrAlgorithm, "")},
-		{"symmetric alg", a.proof(good, members{"alg": "HS256"}, nil), badProof("alg", verifier.ErrAlgorithm, "")},
-		{"symmetric alg and key", a.proof(good, members{"alg": "HS256", "jwk": members{"kty": "oct", "k": encode(secret)}}, nil), badProof("alg", verifier.ErrAlgorithm, "")},
-		{"alg in another case", a.proof(good, members{"alg": "es256"}, nil), badProof("alg", verifier.ErrAlgorithm, "")},
+		{"alg none", unsigned("none"), badProof("signature", verifier.ErrSignatureInvalid, "")},
+		{"alg none, with a signature", a.proof(good, members{"alg": "none"}, nil), badProof("alg", verifier.ErrAlgorithmNotAllowed, "")},
+		{"symmetric alg", a.proof(good, members{"alg": "HS256"}, nil), badProof("alg", verifier.ErrAlgorithmNotAllowed, "")},
+		{"symmetric alg and key", a.proof(good, members{"alg": "HS256", "jwk": members{"kty": "oct", "k": encode(secret)}}, nil), badProof("alg", verifier.ErrAlgorithmNotAllowed, "")},
+		{"alg in another case", a.proof(good, members{"alg": "es256"}, nil), badProof("alg", verifier.ErrAlgorithmNotAllowed, "")},
 		{"no alg", a.proof(good, members{"alg": nil}, nil), badProof("malformed", verifier.ErrTokenMalformed, "alg")},
 		{"alg of another key", a.proof(good, members{"alg": "RS256"}, nil), badProof("jwk", "", "does not fit the key")},
 		{"alg of another curve", a.proof(good, members{"alg": "ES384"}, nil), badProof("jwk", "", "does not fit the key")},
 
 		// 6: the signature
-		{"another signature", flip(a.proof(good, nil, nil)), badProof("signature", verifier.ErrSignature, "")},
-		{"no signature", unsigned("ES256"), badProof("signature", verifier.ErrSignature, "")},
-		{"signed by another key", bob().proof(good, members{"jwk": a.jwk}, nil), badProof("signature", verifier.ErrSignature, "")},
-		{"other claims than signed", swapClaims(a.proof(good, nil, nil), a.proof(good, nil, nil)), badProof("signature", verifier.ErrSignature, "")},
+		{"another signature", flip(a.proof(good, nil, nil)), badProof("signature", verifier.ErrSignatureInvalid, "")},
+		{"no signature", unsigned("ES256"), badProof("signature", verifier.ErrSignatureInvalid, "")},
+		{"signed by another key", bob().proof(good, members{"jwk": a.jwk}, nil), badProof("signature", verifier.ErrSignatureInvalid, "")},
+		{"other claims than signed", swapClaims(a.proof(good, nil, nil), a.proof(good, nil, nil)), badProof("signature", verifier.ErrSignatureInvalid, "")},
 
 		// 7: the key
 		{"no jwk", a.proof(good, members{"jwk": nil}, nil), badProof("jwk", "", "has none")},
@@ -234,7 +234,7 @@ func TestAlgorithms(t *testing.T) {
 	narrow := newServer(t, Algorithms(verifier.EdDSA))
 	a := alice()
 	_, err := narrow.Authenticate(context.Background(), inPayload(a.token(), a.proof(a.token(), nil, nil)))
-	badProof("alg", verifier.ErrAlgorithm, "").check(t, err)
+	badProof("alg", verifier.ErrAlgorithmNotAllowed, "").check(t, err)
 }
 
 // TestLargestKey: the header of a proof by the largest key that is taken is not
@@ -246,7 +246,7 @@ func TestLargestKey(t *testing.T) {
 	proof := encode(must(json.Marshal(members{"typ": "dpop+jwt", "alg": "RS256", "jwk": jwk}))) + "." +
 		encode(must(json.Marshal(a.claims(a.token())))) + "." + encode(make([]byte, 1024))
 	_, err := newServer(t).Authenticate(context.Background(), inPayload(a.token(), proof))
-	badProof("signature", verifier.ErrSignature, "").check(t, err)
+	badProof("signature", verifier.ErrSignatureInvalid, "").check(t, err)
 }
 
 // TestPlaces: where the proof is, that there is one, and which scheme the token

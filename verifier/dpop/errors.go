@@ -15,14 +15,14 @@ const (
 
 // The reasons this package gives.
 const (
-	ErrProofMissing  verifier.Reason = "dpop_proof_missing"   // the token is bound to a key and no proof came with it
-	ErrProofInvalid  verifier.Reason = "dpop_proof_invalid"   // a check of RFC 9449 §4.3 failed
-	ErrProofReplayed verifier.Reason = "dpop_proof_replayed"  // the proof was used before
-	ErrKeyMismatch   verifier.Reason = "dpop_key_mismatch"    // the proof is of another key than the token's
-	ErrNotBound      verifier.Reason = "token_not_bound"      // the token is bound to no key
-	ErrScheme        verifier.Reason = "dpop_scheme_mismatch" // a bound token came as Bearer
-	ErrUseNonce      verifier.Reason = "use_dpop_nonce"       // the proof lacks the server's nonce; retryable
-	ErrUnavailable   verifier.Reason = "dpop_unavailable"     // whether the proof was used before could not be told; retryable
+	ErrProofMissing   verifier.Reason = "dpop_proof_missing"   // the token is bound to a key and no proof came with it
+	ErrProofInvalid   verifier.Reason = "dpop_proof_invalid"   // a check of RFC 9449 §4.3 failed
+	ErrProofReplayed  verifier.Reason = "dpop_proof_replayed"  // the proof was used before
+	ErrKeyMismatch    verifier.Reason = "dpop_key_mismatch"    // the proof is of another key than the token's
+	ErrNotBound       verifier.Reason = "token_not_bound"      // the token is bound to no key
+	ErrSchemeMismatch verifier.Reason = "dpop_scheme_mismatch" // a bound token came as Bearer
+	ErrUseNonce       verifier.Reason = "use_dpop_nonce"       // the proof lacks the server's nonce; retryable
+	ErrUnavailable    verifier.Reason = "dpop_unavailable"     // whether the proof was used before could not be told; retryable
 )
 
 // invalid is the refusal of a proof. what names the check.

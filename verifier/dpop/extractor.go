@@ -26,7 +26,7 @@ func Header() verifier.Extractor {
 
 // Extractor is [verifier.DefaultExtractor] and [Header] together.
 func Extractor() verifier.Extractor {
-	return verifier.FirstOf(Header(), verifier.DefaultExtractor())
+	return verifier.OneOf(Header(), verifier.DefaultExtractor())
 }
 
 // authorization returns the scheme and credentials of the header that counts, ""

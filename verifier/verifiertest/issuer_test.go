@@ -79,8 +79,8 @@ func TestTokensOfEveryAlgorithm(t *testing.T) {
 			t.Errorf("%s: got %+v", a, token)
 		}
 		forged := issuer.TokenBy(verifiertest.NewKey(a, "k"), nil, nil)
-		if _, err := v.Verify(t.Context(), forged); !errors.Is(err, verifier.ErrSignature) {
-			t.Errorf("%s: another key's token: got %v, want %v", a, err, verifier.ErrSignature)
+		if _, err := v.Verify(t.Context(), forged); !errors.Is(err, verifier.ErrSignatureInvalid) {
+			t.Errorf("%s: another key's token: got %v, want %v", a, err, verifier.ErrSignatureInvalid)
 		}
 	}
 }
@@ -310,7 +310,7 @@ func TestStatic(t *testing.T) {
 	if token, err := verifiertest.Accept(nil).Authenticate(t.Context(), nil); err != nil || !token.ValidUntil().IsZero() {
 		t.Errorf("the token without claims is good until %v; %v", token.ValidUntil(), err)
 	}
-	if token, err := verifiertest.Refuse(verifier.ErrScope).Authenticate(t.Context(), nil); token != nil || !errors.Is(err, verifier.ErrScope) {
+	if token, err := verifiertest.Refuse(verifier.ErrScopeMismatch).Authenticate(t.Context(), nil); token != nil || !errors.Is(err, verifier.ErrScopeMismatch) {
 		t.Errorf("refused: %v, %v", token, err)
 	}
 	if token, err := verifiertest.Refuse(nil).Authenticate(t.Context(), nil); token != nil || err == nil {

@@ -56,10 +56,10 @@ const maxReasons = 32
 // known are the reasons that always have a label.
 var known = []verifier.Reason{
 	verifier.ErrTokenMissing, verifier.ErrTokenConflict, verifier.ErrTokenMalformed, verifier.ErrTokenTooLong,
-	verifier.ErrAlgorithm, verifier.ErrSignature, verifier.ErrKeyNotFound, verifier.ErrKeysUnavailable,
+	verifier.ErrAlgorithmNotAllowed, verifier.ErrSignatureInvalid, verifier.ErrKeyNotFound, verifier.ErrKeysUnavailable,
 	verifier.ErrTypeMismatch, verifier.ErrTokenNotActive, verifier.ErrTokenExpired, verifier.ErrMaxAgeExceeded,
 	verifier.ErrAudienceMismatch, verifier.ErrIssuerMismatch, verifier.ErrSubjectMismatch, verifier.ErrTokenIDMismatch,
-	verifier.ErrNonceMismatch, verifier.ErrClaimInvalid, verifier.ErrClaimMismatch, verifier.ErrScope,
+	verifier.ErrNonceMismatch, verifier.ErrClaimInvalid, verifier.ErrClaimMismatch, verifier.ErrScopeMismatch,
 	verifier.ErrTokenInactive, verifier.ErrTokenBound, verifier.ErrRejected, verifier.ErrLifetimeExceeded,
 	socketio.ErrTimeout, socketio.ErrTooManyAttempts, socketio.ErrTooManyPending, socketio.ErrIdentityMismatch,
 	socketio.ErrSessionExpired, socketio.ErrSessionLimit, socketio.ErrTokenRevoked, socketio.ErrRevocationsUnavailable,

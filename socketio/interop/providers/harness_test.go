@@ -213,7 +213,7 @@ func (a *authority) ask(t testing.TB, script string, request map[string]any) (go
 // serve starts a Socket.IO server that accepts what v does.
 func serve(t testing.TB, v socketio.Authenticator, options ...socketio.Option) (url string) {
 	t.Helper()
-	s := zishang.NewServer(nil, zishang.Logger(quiet))
+	s := zishang.NewServer(nil, zishang.WithLogger(quiet))
 	root, err := s.Authorize("/", v, options...)
 	if err != nil {
 		t.Fatal(err)

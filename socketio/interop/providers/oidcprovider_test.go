@@ -142,7 +142,7 @@ func TestOIDCProvider(t *testing.T) {
 			refused(t, "a refresh token", url, got.Refresh, verifier.ErrTokenMalformed)
 			refused(t, "a token for another API", url, p.clientCredentials(mail), verifier.ErrAudienceMismatch)
 			refused(t, "an opaque token", url, p.clientCredentials(opaque), verifier.ErrTokenMalformed)
-			refused(t, "a token with a changed signature", url, got.Access[:len(got.Access)-6]+"AAAAAA", verifier.ErrSignature, verifier.ErrTokenMalformed)
+			refused(t, "a token with a changed signature", url, got.Access[:len(got.Access)-6]+"AAAAAA", verifier.ErrSignatureInvalid, verifier.ErrTokenMalformed)
 
 			later := serve(t, p.verifier(p.keys(), verifier.WithClock(func() time.Time { return time.Now().Add(2 * time.Hour) })))
 			refused(t, "an expired token", later, got.Access, verifier.ErrTokenExpired)
