@@ -229,7 +229,7 @@ func (l *local) selected(to cluster.Target) []*socket {
 
 // admitted returns the sockets of a target that are let in.
 func (l *local) admitted(to cluster.Target) []*socket {
-	return slices.DeleteFunc(l.selected(to), func(s *socket) bool { return !s.stay.Passes() || s.stay.Over() })
+	return slices.DeleteFunc(l.selected(to), func(s *socket) bool { return !s.Stay.Passes() || s.Stay.Over() })
 }
 
 // Broadcast implements [cluster.Local]. The gate of a socket that is not let in holds
@@ -241,7 +241,7 @@ func (l *local) Broadcast(event cluster.Payload, to cluster.Target) {
 	}
 	e := engine.NewEvent(l.name, event.JSON, event.Attachments)
 	for _, s := range sockets {
-		s.stay.Send(e, nil)
+		s.Stay.Send(e, nil)
 	}
 }
 
@@ -257,7 +257,7 @@ func (l *local) BroadcastWithAck(ctx context.Context, event cluster.Payload, to 
 	e := engine.NewEvent(l.name, event.JSON, event.Attachments)
 	n := 0
 	for _, s := range l.selected(to) {
-		if s.stay.Send(e, ack) {
+		if s.Stay.Send(e, ack) {
 			n++
 		}
 	}
@@ -289,15 +289,15 @@ func (l *local) Sockets(to cluster.Target) []cluster.Socket {
 // describe is what other nodes may be told of a socket.
 func (s *socket) describe() cluster.Socket {
 	d := cluster.Socket{ID: s.ID(), Rooms: s.namespace.roomsOf(s)}
-	session := s.current.Load()
-	if g := s.guard(); session == nil && g != nil {
+	session := s.Current.Load()
+	if g := s.Guard(); session == nil && g != nil {
 		session = g.Session()
 	}
 	if session != nil {
 		d.Handshake = cluster.NewHandshake(session.Handshake(), s.arrived)
 		d.Secrets = []string{session.Token().Raw()}
 	} else {
-		d.Handshake = cluster.NewHandshake(s.handshake.WithoutToken(), s.arrived)
+		d.Handshake = cluster.NewHandshake(s.Handshake.WithoutToken(), s.arrived)
 	}
 	s.conn.mu.Lock()
 	defer s.conn.mu.Unlock()
@@ -319,7 +319,7 @@ func (l *local) Leave(to cluster.Target, rooms []string) {
 	for _, s := range l.admitted(to) {
 		for _, room := range rooms {
 			s.LeaveRoom(room)
-			s.leftRooms(room)
+			s.LeftRoom(room)
 		}
 	}
 }
@@ -328,7 +328,7 @@ func (l *local) Leave(to cluster.Target, rooms []string) {
 func (l *local) Disconnect(to cluster.Target, closeConnection bool) {
 	for _, s := range l.admitted(to) {
 		if closeConnection {
-			s.stay.Session().End(serverDisconnect, &engine.Refusal{})
+			s.Stay.Session().End(serverDisconnect, &engine.Refusal{})
 		} else {
 			s.disconnect()
 		}

@@ -31,7 +31,7 @@ var _ gosio.Conn = (*Conn)(nil)
 // Session returns the socket's session, nil for a guest and in a public
 // namespace. It is still there when the socket is gone; its context has then
 // ended.
-func (c *Conn) Session() *socketio.Session { return c.socket.current.Load() }
+func (c *Conn) Session() *socketio.Session { return c.socket.Current.Load() }
 
 // ID returns the socket's ID, which the client knows as socket.id. It is hard to
 // guess. A client 1.x or 2.x has the same one in every namespace, and whoever
@@ -51,7 +51,7 @@ func (c *Conn) Emit(event string, args ...any) {
 		}
 	}
 	if e := c.socket.namespace.encode(event, args); e != nil {
-		c.socket.stay.Send(e, ack)
+		c.socket.Stay.Send(e, ack)
 	}
 }
 
@@ -81,13 +81,13 @@ func (c *Conn) To(rooms ...string) BroadcastOperator {
 // Leave takes the socket out of a room.
 func (c *Conn) Leave(room string) {
 	c.socket.LeaveRoom(room)
-	c.socket.leftRooms(room)
+	c.socket.LeftRoom(room)
 }
 
 // LeaveAll takes the socket out of every room, that of its own ID included.
 func (c *Conn) LeaveAll() {
 	c.socket.namespace.leaveRooms(c.socket)
-	c.socket.leftRooms("")
+	c.socket.LeftRoom("")
 }
 
 // Rooms returns the rooms that the socket is in, in no order. It is in none when
@@ -125,17 +125,17 @@ func (c *Conn) SetData(v any) error {
 func (c *Conn) Namespace() string { return c.socket.namespace.name }
 
 // URL returns the URL of the request that opened the connection.
-func (c *Conn) URL() url.URL { return *c.socket.stay.Request().URL }
+func (c *Conn) URL() url.URL { return *c.socket.Stay.Request().URL }
 
 // RemoteHeader returns the header of that request.
-func (c *Conn) RemoteHeader() http.Header { return c.socket.stay.Request().Header }
+func (c *Conn) RemoteHeader() http.Header { return c.socket.Stay.Request().Header }
 
 // RemoteAddr returns the client's address: the proxy's, behind one.
-func (c *Conn) RemoteAddr() net.Addr { return addr(c.socket.stay.Request().RemoteAddr) }
+func (c *Conn) RemoteAddr() net.Addr { return addr(c.socket.Stay.Request().RemoteAddr) }
 
 // LocalAddr returns the address at which the server was reached.
 func (c *Conn) LocalAddr() net.Addr {
-	r := c.socket.stay.Request()
+	r := c.socket.Stay.Request()
 	if a, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
 		return a
 	}

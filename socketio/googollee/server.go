@@ -6,11 +6,12 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
-	"time"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/cluster"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/binding"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/engine"
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
 // Server serves Socket.IO clients. It is an [http.Handler] for the path that
@@ -22,7 +23,7 @@ type Server struct {
 	cluster         *cluster.Cluster // nil: the server is alone
 	unauthenticated int              // bytes that an unauthenticated client may send
 
-	tasks sync.WaitGroup // the application's handlers that begin and end sockets
+	library binding.Library
 
 	mu         sync.RWMutex // guards namespaces
 	namespaces map[string]*Namespace
@@ -41,6 +42,7 @@ func NewServer(o *Options) (*Server, error) {
 	if s.unauthenticated == 0 {
 		s.unauthenticated = engine.DefaultMaxUnauthenticated
 	}
+	s.library.Enter = s.enter
 	checkOrigin, noCredentials, err := o.originCheck()
 	if err != nil {
 		return nil, fmt.Errorf("googollee: NewServer: %w", err)
@@ -57,7 +59,7 @@ func NewServer(o *Options) (*Server, error) {
 		MaxNamespaces:      o.MaxNamespaces,
 		MaxHandshakes:      o.MaxHandshakes,
 		Logger:             s.logger,
-	}, (*library)(s))
+	}, &s.library)
 	if err != nil {
 		return nil, fmt.Errorf("googollee: NewServer: %w", err)
 	}
@@ -75,16 +77,11 @@ func (s *Server) Authorize(namespace string, auth socketio.Authenticator, option
 	if err != nil {
 		return nil, err
 	}
-	if v, ok := auth.(interface{ TokenLimit() int }); ok && v.TokenLimit()+aroundToken > s.unauthenticated {
-		return nil, fmt.Errorf("googollee: the authenticator reads tokens of up to %d bytes, but Options.MaxUnauthenticatedMessage is %d: "+
-			"expected at least %d", v.TokenLimit(), s.unauthenticated, v.TokenLimit()+aroundToken)
+	if err := binding.CheckTokenLimit(auth, s.unauthenticated, "Options.MaxUnauthenticatedMessage"); err != nil {
+		return nil, fmt.Errorf("googollee: Authorize: %w", err)
 	}
 	return s.add(namespace, a)
 }
-
-// aroundToken is what surrounds a token in its message, in bytes: names, and a
-// proof of possession.
-const aroundToken = 2 << 10
 
 // Public makes a namespace that needs no authentication: beside a guarded
 // "/admin", say. A namespace that is neither guarded nor public does not exist
@@ -131,29 +128,23 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		}
 	}
 	s.mu.RUnlock()
-	done := make(chan struct{})
-	go func() {
-		s.tasks.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("googollee: handlers are still running: %w", ctx.Err())
+	if err := s.library.Wait(ctx); err != nil {
+		return fmt.Errorf("googollee: Shutdown: %w", err)
 	}
+	return nil
 }
 
 // Close is Shutdown with a limit of twenty seconds, in which every client has
 // been told or cut off.
-func (s *Server) Close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	return s.Shutdown(ctx)
-}
+func (s *Server) Close() error { return binding.Close(s.Shutdown) }
 
-func (s *Server) namespace(name string) *Namespace {
+// enter makes a socket of a client that asks to enter a namespace.
+func (s *Server) enter(a *engine.Arrival, h *verifier.Handshake) (binding.Handler, error) {
 	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.namespaces[name]
+	n := s.namespaces[a.Namespace]
+	s.mu.RUnlock()
+	if n == nil {
+		return nil, nil
+	}
+	return newSocket(n, h), nil
 }

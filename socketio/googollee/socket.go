@@ -2,7 +2,6 @@ package googollee
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
@@ -15,25 +14,20 @@ import (
 	"github.com/googollee/go-socket.io/parser"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/binding"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/engine"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
 // socket is one stay of a client's in one namespace: what was decided about it,
-// its guard, its session, its rooms and what the application knows of it. It is
-// the view of it that authorization has ([socketio.Socket]).
+// its guard, its session, its rooms and what the application knows of it.
 type socket struct {
+	binding.Socket
 	namespace *Namespace
-	handshake *verifier.Handshake
-	pass      *socketio.Pass // nil for a guest, and where it authenticates by event
-	stay      *engine.Stay   // set by begin
 	arrived   time.Time
 	conn      Conn
 
-	guarding atomic.Pointer[socketio.Guard]   // nil in a public namespace
-	current  atomic.Pointer[socketio.Session] // the session, also once it has ended
-	let      atomic.Bool                      // whether it was let in as a guest
-	welcomed atomic.Bool                      // whether OnAuthenticated has returned and it may stay
+	welcomed atomic.Bool // whether OnAuthenticated has returned and it may stay
 
 	connected chan struct{} // closed when OnConnect has returned, where it is due
 
@@ -48,27 +42,25 @@ type socket struct {
 }
 
 func newSocket(n *Namespace, h *verifier.Handshake) *socket {
-	s := &socket{namespace: n, handshake: h, arrived: time.Now(), connected: make(chan struct{})}
+	s := &socket{namespace: n, arrived: time.Now(), connected: make(chan struct{})}
+	s.Logger, s.Authorizer, s.Handshake = n.server.logger, n.auth, h
 	s.conn.socket = s
 	return s
 }
 
-// begin guards the socket and answers its client.
-func (s *socket) begin(st *engine.Stay) {
-	s.stay = st
+// Admitted guards the socket and answers its client.
+func (s *socket) Admitted() {
 	n := s.namespace
 	n.add(s)
-	if n.auth != nil {
-		s.guarding.Store(n.auth.Attach(s, s.handshake, s.pass))
-		if s.pass != nil && s.guard().Session() == nil {
-			close(s.connected)
-			return // what was good is no longer: Close follows, and refuses it
-		}
+	s.Attach(s)
+	if s.Pass != nil && s.Guard().Session() == nil {
+		close(s.connected)
+		return // what was good is no longer: Close follows, and refuses it
 	}
-	if n.onConnect == nil || n.auth != nil && !s.let.Load() || !s.start() {
+	if n.onConnect == nil || n.auth != nil && !s.Guest.Load() || !s.start() {
 		close(s.connected)
 	} else {
-		n.server.tasks.Go(func() {
+		n.server.library.Tasks.Go(func() {
 			defer s.finish()
 			defer close(s.connected)
 			if err := s.protect("OnConnect", func() error { return n.onConnect(&s.conn) }); err != nil {
@@ -76,39 +68,21 @@ func (s *socket) begin(st *engine.Stay) {
 			}
 		})
 	}
-	st.Accept("", "")
-}
-
-func (s *socket) guard() *socketio.Guard { return s.guarding.Load() }
-
-// ID is the client's name for the stay.
-func (s *socket) ID() string { return s.stay.ID() }
-
-// Emit sends an event whatever the gate.
-func (s *socket) Emit(event string, ack func(), args ...any) {
-	var acknowledged func([]json.RawMessage)
-	if ack != nil {
-		acknowledged = func([]json.RawMessage) { ack() }
-	}
-	if err := s.stay.Emit(event, acknowledged, args...); err != nil {
-		s.namespace.server.logger.Error("googollee: "+event+" was not sent", "error", err)
-	}
+	s.Stay.Accept("", "")
 }
 
 // Open opens the gate, behind the event.
 func (s *socket) Open(event string) {
 	if event == "" {
 		gate := engine.Open
-		if s.pass == nil {
+		if s.Pass == nil {
 			gate = engine.Guest
-			s.let.Store(true)
+			s.Guest.Store(true)
 		}
-		s.stay.SetGate(gate)
+		s.Stay.SetGate(gate)
 		return
 	}
-	if err := s.stay.EmitAndSetGate(engine.Open, event); err != nil {
-		s.namespace.server.logger.Error("googollee: "+event+" was not sent", "error", err)
-	}
+	s.Report(event, s.Stay.EmitAndSetGate(engine.Open, event))
 }
 
 // serverDisconnect is the reason where the application disconnected the socket.
@@ -118,32 +92,18 @@ const serverDisconnect = "server disconnect"
 // is given is the word that the client was given too.
 func (s *socket) Close(cause error, event string, args ...any) {
 	reason := serverDisconnect
-	r := &engine.Refusal{Hold: true}
-	var u *verifier.UnauthorizedError
-	if errors.As(cause, &u) && u != nil {
-		reason, r.Retryable = string(u.Reason), u.Retryable
-		// A handshake that was good when it was decided, and is no longer, is
-		// refused like any other: its client never connects.
-		if s.pass != nil && s.stay.Refuse(reason, &engine.Refusal{Error: u, Retryable: u.Retryable, Hold: true}) {
-			return
-		}
+	if u := binding.Refusal(cause); u != nil {
+		reason = string(u.Reason)
 	}
-	if event == "" {
-		s.stay.Leave(reason, r)
-		return
-	}
-	if err := s.stay.EmitAndLeave(reason, r, event, args...); err != nil {
-		s.namespace.server.logger.Error("googollee: "+event+" was not sent", "error", err)
-		s.stay.Leave(reason, r)
-	}
+	s.End(reason, cause, event, args...)
 }
 
 // disconnect ends the socket for the application.
-func (s *socket) disconnect() { s.stay.Leave(serverDisconnect, nil) }
+func (s *socket) disconnect() { s.Stay.Leave(serverDisconnect, nil) }
 
 // Authenticated runs the application's handler of a new session.
 func (s *socket) Authenticated(session *socketio.Session) error {
-	s.current.Store(session)
+	s.Current.Store(session)
 	<-s.connected // a guest that authenticates: OnConnect comes first
 	if !s.start() {
 		return socketio.ErrDisconnected
@@ -175,14 +135,24 @@ func (s *socket) finish() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.running--; s.running == 0 && s.farewell != nil {
-		s.namespace.server.tasks.Go(s.farewell)
+		s.namespace.server.library.Tasks.Go(s.farewell)
+	}
+}
+
+// Packet calls the application's handler of an event, or of an acknowledgement.
+func (s *socket) Packet(p *engine.Packet) {
+	switch {
+	case p.Ack != nil:
+		s.acknowledged(p)
+	case !p.IsAck:
+		s.handle(p)
 	}
 }
 
 // handle calls the handler of an event with what the client sent.
 func (s *socket) handle(p *engine.Packet) {
 	h := s.namespace.handler(p.Event)
-	if h == nil || !s.mayHandle(h.open) || !p.Passes() || !s.permits(p) {
+	if h == nil || !s.mayHandle(h.open) || !p.Passes() || !s.Permits(p) {
 		return
 	}
 	logger := s.namespace.server.logger
@@ -231,52 +201,17 @@ func (s *socket) acknowledged(p *engine.Packet) {
 	})
 }
 
-// permits asks the rules about an event. A refusal is its acknowledgement, if the client
-// wants one.
-func (s *socket) permits(p *engine.Packet) bool {
-	g := s.guard()
-	if g == nil {
-		return true
-	}
-	if !p.WantsAck {
-		return g.Permit(p.Event, nil)
-	}
-	return g.Permit(p.Event, func(answer any) {
-		if data, err := json.Marshal([]any{answer}); err == nil {
-			p.Acknowledge(data, nil)
-		}
-	})
-}
-
 // join puts the socket into a room, if the rules or a room token allow it. The client
 // is told if they do not.
 func (s *socket) join(room, token string) error {
-	enter := func() { s.namespace.joinRoom(room, s) }
-	if s.namespace.auth == nil {
-		enter()
-		return nil
-	}
-	g := s.guard()
-	if g == nil {
+	if s.Authorizer != nil && s.Guard() == nil {
 		<-s.connected // it is being guarded
-		g = s.guard()
 	}
-	err := g.Join(context.Background(), room, token, enter)
-	if err != nil {
-		g.JoinRefused(room, err)
-	}
-	return err
+	return s.JoinRoom(room, token, func() { s.namespace.joinRoom(room, s) })
 }
 
 // LeaveRoom takes the socket out of a room, for the guard ([socketio.RoomLeaver]).
 func (s *socket) LeaveRoom(room string) { s.namespace.leaveRoom(room, s) }
-
-// leftRooms tells the guard that the socket is no longer in a room, "" for any.
-func (s *socket) leftRooms(room string) {
-	if g := s.guard(); g != nil {
-		g.Left(room)
-	}
-}
 
 // mayHandle reports whether an event may be handed to the application: one that
 // is open to sockets without a session, or one of a session's, and not before
@@ -284,11 +219,11 @@ func (s *socket) leftRooms(room string) {
 // that is over, for what its client sent before it left.
 func (s *socket) mayHandle(open bool) bool {
 	var session *socketio.Session
-	if g := s.guard(); g != nil {
+	if g := s.Guard(); g != nil {
 		session = g.Session()
 	}
 	if session == nil {
-		session = s.current.Load()
+		session = s.Current.Load()
 	}
 	switch {
 	case session != nil:
@@ -300,22 +235,19 @@ func (s *socket) mayHandle(open bool) bool {
 	return false
 }
 
-// left ends the socket for authorization and for broadcasts.
-func (s *socket) left() {
+// Left ends the socket for authorization and for broadcasts.
+func (s *socket) Left(string) {
 	s.namespace.remove(s)
 	s.mu.Lock()
 	s.over = true
 	s.mu.Unlock()
-	if g := s.guard(); g != nil {
+	if g := s.Guard(); g != nil {
 		g.Closed()
-		tasks := &s.namespace.server.tasks
-		tasks.Add(1)
-		g.Notified(tasks.Done) // Shutdown waits for the functions of OnFailure too
 	}
 }
 
-// done ends it for the application, when no handler that begins it runs.
-func (s *socket) done(reason string) {
+// Done ends it for the application, when no handler that begins it runs.
+func (s *socket) Done(reason string) {
 	n := s.namespace
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -326,7 +258,7 @@ func (s *socket) done(reason string) {
 		_ = s.protect("OnDisconnect", func() error { n.onDisconnect(&s.conn, reason); return nil })
 	}
 	if s.running == 0 {
-		n.server.tasks.Go(s.farewell)
+		n.server.library.Tasks.Go(s.farewell)
 	}
 }
 

@@ -83,8 +83,8 @@ const (
 
 func newConn(g *guarded, id string) *conn {
 	return &conn{
-		EventEmitter: types.NewEventEmitter(), id: id, guarded: g, session: g.stay.Session(),
-		request: types.NewHttpContext(answered{}, g.stay.Request()),
+		EventEmitter: types.NewEventEmitter(), id: id, guarded: g, session: g.Stay.Session(),
+		request: types.NewHttpContext(answered{}, g.Stay.Request()),
 	}
 }
 

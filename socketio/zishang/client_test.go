@@ -180,9 +180,10 @@ func byName() socketio.Authenticator {
 }
 
 var (
-	errNoToken  = &verifier.UnauthorizedError{Code: verifier.CodeCredentialsRequired, Message: "no token provided", Reason: verifier.ErrTokenMissing}
-	errBadToken = &verifier.UnauthorizedError{Code: verifier.CodeInvalidToken, Message: "invalid signature", Reason: verifier.ErrSignatureInvalid}
-	errDatatype = &verifier.UnauthorizedError{Code: verifier.CodeInvalidToken, Message: "invalid token datatype", Reason: verifier.ErrTokenMalformed}
+	errNoToken      = &verifier.UnauthorizedError{Code: verifier.CodeCredentialsRequired, Message: "no token provided", Reason: verifier.ErrTokenMissing}
+	errBadToken     = &verifier.UnauthorizedError{Code: verifier.CodeInvalidToken, Message: "invalid signature", Reason: verifier.ErrSignatureInvalid}
+	errTokenTooLong = &verifier.UnauthorizedError{Code: verifier.CodeInvalidToken, Message: "jwt malformed", Reason: verifier.ErrTokenTooLong}
+	errDatatype     = &verifier.UnauthorizedError{Code: verifier.CodeInvalidToken, Message: "invalid token datatype", Reason: verifier.ErrTokenMalformed}
 )
 
 func nobody(ctx context.Context, h *verifier.Handshake) (*verifier.Token, error) {

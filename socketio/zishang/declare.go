@@ -62,7 +62,7 @@ func (s *Server) declare(namespace any, a *socketio.Authorizer) (socket.Namespac
 	if d.matches != nil {
 		d.children, d.making = make(map[string]socket.Namespace), make(map[string]chan struct{})
 	}
-	d.namespace.Fns().Unshift(s.enter) // dynamic ones copy it from their parent
+	d.namespace.Fns().Unshift(s.arrive) // dynamic ones copy it from their parent
 	s.declared = append(s.declared, d)
 	return d.namespace, nil
 }
@@ -129,9 +129,9 @@ func (d *declaration) make(name string) {
 // minSweep is how many names are kept without a look at whether they are in use.
 const minSweep = 256
 
-// enter is the first middleware of every declared namespace. The library calls it while
+// arrive is the first middleware of every declared namespace. The library calls it while
 // the stay's CONNECT is handed to it.
-func (s *Server) enter(so *socket.Socket, next func(*socket.ExtendedError)) {
+func (s *Server) arrive(so *socket.Socket, next func(*socket.ExtendedError)) {
 	c, ok := so.Conn().(*conn)
 	if !ok || !c.guarded.arrive(so, next) {
 		next(socket.NewExtendedError("Invalid namespace", nil))

@@ -13,6 +13,7 @@ import (
 	"github.com/zishang520/socket.io/v3/pkg/types"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/binding"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/engine"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
@@ -24,19 +25,14 @@ import (
 // answered, whether it is over. The library hears of a stay once, by join, and runs the
 // middlewares behind enter when goOn lets it.
 type guarded struct {
-	server    *Server
-	declared  *declaration
-	handshake *verifier.Handshake
-	auth      map[string]any // the payload of CONNECT, or its query
-	pass      *socketio.Pass // nil for a guest, and where it authenticates by event
-	stay      *engine.Stay   // set by Admitted
-	recovery  recovery
+	binding.Socket
+	server   *Server
+	declared *declaration
+	auth     map[string]any // the payload of CONNECT, or its query
+	recovery recovery
 
-	guard         atomic.Pointer[socketio.Guard]   // nil in a public namespace
-	session       atomic.Pointer[socketio.Session] // also once it has ended
-	let           atomic.Bool                      // whether it was let in as a guest
-	cut           atomic.Bool                      // whether the server ended it
-	byApplication atomic.Bool                      // and that by Disconnect of the library's socket
+	cut           atomic.Bool // whether the server ended it
+	byApplication atomic.Bool // and that by Disconnect of the library's socket
 	backlog       backlog
 
 	joined chan struct{} // closed when the library has its socket, or never will
@@ -60,37 +56,41 @@ var _ socketio.Socket = (*guarded)(nil)
 // serverDisconnect is the reason where the server ended a socket.
 const serverDisconnect = "server namespace disconnect"
 
-func newGuarded(s *Server, d *declaration, a *engine.Arrival) *guarded {
+// enter makes a guarded of a client that asks to enter a namespace.
+func (s *Server) enter(a *engine.Arrival, h *verifier.Handshake) (binding.Handler, error) {
+	d := s.declaration(a.Namespace)
+	if d == nil {
+		return nil, nil
+	}
+	if err := s.recoverable(d); err != nil {
+		s.logger.Error("zishang: every socket is refused", "namespace", a.Namespace, "error", err)
+		return nil, binding.Misconfigured(err)
+	}
 	g := &guarded{server: s, declared: d,
 		joined: make(chan struct{}), opened: make(chan struct{}), left: make(chan struct{})}
-	g.handshake, g.auth = handshake(a)
+	g.Logger, g.Authorizer, g.Handshake = s.logger, d.authorizer, h
+	g.auth, _ = h.Auth.(map[string]any)
 	if g.auth == nil && len(a.Query) > 0 {
 		g.auth = make(map[string]any, len(a.Query))
 		for name, values := range a.Query {
 			g.auth[name] = values
 		}
 	}
-	return g
+	return g, nil
 }
 
-// attach begins to guard the stay. A client that has a pass, or is a guest, is let in
-// before this returns; of a public namespace everybody is.
-func (g *guarded) attach() {
-	if g.declared.authorizer != nil {
-		g.guard.Store(g.declared.authorizer.Attach(g, g.handshake, g.pass))
-	} else {
-		g.let.Store(true)
+// Admitted guards the stay, has the library make a socket of it, and answers the client
+// that has yet to authenticate.
+func (g *guarded) Admitted() {
+	if g.Attach(g); g.Authorizer == nil {
+		g.Guest.Store(true)
 	}
-}
-
-// join has the library make a socket of the stay, and answers the client that has yet
-// to authenticate.
-func (g *guarded) join(id string) {
+	id := connID(g.Stay)
 	defer close(g.joined)
-	if g.stay.Over() {
+	if g.Stay.Over() {
 		return
 	}
-	g.declared.make(g.stay.Namespace())
+	g.declared.make(g.Stay.Namespace())
 	c := newConn(g, id)
 	g.mu.Lock()
 	g.conn = c
@@ -105,13 +105,13 @@ func (g *guarded) join(id string) {
 	g.mu.Unlock()
 	switch {
 	case !arrived:
-		g.server.logger.Error("zishang: a socket is refused, since the library has another namespace of that name", "namespace", g.stay.Namespace())
-		g.stay.Refuse("server error", &engine.Refusal{Error: misconfigured(nil)})
-	case g.pass != nil: // Authenticated follows
-	case g.let.Load():
+		g.server.logger.Error("zishang: a socket is refused, since the library has another namespace of that name", "namespace", g.Stay.Namespace())
+		g.Stay.Refuse("server error", &engine.Refusal{Error: binding.Misconfigured(nil)})
+	case g.Pass != nil: // Authenticated follows
+	case g.Guest.Load():
 		g.enter(nil)
 	default:
-		g.stay.Accept(g.ID(), g.recovery.pid)
+		g.Stay.Accept(g.ID(), g.recovery.pid)
 	}
 }
 
@@ -119,8 +119,8 @@ func (g *guarded) join(id string) {
 func (g *guarded) connectPacket() string {
 	auth := g.recovery.auth(g.auth)
 	var b strings.Builder
-	b.WriteString("0" + g.stay.Namespace())
-	if g.stay.Session().Protocol() == 3 {
+	b.WriteString("0" + g.Stay.Namespace())
+	if g.Stay.Session().Protocol() == 3 {
 		b.WriteString("," + "")
 		return b.String()
 	}
@@ -152,37 +152,22 @@ func (g *guarded) ID() string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.socket == nil {
-		return g.stay.ID()
+		return g.Stay.ID()
 	}
 	return string(g.socket.Id())
-}
-
-// Emit sends an event past the application and past connection-state recovery.
-func (g *guarded) Emit(event string, ack func(), args ...any) {
-	var acknowledged func([]json.RawMessage)
-	if ack != nil {
-		acknowledged = func([]json.RawMessage) { ack() }
-	}
-	g.report(event, g.stay.Emit(event, acknowledged, args...))
-}
-
-func (g *guarded) report(event string, err error) {
-	if err != nil {
-		g.server.logger.Error("zishang: "+event+" was not sent", "error", err)
-	}
 }
 
 // Open lets a guest in, or greets a client that has authenticated. For the latter the
 // rest is for Authenticated, when the session is known.
 func (g *guarded) Open(event string) {
 	switch {
-	case event == "" && g.pass != nil:
-		g.stay.SetGate(engine.Open)
+	case event == "" && g.Pass != nil:
+		g.Stay.SetGate(engine.Open)
 	case event == "":
-		g.let.Store(true)
-		g.stay.SetGate(engine.Guest)
-	case g.let.Load(): // a guest until now
-		g.report(event, g.stay.EmitAndSetGate(engine.Open, event))
+		g.Guest.Store(true)
+		g.Stay.SetGate(engine.Guest)
+	case g.Guest.Load(): // a guest until now
+		g.Report(event, g.Stay.EmitAndSetGate(engine.Open, event))
 	default:
 		g.mu.Lock()
 		g.greeting = event
@@ -194,13 +179,13 @@ func (g *guarded) Open(event string) {
 // runs, and waits for them. A guest has been there: for it the functions of
 // OnAuthenticated are what is new.
 func (g *guarded) Authenticated(s *socketio.Session) error {
-	g.session.Store(s)
+	g.Current.Store(s)
 	select {
 	case <-g.joined:
 	case <-g.left:
 		return socketio.ErrDisconnected
 	}
-	if !g.let.Load() {
+	if !g.Guest.Load() {
 		recovered, err := g.recovery.claim(g, s)
 		if err != nil {
 			return err
@@ -235,7 +220,7 @@ func (g *guarded) Authenticated(s *socketio.Session) error {
 // enter lets the library go on with the socket, with what it has recovered.
 func (g *guarded) enter(recovered *socket.Session) {
 	raw := ""
-	if s := g.session.Load(); s != nil {
+	if s := g.Current.Load(); s != nil {
 		raw = s.Token().Raw()
 	}
 	g.mu.Lock()
@@ -248,7 +233,7 @@ func (g *guarded) enter(recovered *socket.Session) {
 	}
 	withoutToken(s.Handshake(), raw)
 	if greeting != "" {
-		g.report(greeting, g.stay.EmitAndSetGate(engine.Open, greeting))
+		g.Report(greeting, g.Stay.EmitAndSetGate(engine.Open, greeting))
 	}
 	if recovered != nil {
 		g.restore(recovered)
@@ -259,7 +244,7 @@ func (g *guarded) enter(recovered *socket.Session) {
 // connecting is called when the library connects the socket, on the socket's queue,
 // where the handlers of "connection" follow.
 func (g *guarded) connecting() {
-	g.stay.Accept(g.ID(), g.recovery.pid)
+	g.Stay.Accept(g.ID(), g.recovery.pid)
 	g.socketOf().Enqueue(func() { close(g.opened) }) // the library connects it once
 }
 
@@ -293,10 +278,10 @@ func (g *guarded) deny(data json.RawMessage) {
 	}
 	g.mu.Unlock()
 	var told any = &refusal
-	if g.stay.Session().Protocol() == 3 {
+	if g.Stay.Session().Protocol() == 3 {
 		told = data
 	}
-	if !g.stay.Refuse("refused by a middleware", &engine.Refusal{Error: told, Hold: true}) {
+	if !g.Stay.Refuse("refused by a middleware", &engine.Refusal{Error: told, Hold: true}) {
 		close(g.opened)
 	}
 }
@@ -304,32 +289,37 @@ func (g *guarded) deny(data json.RawMessage) {
 // Close ends the stay in one step, behind the event.
 func (g *guarded) Close(cause error, event string, args ...any) {
 	g.cut.Store(true)
-	r := &engine.Refusal{Hold: true}
-	var u *verifier.UnauthorizedError
-	if errors.As(cause, &u) && u != nil {
-		r.Retryable = u.Retryable
-		// A handshake that was good when it was decided, and is no longer, is
-		// refused like any other: its client never connects.
-		if g.pass != nil && g.stay.Refuse(serverDisconnect, &engine.Refusal{Error: u, Retryable: u.Retryable, Hold: true}) {
-			return
-		}
+	g.End(serverDisconnect, cause, event, args...)
+	g.silence() // what the library has queued is not handled any more
+}
+
+var errOther = errors.New("zishang: another middleware refused the socket")
+
+// connID returns the id of a connection for the library, which names the sockets of
+// clients 1.x and 2.x by it. A client's second stay in a namespace must not have the
+// name of its first: what is broadcast to the rooms of one would reach the other.
+func connID(st *engine.Stay) string {
+	s := st.Session()
+	if s.Protocol() != 3 || st.Namespace() == "/" {
+		return s.ID()
 	}
-	defer g.silence() // what the library has queued is not handled any more
-	if event != "" {
-		err := g.stay.EmitAndLeave(serverDisconnect, r, event, args...)
-		if err == nil {
-			return
-		}
-		g.report(event, err)
+	visits, _ := s.Value().(map[string]int)
+	if visits == nil {
+		visits = make(map[string]int)
+		s.SetValue(visits)
 	}
-	g.stay.Leave(serverDisconnect, r)
+	visits[st.Namespace()]++
+	if n := visits[st.Namespace()]; n > 1 {
+		return fmt.Sprint(s.ID(), ".", n)
+	}
+	return s.ID()
 }
 
 // onAuthenticated has a handler of OnAuthenticated run, now or when there is a
 // session.
 func (g *guarded) onAuthenticated(f func(*socket.Socket, *socketio.Session) error) {
 	g.mu.Lock()
-	s := g.session.Load()
+	s := g.Current.Load()
 	if s == nil {
 		g.handlers = append(g.handlers, f)
 	}

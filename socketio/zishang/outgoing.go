@@ -52,11 +52,11 @@ func (o *outgoing) write(g *guarded, data io.Reader, options *packet.Options) {
 	case typeDisconnect:
 		g.cut.Store(true)
 		g.byApplication.Store(true)
-		g.stay.Leave(serverDisconnect, nil)
+		g.Stay.Leave(serverDisconnect, nil)
 	case typeConnectError:
 		g.deny(payload(content))
 	case typeEvent, typeAck:
-		g.stay.Send(g.server.shared.event(g.stay.Namespace(), content, options), nil)
+		g.Stay.Send(g.server.shared.event(g.Stay.Namespace(), content, options), nil)
 	case typeBinaryEvent, typeBinaryAck:
 		count, _, _ := bytes.Cut(content[1:], []byte{'-'})
 		n, err := strconv.Atoi(string(count))
@@ -78,7 +78,7 @@ func (o *outgoing) attach(g *guarded, content []byte) {
 	}
 	o.attachments = append(o.attachments, content)
 	if o.missing--; o.missing == 0 {
-		g.stay.Send(engine.NewPacket(g.stay.Namespace(), o.text, o.attachments), nil)
+		g.Stay.Send(engine.NewPacket(g.Stay.Namespace(), o.text, o.attachments), nil)
 		o.text, o.attachments = nil, nil
 	}
 }

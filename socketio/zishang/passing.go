@@ -39,9 +39,9 @@ func (b *backlog) wait(g *guarded, s *socket.Socket) {
 	s.Enqueue(func() { close(mark) })
 }
 
-// packet hands a packet to the library, when its socket is connected and the session
+// Packet hands a packet to the library, when its socket is connected and the session
 // set up.
-func (g *guarded) packet(p *engine.Packet) {
+func (g *guarded) Packet(p *engine.Packet) {
 	select {
 	case <-g.opened:
 	case <-g.left:
@@ -53,7 +53,7 @@ func (g *guarded) packet(p *engine.Packet) {
 	if g.refusedByOther() {
 		return
 	}
-	if s := g.session.Load(); s != nil && !s.Wait() && !g.hasLeft() || !p.Passes() {
+	if s := g.Current.Load(); s != nil && !s.Wait() && !g.hasLeft() || !p.Passes() {
 		return
 	}
 	s := g.socketOf()
@@ -82,12 +82,12 @@ func (g *guarded) hasLeft() bool {
 	}
 }
 
-// authenticate hands an attempt to the guard, behind what a guest has sent before: that
+// Authenticate hands an attempt to the guard, behind what a guest has sent before: that
 // must not meet handlers that are there when it has authenticated. The library takes two
 // turns for each event.
-func (g *guarded) authenticate(data any) {
-	attempt := func() { g.guard.Load().Authenticate(data) }
-	if !g.isOpen() || g.session.Load() != nil {
+func (g *guarded) Authenticate(data any) {
+	attempt := func() { g.Guard().Authenticate(data) }
+	if !g.isOpen() || g.Current.Load() != nil {
 		attempt()
 		return
 	}
@@ -99,8 +99,8 @@ func (g *guarded) authenticate(data any) {
 // clock may have been set, and the timer that ends the session is late. Listeners of
 // OnAny and of acknowledgements hear a packet without a middleware between.
 func (g *guarded) silenceOverdue() {
-	guard := g.guard.Load()
-	if s := g.session.Load(); s == nil || guard == nil || guard.Session() == s || g.hasLeft() && !g.cut.Load() {
+	guard := g.Guard()
+	if s := g.Current.Load(); s == nil || guard == nil || guard.Session() == s || g.hasLeft() && !g.cut.Load() {
 		return
 	}
 	g.silence()
@@ -123,23 +123,20 @@ func (g *guarded) silence() {
 	}
 }
 
-// over takes note that the stay is over. What the server ended is over for the
+// Left takes note that the stay is over. What the server ended is over for the
 // application too; what the client sent before it left is yet to be handled.
-func (g *guarded) over(reason string) {
+func (g *guarded) Left(reason string) {
 	close(g.left)
-	guard := g.guard.Load()
+	guard := g.Guard()
 	if guard != nil {
 		guard.Closed()
-		// Shutdown waits for the functions of OnFailure, and for forget below.
-		g.server.tasks.Add(1)
-		defer guard.Notified(g.server.tasks.Done)
 	}
 	if !g.cut.Load() {
-		return // see done
+		return // see Done
 	}
 	// Not here: handlers of "disconnect" may take their time.
 	forget := func() {
-		g.server.tasks.Go(func() {
+		g.server.library.Tasks.Go(func() {
 			defer g.recovered()
 			g.forget(reason)
 		})
@@ -156,15 +153,15 @@ func (g *guarded) over(reason string) {
 func (g *guarded) recovered() {
 	if r := recover(); r != nil {
 		g.server.logger.Error("zishang: a panic at the end of a socket", "panic", r, "stack", string(debug.Stack()))
-		g.stay.Session().End("internal error", nil)
+		g.Stay.Session().End("internal error", nil)
 	}
 }
 
-// done has the library forget the socket, behind what it has of the client.
-func (g *guarded) done(reason string) {
+// Done has the library forget the socket, behind what it has of the client.
+func (g *guarded) Done(reason string) {
 	s := g.socketOf()
 	if g.cut.Load() {
-		return // see over
+		return // see Left
 	}
 	if s == nil || !s.Connected() {
 		g.forget(reason)

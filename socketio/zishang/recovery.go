@@ -64,8 +64,8 @@ func (a *recoverable) PersistSession(session *socket.SessionToPersist) {
 	}
 	if c, ok := s.Conn().(*conn); ok {
 		session.Pid = socket.PrivateSessionId(c.guarded.recovery.pid)
-		if c.guarded.declared.authorizer != nil {
-			owner := c.guarded.session.Load()
+		if c.guarded.Authorizer != nil {
+			owner := c.guarded.Current.Load()
 			if owner == nil || c.guarded.cut.Load() {
 				return
 			}
@@ -93,7 +93,7 @@ func (a *recoverable) RestoreSession(alias socket.PrivateSessionId, offset strin
 		return nil, err
 	}
 	owner, marked := ownerOf(session.SessionToPersist)
-	by := g.declared.authorizer
+	by := g.Authorizer
 	switch {
 	case by == nil && !marked:
 		session.MissedPackets = nil // see enter
@@ -103,7 +103,7 @@ func (a *recoverable) RestoreSession(alias socket.PrivateSessionId, offset strin
 		if err := by.MayInherit(owner, owner); err != nil && !err.Retryable {
 			return nil, nil // of a token that was revoked meanwhile
 		}
-		if g.let.Load() || g.pass != nil && by.MayInherit(owner, g.pass.Token()) != nil {
+		if g.Guest.Load() || g.Pass != nil && by.MayInherit(owner, g.Pass.Token()) != nil {
 			a.Adapter.PersistSession(session.SessionToPersist) // for its owner
 			return nil, nil
 		}
@@ -240,7 +240,7 @@ func (s *Server) recoverable(d *declaration) error {
 // prepare gives the stay a private id, and has the library ask for the session that the
 // client came to recover, if any, by a name that leads to the stay.
 func (r *recovery) prepare(g *guarded) {
-	if !g.server.options.recovers || g.stay.Session().Protocol() == 3 {
+	if !g.server.options.recovers || g.Stay.Session().Protocol() == 3 {
 		return
 	}
 	presented := socket.SessionData{Pid: g.auth["pid"], Offset: g.auth["offset"]}
@@ -288,7 +288,7 @@ func (r *recovery) claim(g *guarded, s *socketio.Session) (*socket.Session, erro
 	if r.adapter == nil {
 		return nil, nil
 	}
-	if session := r.adapter.claim(r.old, r.offset, g.declared.authorizer, s.Token()); session != nil {
+	if session := r.adapter.claim(r.old, r.offset, g.Authorizer, s.Token()); session != nil {
 		return session, nil
 	}
 	return nil, errNotRecovered

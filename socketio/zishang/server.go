@@ -14,6 +14,7 @@ import (
 	"github.com/zishang520/socket.io/v3/pkg/types"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/binding"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/engine"
 )
 
@@ -33,7 +34,7 @@ type Server struct {
 
 	recovering sync.Map // the *guarded that presents a session, by the name that the library knows
 	shared     lastBroadcast
-	tasks      sync.WaitGroup // ends of sockets
+	library    binding.Library
 
 	mu       sync.RWMutex // guards the rest
 	declared []*declaration
@@ -50,6 +51,7 @@ func NewServer(options *socket.ServerOptions, more ...ServerOption) *Server {
 		options = socket.DefaultServerOptions()
 	}
 	own := s.settle(options)
+	s.library.Enter = s.enter
 	s.base = newBase(s, own)
 	s.io = socket.NewServer(nil, own)
 	s.io.SetConnectTimeout(never) // the engine has a deadline of its own
@@ -63,7 +65,7 @@ func NewServer(options *socket.ServerOptions, more ...ServerOption) *Server {
 	}
 	s.logger = config.Logger
 	s.options.config = config
-	e, err := engine.New(config, (*library)(s))
+	e, err := engine.New(config, &s.library)
 	if err != nil && s.err == nil {
 		s.err = fmt.Errorf("zishang: NewServer: %w", err)
 	}
@@ -99,17 +101,11 @@ func (s *Server) Authorize(namespace any, auth socketio.Authenticator, options .
 	if events, rooms := a.Decides(); events || rooms {
 		return nil, errRules
 	}
-	limit := s.options.config.MaxUnauthenticated
-	if v, ok := auth.(interface{ TokenLimit() int }); ok && v.TokenLimit()+aroundToken > limit {
-		return nil, fmt.Errorf("zishang: the authenticator reads tokens of up to %d bytes: expected at most %d, "+
-			"which fit into the first message of a client", v.TokenLimit(), limit-aroundToken)
+	if err := binding.CheckTokenLimit(auth, s.options.config.MaxUnauthenticated, "MaxUnauthenticatedMessage"); err != nil {
+		return nil, fmt.Errorf("zishang: Authorize: %w", err)
 	}
 	return s.declare(namespace, a)
 }
-
-// aroundToken is what surrounds a token in its message, in bytes: names, and a proof of
-// possession.
-const aroundToken = 2 << 10
 
 // Public declares a namespace that needs no authentication, as Authorize does one that
 // does, and returns the library's.
@@ -158,32 +154,21 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if err := s.engine.Shutdown(ctx, nil); err != nil {
 		return fmt.Errorf("zishang: Shutdown: %w", err)
 	}
-	done := make(chan struct{})
-	go func() {
-		s.tasks.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("zishang: Shutdown: handlers are still running: %w", ctx.Err())
+	if err := s.library.Wait(ctx); err != nil {
+		return fmt.Errorf("zishang: Shutdown: %w", err)
 	}
+	return nil
 }
 
 // Close is Shutdown with a limit of twenty seconds, in which every client has been told
 // or cut off.
-func (s *Server) Close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	return s.Shutdown(ctx)
-}
+func (s *Server) Close() error { return binding.Close(s.Shutdown) }
 
 // SessionOf returns the session of a socket: nil for a guest, and in a public
 // namespace. It is still there when the socket is gone; its context has then ended.
 func SessionOf(s *socket.Socket) *socketio.Session {
 	if c, ok := s.Conn().(*conn); ok {
-		return c.guarded.session.Load()
+		return c.guarded.Current.Load()
 	}
 	return nil
 }
@@ -206,7 +191,7 @@ type Emitter interface {
 func OnAuthenticated(namespace Emitter, f func(s *socket.Socket, session *socketio.Session) error) {
 	_ = namespace.On("connection", func(args ...any) {
 		if s, ok := args[0].(*socket.Socket); ok {
-			if c, ok := s.Conn().(*conn); ok && c.guarded.declared.authorizer != nil {
+			if c, ok := s.Conn().(*conn); ok && c.guarded.Authorizer != nil {
 				c.guarded.onAuthenticated(f)
 			}
 		}
