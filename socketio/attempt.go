@@ -79,14 +79,13 @@ func (g *Guard) try(ctx context.Context, h *verifier.Handshake, s *Session) (don
 		done, err = g.renew(s, p)
 	default:
 		p.handshake = h
-		begin := func() {
-			if err = g.a.registry.reserve(ctx, g.a, p, h.Namespace); err == nil {
-				done, err = g.authenticate(p)
+		for range 2 { // another session may take the place before this one begins
+			if err = g.a.registry.findPlace(ctx, p, h.Namespace); err != nil {
+				break
 			}
-		}
-		begin()
-		if err == errSessionLimit && g.a.registry.makeRoom(ctx, g.a, p.token, g.handshake.Namespace) {
-			begin()
+			if done, err = g.authenticate(p); err != errSessionLimit {
+				break
+			}
 		}
 	}
 	g.notify()

@@ -140,14 +140,7 @@ func (a *Authorizer) Admit(ctx context.Context, h *verifier.Handshake) (*Pass, e
 	ctx, decided := a.verifying(ctx, h, nil)
 	p, err := a.check(ctx, h)
 	if err == nil {
-		if err = a.registry.mayBegin(a, p.token, h.Namespace); err == errSessionLimit && a.registry.makeRoom(ctx, a, p.token, h.Namespace) {
-			err = a.registry.mayBegin(a, p.token, h.Namespace)
-		}
-	}
-	if err == nil {
-		if err = a.registry.reserve(ctx, a, p, h.Namespace); err == errSessionLimit && a.registry.makeRoom(ctx, a, p.token, h.Namespace) {
-			err = a.registry.reserve(ctx, a, p, h.Namespace)
-		}
+		err = a.registry.findPlace(ctx, p, h.Namespace)
 	}
 	// Only who presents nothing at all is a guest: a bad token is refused.
 	if a.optional && err != nil && errors.Is(err, verifier.ErrTokenMissing) {

@@ -30,7 +30,7 @@ type LimitPolicy int
 const (
 	// RejectNewest refuses the new one. If the binding can ask ([Liveness]), the user's
 	// other connections are asked for a sign of life first, for up to 2 s, and those
-	// that give none make room.
+	// that give none make room. So are those of other processes, with a [Presence].
 	RejectNewest LimitPolicy = iota
 	// EvictOldest ends the oldest one.
 	EvictOldest

@@ -17,8 +17,10 @@ import (
 // Count and End; a registry calls the rest.
 type Presence interface {
 	// Begin adds a session of this process unless its user (namespace, issuer and
-	// subject) has limit sessions already, in one step. RejectNewest then returns
-	// false; EvictOldest ends the oldest ones, wherever they are.
+	// subject) has limit sessions already, in one step. EvictOldest then ends the oldest
+	// ones, wherever they are. RejectNewest has the processes of the others ask their
+	// connections for a sign of life ([PresenceFollower.Doubted]), and returns false
+	// when all have given one or ctx ends.
 	Begin(ctx context.Context, s PresentSession, limit int, policy LimitPolicy) (began bool, err error)
 
 	// Update adds sessions of this process, or replaces those with the same ID, and
@@ -74,6 +76,11 @@ type PresenceFollower struct {
 	// End.
 	Ended func(id string, replaced bool)
 
+	// Doubted says that the user of a session of this process wants to log in
+	// elsewhere, and that there is no place. The registry then ends the session if its
+	// connection is gone ([Liveness]), or otherwise calls Update with it.
+	Doubted func(id string)
+
 	// Count returns how many sessions this process has, and Unknown those of the IDs
 	// that are none of its sessions.
 	Count   func() int
@@ -94,6 +101,7 @@ var errEndedElsewhere = &verifier.UnauthorizedError{
 type present struct {
 	PresentSession
 	began   bool                        // whether others know of it, or are being told
+	doubted bool                        // whether its connection is being asked for a sign of life
 	session *Session                    // nil for a pass
 	ended   *verifier.UnauthorizedError // why others ended it, perhaps before it was a session
 	timer   *time.Timer                 // removes a pass that becomes no session
@@ -124,74 +132,6 @@ func presentOf(t *verifier.Token, namespace string) PresentSession {
 	return PresentSession{
 		ID: rand.Text(), Issuer: t.Issuer, Subject: t.Subject, SessionID: t.SessionID, TokenID: t.ID,
 		Namespace: namespace, Began: time.Now().UTC().Round(0),
-	}
-}
-
-// reserve makes sure that the user of a pass may have one more session among those
-// of all processes. The room is kept until the pass is a session, or has not become
-// one in time.
-func (r *Registry) reserve(ctx context.Context, a *Authorizer, p *Pass, namespace string) *verifier.UnauthorizedError {
-	if r.presences.shared == nil || a.limit.n == 0 || p.token.Subject == "" {
-		return nil
-	}
-	in := &present{PresentSession: presentOf(p.token, namespace)}
-	in.timer = time.AfterFunc(a.timeout+beginTimeout, func() { r.release(in) })
-	l := &r.presences
-	l.mu.Lock()
-	l.mine[in.ID] = in // others may end it as soon as it began
-	l.mu.Unlock()
-	began, err := r.beginElsewhere(ctx, in, a.limit)
-	if err == nil && began {
-		l.mu.Lock()
-		in.began = true
-		l.mu.Unlock()
-		p.present = in
-		return nil
-	}
-	r.release(in)
-	switch {
-	case err == nil:
-		return errSessionLimit
-	case r.presences.failOpen:
-		return nil
-	}
-	return &verifier.UnauthorizedError{
-		Code: verifier.CodeUnknown, Message: "try again later", Reason: ErrPresenceUnavailable, Retryable: true, Err: err,
-	}
-}
-
-// beginElsewhere asks the presence for room. If there is none it asks once more after
-// others were told of sessions that have just ended here.
-func (r *Registry) beginElsewhere(ctx context.Context, in *present, limit sessionLimit) (began bool, err error) {
-	r.mu.Lock()
-	err = r.absent.why
-	r.mu.Unlock()
-	if err != nil {
-		return false, err // no handshake waits for what is known to be out of reach
-	}
-	ctx, cancel := context.WithTimeout(ctx, beginTimeout)
-	defer cancel()
-	defer r.recovered("the presence's Begin", &err)
-	began, err = r.presences.shared.Begin(ctx, in.PresentSession, limit.n, limit.policy)
-	if err != nil || began {
-		return began, err
-	}
-	r.updatePresence(ctx)
-	return r.presences.shared.Begin(ctx, in.PresentSession, limit.n, limit.policy)
-}
-
-// release gives up the room of a pass that is no session.
-func (r *Registry) release(in *present) {
-	if in == nil {
-		return
-	}
-	l := &r.presences
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if in.session == nil && l.mine[in.ID] == in {
-		in.timer.Stop()
-		delete(l.mine, in.ID)
-		l.tell(in.ID, false)
 	}
 }
 
@@ -246,7 +186,7 @@ func (r *Registry) followPresence(ctx context.Context) {
 	r.retry(ctx, &r.absent, func(ctx context.Context) (err error) {
 		defer r.recovered("the presence's Follow", &err)
 		return r.presences.shared.Follow(ctx, &PresenceFollower{
-			Reached: func() { r.found(&r.absent) }, Restore: r.restorePresence, Ended: r.endedElsewhere,
+			Reached: func() { r.found(&r.absent) }, Restore: r.restorePresence, Ended: r.endedElsewhere, Doubted: r.doubted,
 			Count: r.presences.count, Unknown: r.presences.unknown,
 		})
 	})

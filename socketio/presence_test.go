@@ -190,3 +190,32 @@ func TestPresenceRestores(t *testing.T) {
 		}
 	})
 }
+
+// TestPlaceGivenUp: a client that is admitted by its handshake and connects only after
+// its place was given up gets no session beside the one that another node has begun since.
+func TestPlaceGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newFakePresence()
+		p.begin = func(socketio.PresentSession) (bool, error) { return true, nil }
+		r := socketio.NewRegistry(&socketio.RegistryOptions{Presence: p, Logger: slog.New(slog.DiscardHandler)})
+		defer r.Close()
+		synctest.Wait()
+		a := newLive(t, socketio.WithRegistry(r), socketio.ByHandshake(), socketio.SessionLimit(1, socketio.EvictOldest))
+		pass, err := a.Admit(t.Context(), withToken("/", "alice jti=1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if ids := p.ids(); ids != "" {
+			t.Fatalf("the place of %q is still reserved", ids)
+		}
+		// Another node's session begins here.
+		s := &fakeSocket{}
+		g := a.Attach(s, handshake, pass)
+		synctest.Wait()
+		s.want(t, "emit unauthorized unknown/the server took too long, try again later/authentication_timeout", "close")
+		if g.Session() != nil || r.Count(socketio.Filter{}) != 0 {
+			t.Error("there is a session beyond the limit")
+		}
+	})
+}

@@ -321,7 +321,11 @@ func (r *Registry) add(s *Session, at place) (evicted []*Session, again bool, er
 	if at.stale(r.users[at.user]) {
 		return nil, true, nil
 	}
-	if s.pass.Load().present == nil && r.full(at, limit) { // or all processes have decided
+	reserved, err := r.reserved(s.pass.Load())
+	if err != nil {
+		return nil, false, err
+	}
+	if !reserved && r.full(at, limit) { // or all processes have decided
 		if limit.policy == RejectNewest {
 			return nil, false, errSessionLimit
 		}

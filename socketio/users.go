@@ -1,11 +1,7 @@
 package socketio
 
 import (
-	"context"
 	"slices"
-	"sync"
-	"sync/atomic"
-	"time"
 
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
@@ -126,54 +122,4 @@ func (r *Registry) leave(s *Session) {
 		g.first = s.peers.next
 	}
 	s.peers = link{}
-}
-
-// Bounds of what [RejectNewest] asks the connections of a user.
-const (
-	probePatience = 2 * time.Second
-	maxProbes     = 32
-)
-
-// makeRoom ends those sessions of the token's user whose connections give no sign of
-// life, and reports whether there were any. A user's connections are asked once at a
-// time: clients that come meanwhile are rejected, which is retryable.
-func (r *Registry) makeRoom(ctx context.Context, a *Authorizer, t *verifier.Token, namespace string) bool {
-	g := r.placeOf(a, t, namespace).group
-	if g == nil {
-		return true
-	}
-	r.mu.Lock()
-	if g.probing {
-		r.mu.Unlock()
-		return false
-	}
-	g.probing = true
-	sessions := g.oldest(maxProbes)
-	r.mu.Unlock()
-	defer func() {
-		r.mu.Lock()
-		g.probing = false
-		r.mu.Unlock()
-	}()
-	ctx, cancel := context.WithTimeout(ctx, probePatience)
-	defer cancel()
-	var asked sync.WaitGroup
-	var gone atomic.Bool
-	for _, s := range sessions {
-		if l, ok := s.guard.socket.(Liveness); ok {
-			asked.Go(func() {
-				alive, returned := bounded(a, ctx, func() (alive bool) {
-					alive = true
-					a.guarded("Liveness", func() { alive = l.Alive(ctx) })
-					return alive
-				})
-				if returned && !alive {
-					gone.Store(true)
-					s.guard.kick(errReplaced)
-				}
-			})
-		}
-	}
-	asked.Wait()
-	return gone.Load()
 }

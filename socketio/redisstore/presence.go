@@ -122,12 +122,21 @@ func (p *Presence) Begin(ctx context.Context, s socketio.PresentSession, limit i
 	if policy == socketio.EvictOldest {
 		evict = 1
 	}
-	var began int
-	answer, err := p.run(ctx, beginScript, s.ID, text, limit, evict)
-	if err == nil {
-		err = scan(answer, &began)
+	for pause := 10 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
+		var began, asked int
+		answer, err := p.run(ctx, beginScript, s.ID, text, limit, evict)
+		if err == nil {
+			err = scan(answer, &began, &asked)
+		}
+		if err != nil || began == 1 || asked == 0 {
+			return began == 1, err
+		}
+		select {
+		case <-ctx.Done():
+			return false, nil
+		case <-time.After(pause):
+		}
 	}
-	return began == 1, err
 }
 
 // Update adds, replaces and removes sessions of this process.
@@ -315,7 +324,9 @@ func (p *Presence) beat(ctx context.Context, f *socketio.PresenceFollower) (ther
 			return 0, err
 		}
 		for _, v := range answer[2:] {
-			if why, id, ok := strings.Cut(fmt.Sprint(v), " "); ok {
+			if id, ok := strings.CutPrefix(fmt.Sprint(v), "?"); ok {
+				f.Doubted(id)
+			} else if why, id, ok := strings.Cut(fmt.Sprint(v), " "); ok {
 				f.Ended(id, why == "replaced")
 			}
 		}

@@ -140,7 +140,7 @@ func TestPresenceAway(t *testing.T) {
 // presenceNode is the main function of a process that has many sessions and is then
 // killed.
 func presenceNode(address string) error {
-	s, err := newSite(clientOf(address), false, socketio.SessionLimit(1, socketio.RejectNewest))
+	s, err := newSite(clientOf(address), false, socketio.ByHandshake(), socketio.SessionLimit(1, socketio.RejectNewest))
 	if err != nil {
 		return err
 	}

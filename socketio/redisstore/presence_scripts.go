@@ -10,7 +10,8 @@ import "github.com/redis/go-redis/v9"
 //	{p}:node:<node>    set: the sessions of a process
 //	{p}:user:<user>    sorted set: the sessions of a user in a namespace, by their begin
 //	{p}:sub:<sub> ...  sets: the sessions by sub, sid, jti, ns
-//	{p}:inbox:<node>   list: what others ended, for a process to read
+//	{p}:inbox:<node>   list: what others ended ("why id") or doubt ("?id"), for a process to read
+//	{p}:asked:<id>     string: since when others are asked on behalf of a session, for 10 s
 //	{p}:ended          sorted set: what was ended in the last minute, by when
 
 // presenceLibrary is at the head of each script.
@@ -100,7 +101,8 @@ redis.call('ZADD', nodes, string.format('%.0f', now + tonumber(ARGV[2])), node)
 
 var (
 	// beginScript adds a session: its id, its JSON, the limit, and whether the oldest
-	// ones make room.
+	// ones make room. It returns whether it began, and how many sessions of other
+	// processes have yet to give a sign of life.
 	beginScript = redis.NewScript(presenceCall + `
 local id, s, limit = ARGV[4], cjson.decode(ARGV[5]), tonumber(ARGV[6])
 local live = {}
@@ -115,11 +117,28 @@ for _, other in ipairs(redis.call('ZRANGE', userKey(s), 0, -1)) do
   end
 end
 local excess = #live + 1 - limit
-if excess > 0 and ARGV[7] == '0' then return {forgotten, 0} end
+if excess > 0 and ARGV[7] == '0' then
+  -- Other processes ask their connections for a sign of life: once for each that wants in.
+  local since, asked = tonumber(redis.call('GET', p .. ':asked:' .. id) or '-1'), 0
+  for _, l in ipairs(live) do
+    local o = l[2]
+    if o.node ~= node and (since < 0 or (o.seen or 0) < since) then
+      asked = asked + 1
+      if since < 0 then
+        redis.call('RPUSH', p .. ':inbox:' .. o.node, '?' .. l[1])
+        redis.call('PUBLISH', channel .. '#' .. o.node, '')
+      end
+    end
+  end
+  if since < 0 and asked > 0 then
+    redis.call('SET', p .. ':asked:' .. id, string.format('%.0f', now), 'PX', 10000)
+  end
+  return {forgotten, 0, asked}
+end
 for i = 1, excess do finish(live[i][1], live[i][2], 'replaced', channel) end
 s.began = now
 put(id, s, cjson.encode(s))
-return {forgotten, 1}`)
+return {forgotten, 1, 0}`)
 
 	// updateScript removes sessions, their number first, and puts others, each an id and
 	// its JSON.
@@ -132,7 +151,10 @@ end
 for i = 5 + removed, #ARGV, 2 do
   -- One that was ended a moment ago must not come back before its process reads of it.
   if not redis.call('ZSCORE', p .. ':ended', ARGV[i]) then
-    put(ARGV[i], cjson.decode(ARGV[i + 1]), ARGV[i + 1])
+    local s, old = cjson.decode(ARGV[i + 1]), get(ARGV[i])
+    s.seen = now
+    if old then s.began = old.began end
+    put(ARGV[i], s, cjson.encode(s))
   end
 end
 return {forgotten}`)

@@ -51,7 +51,7 @@ func newSite(client redis.UniversalClient, failOpen bool, options ...socketio.Op
 	s := &site{presence: p, Registry: socketio.NewRegistry(&socketio.RegistryOptions{
 		Presence: p, PresenceFailOpen: failOpen, Logger: slog.New(slog.DiscardHandler),
 	})}
-	options = append([]socketio.Option{socketio.ByHandshake(), socketio.WithRegistry(s.Registry), socketio.WithLogger(slog.New(slog.DiscardHandler))}, options...)
+	options = append([]socketio.Option{socketio.WithRegistry(s.Registry), socketio.WithLogger(slog.New(slog.DiscardHandler))}, options...)
 	s.auth, err = socketio.New(socketio.AuthenticatorFunc(func(_ context.Context, h *verifier.Handshake) (*verifier.Token, error) {
 		q := h.Query
 		if auth, ok := h.Auth.(url.Values); ok {
@@ -68,6 +68,11 @@ func startSite(t testing.TB, client redis.UniversalClient, options ...socketio.O
 }
 
 func startSiteOpen(t testing.TB, client redis.UniversalClient, failOpen bool, options ...socketio.Option) *site {
+	t.Helper()
+	return startSiteBy(t, client, failOpen, append([]socketio.Option{socketio.ByHandshake()}, options...)...)
+}
+
+func startSiteBy(t testing.TB, client redis.UniversalClient, failOpen bool, options ...socketio.Option) *site {
 	t.Helper()
 	s, err := newSite(client, failOpen, options...)
 	if err != nil {

@@ -1,0 +1,101 @@
+package socketio
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
+)
+
+// Bounds of what [RejectNewest] asks the connections of a user.
+const (
+	probePatience = 2 * time.Second
+	doubtPatience = 1500 * time.Millisecond // the process that asked waits for beginTimeout
+	maxProbes     = 32
+)
+
+// makeRoom ends those sessions of the token's user in this process whose connections give
+// no sign of life, and reports whether there may be room now. A user's connections are
+// asked once at a time: clients that come meanwhile are rejected, which is retryable.
+func (r *Registry) makeRoom(ctx context.Context, a *Authorizer, t *verifier.Token, namespace string) bool {
+	g := r.placeOf(a, t, namespace).group
+	if g == nil {
+		return r.presences.shared == nil // otherwise the presence has asked
+	}
+	r.mu.Lock()
+	if g.probing {
+		r.mu.Unlock()
+		return false
+	}
+	g.probing = true
+	sessions := g.oldest(maxProbes)
+	r.mu.Unlock()
+	defer func() {
+		r.mu.Lock()
+		g.probing = false
+		r.mu.Unlock()
+	}()
+	ctx, cancel := context.WithTimeout(ctx, probePatience)
+	defer cancel()
+	var asked sync.WaitGroup
+	var gone atomic.Bool
+	for _, s := range sessions {
+		if _, ok := s.guard.socket.(Liveness); ok {
+			asked.Go(func() {
+				if s.probe(ctx) {
+					gone.Store(true)
+				}
+			})
+		}
+	}
+	asked.Wait()
+	return gone.Load()
+}
+
+// probe asks the session's connection for a sign of life until ctx ends. It ends the
+// session if none came, and reports whether it did.
+func (s *Session) probe(ctx context.Context) (gone bool) {
+	l, ok := s.guard.socket.(Liveness)
+	if !ok {
+		return false
+	}
+	a := s.guard.a
+	alive, returned := bounded(a, ctx, func() (alive bool) {
+		alive = true
+		a.guarded("Liveness", func() { alive = l.Alive(ctx) })
+		return alive
+	})
+	if !returned || alive {
+		return false
+	}
+	s.guard.kick(errReplaced)
+	return true
+}
+
+// doubted asks the connection of a session of this process for a sign of life, because
+// its user wants to log in elsewhere. An update tells the others that there was one; a
+// session without one ends, which they are told too.
+func (r *Registry) doubted(id string) {
+	l := &r.presences
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	in := l.mine[id]
+	if in == nil || in.doubted {
+		return
+	}
+	in.doubted = true
+	s := in.session
+	r.tasks.Go(func() { // of a task, so that Close waits
+		ctx, cancel := context.WithTimeout(context.Background(), doubtPatience)
+		defer cancel()
+		gone := s != nil && s.probe(ctx)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		in.doubted = false
+		if !gone && l.mine[id] == in {
+			l.tell(id, true)
+		}
+	})
+}
