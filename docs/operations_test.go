@@ -138,7 +138,7 @@ func TestMetrics(t *testing.T) {
 		metrics = append(metrics, name.FindStringSubmatch(d.String())[1])
 	}
 	page := read(t, "operations.md")
-	_, table, _ := strings.Cut(page, "\n## What to watch\n")
+	_, table, _ := strings.Cut(page, "\n## Metrics\n")
 	table, alerts, _ := strings.Cut(table, "\n### Alerts\n")
 	var there []string
 	for _, m := range regexp.MustCompile("(?m)^\\| `(socketio_jwt_[a-z_]+)").FindAllStringSubmatch(table, -1) {
