@@ -52,6 +52,13 @@ func (b BroadcastOperator) Local() BroadcastOperator {
 	return b
 }
 
+// Volatile has events go only to sockets for which nothing else waits, as with the
+// JavaScript server's volatile flag: others miss them.
+func (b BroadcastOperator) Volatile() BroadcastOperator {
+	b.to.Volatile = true
+	return b
+}
+
 // remote returns the cluster, nil if the operator is for this node alone.
 func (b BroadcastOperator) remote() *cluster.Namespace {
 	if b.local {
@@ -95,6 +102,8 @@ func (b BroadcastOperator) EmitWithAck(ctx context.Context, event string, args .
 		return nil, err
 	}
 	p := cluster.Payload{JSON: data, Attachments: attachments}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // the sockets forget what they owe
 	if remote := b.remote(); remote != nil {
 		return remote.BroadcastWithAck(ctx, p, b.to)
 	}
@@ -241,8 +250,16 @@ func (l *local) Broadcast(event cluster.Payload, to cluster.Target) {
 	}
 	e := engine.NewEvent(l.name, event.JSON, event.Attachments)
 	for _, s := range sockets {
-		s.Stay.Send(e, nil)
+		s.send(e, nil, to)
 	}
+}
+
+// send sends an event of a broadcast.
+func (s *socket) send(e *engine.Event, ack any, to cluster.Target) bool {
+	if to.Volatile {
+		return s.Stay.SendVolatile(e, ack)
+	}
+	return s.Stay.Send(e, ack)
 }
 
 // broadcastAck waits for the acknowledgements of a broadcast.
@@ -255,13 +272,18 @@ type broadcastAck struct {
 func (l *local) BroadcastWithAck(ctx context.Context, event cluster.Payload, to cluster.Target, answer func(cluster.Payload)) int {
 	ack := &broadcastAck{ctx, answer}
 	e := engine.NewEvent(l.name, event.JSON, event.Attachments)
-	n := 0
+	var asked []*engine.Stay
 	for _, s := range l.selected(to) {
-		if s.Stay.Send(e, ack) {
-			n++
+		if s.send(e, ack, to) {
+			asked = append(asked, s.Stay)
 		}
 	}
-	return n
+	context.AfterFunc(ctx, func() { // the caller has all answers, or gave up
+		for _, stay := range asked {
+			stay.Forget(ack)
+		}
+	})
+	return len(asked)
 }
 
 // acknowledged passes on the first value of an acknowledgement.
@@ -269,12 +291,16 @@ func (a *broadcastAck) acknowledged(p *engine.Packet) {
 	if a.context.Err() != nil {
 		return
 	}
-	value := cluster.Payload{JSON: []byte("null")}
+	a.answer(firstValue(p))
+}
+
+// firstValue returns the first value of an acknowledgement, null if there is none.
+func firstValue(p *engine.Packet) cluster.Payload {
 	var values []json.RawMessage
 	if json.Unmarshal(p.Data, &values) == nil && len(values) > 0 {
-		value = cluster.Payload{JSON: values[0], Attachments: p.Attachments}
+		return cluster.Payload{JSON: values[0], Attachments: p.Attachments}
 	}
-	a.answer(value)
+	return cluster.Payload{JSON: []byte("null")}
 }
 
 // Sockets implements [cluster.Local].

@@ -2,13 +2,17 @@ package googollee
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 
 	"github.com/googollee/go-socket.io/engineio/session"
 	"github.com/googollee/go-socket.io/parser"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/engine"
 )
 
 // What is said and heard is encoded and decoded by go-socket.io, so that a
@@ -37,10 +41,46 @@ func encode(kind parser.Type, args []any) (data []byte, attachments [][]byte, er
 	return bytes.TrimSpace(f.text[i:]), f.attachments, nil
 }
 
+// parameters are those of a function that a client's arguments are given to.
+type parameters struct {
+	types    []reflect.Type
+	variadic bool // the last one takes what is left
+}
+
+// parametersOf returns those of a function, without the first ones.
+func parametersOf(f reflect.Type, skip int) parameters {
+	return parameters{slices.Collect(f.Ins())[skip:], f.IsVariadic()}
+}
+
+// forPacket returns a type for each argument.
+func (p parameters) forPacket(packet *engine.Packet) ([]reflect.Type, error) {
+	if !p.variadic {
+		return p.types, nil
+	}
+	var args []json.RawMessage
+	if err := json.Unmarshal(packet.Data, &args); err != nil {
+		return nil, err
+	}
+	n := len(args)
+	if !packet.IsAck {
+		n-- // the name
+	}
+	last := len(p.types) - 1
+	types := slices.Clone(p.types[:last])
+	for len(types) < n {
+		types = append(types, p.types[last].Elem())
+	}
+	return types, nil
+}
+
 // decode reads the arguments of an event or an acknowledgement.
-func decode(text []byte, attachments [][]byte, types []reflect.Type) (args []reflect.Value, err error) {
+func decode(p *engine.Packet, into parameters) (args []reflect.Value, err error) {
 	defer recovered(&err)
-	d := parser.NewDecoder(&frameReader{frames: frames{text, attachments}})
+	types, err := into.forPacket(p)
+	if err != nil {
+		return nil, err
+	}
+	d := parser.NewDecoder(&frameReader{frames: frames{p.Text(), p.Attachments}})
 	var header parser.Header
 	var event string
 	if err := d.DecodeHeader(&header, &event); err != nil {
@@ -49,6 +89,11 @@ func decode(text []byte, attachments [][]byte, types []reflect.Type) (args []ref
 	args, err = d.DecodeArgs(types)
 	if err == nil && len(args) != len(types) {
 		err = fmt.Errorf("%d arguments instead of %d", len(args), len(types))
+	}
+	if err == nil && len(p.Attachments) > 0 {
+		for _, arg := range args {
+			attach(arg, p.Attachments)
+		}
 	}
 	return args, err
 }

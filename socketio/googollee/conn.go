@@ -1,7 +1,9 @@
 package googollee
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -10,8 +12,11 @@ import (
 	"sync"
 
 	gosio "github.com/googollee/go-socket.io"
+	"github.com/googollee/go-socket.io/parser"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/cluster"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/engine"
 )
 
 // Conn is a socket: one client in one namespace, with its session. It is a Conn of
@@ -52,6 +57,43 @@ func (c *Conn) Emit(event string, args ...any) {
 	}
 	if e := c.socket.namespace.encode(event, args); e != nil {
 		c.socket.Stay.Send(e, ack)
+	}
+}
+
+// EmitVolatile is Emit for an event that may be lost: it is sent only if nothing else
+// waits for the client, as with the JavaScript server's socket.volatile. It takes no
+// function.
+func (c *Conn) EmitVolatile(event string, args ...any) {
+	if e := c.socket.namespace.encode(event, args); e != nil {
+		c.socket.Stay.SendVolatile(e, nil)
+	}
+}
+
+// EmitWithAck sends an event and returns the first value of the client's
+// acknowledgement. It waits until the context ends, whose error it then returns, or
+// the socket is gone, which is [socketio.ErrDisconnected]. Any handler may call it.
+func (c *Conn) EmitWithAck(ctx context.Context, event string, args ...any) (cluster.Payload, error) {
+	n, stay := c.socket.namespace, c.socket.Stay
+	data, attachments, err := encode(parser.Event, append([]any{event}, args...))
+	if err != nil {
+		return cluster.Payload{}, fmt.Errorf("googollee: EmitWithAck: %w", err)
+	}
+	answer := engine.NewAnswer()
+	if !stay.Send(engine.NewEvent(n.name, data, attachments), answer) {
+		if stay.Over() || !stay.Passes() {
+			return cluster.Payload{}, fmt.Errorf("googollee: EmitWithAck: %w", socketio.ErrDisconnected)
+		}
+		return cluster.Payload{}, errors.New("googollee: EmitWithAck: the client owes too many acknowledgements")
+	}
+	select {
+	case p, ok := <-answer:
+		if !ok {
+			return cluster.Payload{}, fmt.Errorf("googollee: EmitWithAck: %w", socketio.ErrDisconnected)
+		}
+		return firstValue(p), nil
+	case <-ctx.Done():
+		stay.Forget(answer)
+		return cluster.Payload{}, fmt.Errorf("googollee: EmitWithAck: %w", ctx.Err())
 	}
 }
 

@@ -3,7 +3,6 @@ package googollee
 import (
 	"fmt"
 	"reflect"
-	"slices"
 	"sync"
 
 	"github.com/googollee/go-socket.io/parser"
@@ -23,6 +22,7 @@ type Namespace struct {
 	onConnect       func(*Conn) error
 	onAuthenticated func(*Conn, *socketio.Session) error
 	onDisconnect    func(*Conn, string)
+	onError         func(*Conn, error)
 
 	remote *cluster.Namespace // nil without a cluster
 
@@ -35,9 +35,9 @@ type Namespace struct {
 
 // handler is the application's handler of an event.
 type handler struct {
-	f     reflect.Value
-	types []reflect.Type // of its arguments behind the *Conn
-	open  bool           // whether sockets without a session may send the event
+	f    reflect.Value
+	args parameters // behind the *Conn
+	open bool       // whether sockets without a session may send the event
 }
 
 func newNamespace(s *Server, name string, a *socketio.Authorizer) *Namespace {
@@ -65,11 +65,18 @@ func (n *Namespace) OnAuthenticated(f func(c *Conn, s *socketio.Session) error) 
 // that tells why.
 func (n *Namespace) OnDisconnect(f func(c *Conn, reason string)) { n.onDisconnect = f }
 
+// OnError sets the handler of events that failed: their arguments do not fit the
+// handler, the handler panicked, or its results cannot be encoded. The server logs
+// them too. What ends a connection, such as a malformed packet, is the reason that
+// OnDisconnect is given.
+func (n *Namespace) OnError(f func(c *Conn, err error)) { n.onError = f }
+
 // OnEvent sets the handler of an event: a function whose first parameter is
 // *[Conn], whose others are what the client sent, decoded as go-socket.io does,
-// and whose results acknowledge the event. In a guarded namespace it runs for
-// authenticated sockets only. It panics, at registration, if f is not such a
-// function.
+// and whose results acknowledge the event. A variadic function takes any number of
+// arguments. An attachment is a *parser.Buffer, or a []byte where the type is any. In
+// a guarded namespace the handler runs only for what a client sends while it is
+// authenticated. OnEvent panics if f is not such a function.
 func (n *Namespace) OnEvent(event string, f any) {
 	n.register(event, f, n.auth == nil)
 }
@@ -89,12 +96,12 @@ func (n *Namespace) register(event string, f any, open bool) {
 	}
 	v := reflect.ValueOf(f)
 	t := reflect.TypeOf(f)
-	if t == nil || t.Kind() != reflect.Func || v.IsNil() || t.NumIn() == 0 || t.In(0) != connType || t.IsVariadic() {
+	if t == nil || t.Kind() != reflect.Func || v.IsNil() || t.NumIn() == 0 || t.In(0) != connType {
 		panic(fmt.Sprintf("googollee: the handler of %q must be a func(*googollee.Conn, ...), not %v", event, t))
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.handlers[event] = &handler{f: v, types: slices.Collect(t.Ins())[1:], open: open}
+	n.handlers[event] = &handler{f: v, args: parametersOf(t, 1), open: open}
 }
 
 func (n *Namespace) handler(event string) *handler {

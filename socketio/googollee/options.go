@@ -1,6 +1,7 @@
 package googollee
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
@@ -18,6 +19,12 @@ type Options struct {
 	// CheckOrigin decides in the place of CORS, by the Origin header. An origin
 	// that it admits may send cookies and read the answers.
 	CheckOrigin func(*http.Request) bool
+
+	// Transports are those that the server offers, "polling" and "websocket" by
+	// default. With only "websocket", clients need the option
+	// transports: ["websocket"]; the requests of others are answered 400
+	// "Transport unknown".
+	Transports []string
 
 	// PingInterval is how often clients ping, 25 s by default; a connection
 	// ends PingTimeout, 20 s by default, after a missed one.
@@ -55,4 +62,25 @@ type Options struct {
 	// Logger is told of panics and of what ends a connection before its time:
 	// [slog.Default] by default.
 	Logger *slog.Logger
+}
+
+// transports reads the option.
+func (o *Options) transports() (polling, websocket bool, err error) {
+	if o.Transports == nil {
+		return true, true, nil
+	}
+	for _, name := range o.Transports {
+		switch name {
+		case "polling":
+			polling = true
+		case "websocket":
+			websocket = true
+		default:
+			return false, false, fmt.Errorf(`Transports has %q: expected "polling" or "websocket"`, name)
+		}
+	}
+	if !polling && !websocket {
+		return false, false, fmt.Errorf(`Transports is empty: expected "polling", "websocket" or both`)
+	}
+	return polling, websocket, nil
 }

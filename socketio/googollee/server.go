@@ -47,7 +47,13 @@ func NewServer(o *Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("googollee: NewServer: %w", err)
 	}
+	polling, websocket, err := o.transports()
+	if err != nil {
+		return nil, fmt.Errorf("googollee: NewServer: %w", err)
+	}
 	s.engine, err = engine.New(engine.Config{
+		NoPolling:          !polling,
+		NoWebsocket:        !websocket,
 		CheckOrigin:        checkOrigin,
 		NoCredentials:      noCredentials,
 		PingInterval:       o.PingInterval,

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"reflect"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -152,13 +151,14 @@ func (s *socket) Packet(p *engine.Packet) {
 // handle calls the handler of an event with what the client sent.
 func (s *socket) handle(p *engine.Packet) {
 	h := s.namespace.handler(p.Event)
-	if h == nil || !s.mayHandle(h.open) || !p.Passes() || !s.Permits(p) {
+	if h == nil || p.Guest && !h.open || !s.mayHandle(h.open) || !p.Passes() || !s.Permits(p) {
 		return
 	}
 	logger := s.namespace.server.logger
-	args, err := decode(p.Text(), p.Attachments, h.types)
+	args, err := decode(p, h.args)
 	if err != nil {
 		logger.Debug("googollee: the arguments of an event do not fit its handler", "namespace", s.namespace.name, "event", p.Event, "error", err)
+		s.failed(fmt.Errorf("googollee: the arguments of %q do not fit its handler: %w", p.Event, err))
 		return
 	}
 	_ = s.protect("the handler of "+p.Event, func() error {
@@ -173,6 +173,7 @@ func (s *socket) handle(p *engine.Packet) {
 		data, attachments, err := encode(parser.Ack, values)
 		if err != nil {
 			logger.Error("googollee: an event was not acknowledged", "namespace", s.namespace.name, "event", p.Event, "error", err)
+			s.failed(fmt.Errorf("googollee: the results of the handler of %q cannot be encoded: %w", p.Event, err))
 			return nil
 		}
 		p.Acknowledge(data, attachments)
@@ -191,9 +192,10 @@ func (s *socket) acknowledged(p *engine.Packet) {
 	}
 	f := p.Ack.(reflect.Value)
 	_ = s.protect("an acknowledgement", func() error {
-		args, err := decode(p.Text(), p.Attachments, slices.Collect(f.Type().Ins()))
+		args, err := decode(p, parametersOf(f.Type(), 0))
 		if err != nil {
 			s.namespace.server.logger.Debug("googollee: an acknowledgement does not fit its function", "namespace", s.namespace.name, "error", err)
+			s.failed(fmt.Errorf("googollee: an acknowledgement does not fit its function: %w", err))
 			return nil
 		}
 		f.Call(args)
@@ -268,7 +270,20 @@ func (s *socket) protect(who string, f func() error) (err error) {
 		if r := recover(); r != nil {
 			s.namespace.server.logger.Error("googollee: "+who+" panicked", "panic", r, "stack", string(debug.Stack()))
 			err = fmt.Errorf("googollee: %s panicked: %v", who, r)
+			s.failed(err)
 		}
 	}()
 	return f()
+}
+
+// failed tells the application of an event that failed.
+func (s *socket) failed(err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.namespace.server.logger.Error("googollee: OnError panicked", "panic", r, "stack", string(debug.Stack()))
+		}
+	}()
+	if f := s.namespace.onError; f != nil {
+		f(&s.conn, err)
+	}
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -52,6 +53,10 @@ type Config struct {
 
 	// NoUpgrades keeps clients with the transport that they began with.
 	NoUpgrades bool
+
+	// NoPolling and NoWebsocket refuse the requests of a transport, by the error
+	// "Transport unknown".
+	NoPolling, NoWebsocket bool
 
 	// CompressFrom and CompressPollsFrom are the sizes in bytes from which a
 	// websocket's messages and the answers to polls are compressed, if the client
@@ -115,6 +120,10 @@ func (c Config) withDefaults() (Config, error) {
 	if c.MaxAttachments > 9999 {
 		return c, fmt.Errorf("engine: MaxAttachments is %d, expected at most 9999", c.MaxAttachments)
 	}
+	if c.NoPolling && c.NoWebsocket {
+		return c, errors.New("engine: NoPolling and NoWebsocket are both set, expected at most one of them")
+	}
+	c.NoUpgrades = c.NoUpgrades || c.NoWebsocket
 	if c.MaxUnauthenticated == 0 {
 		c.MaxUnauthenticated = min(DefaultMaxUnauthenticated, c.MaxMessage)
 	}

@@ -46,20 +46,60 @@ func toASCII(data []byte) []byte {
 // Send sends an event of the application's where the gate lets it, and reports
 // whether it is on its way. ack, if not nil, comes back as [Packet.Ack] with the
 // client's acknowledgement, in its turn among the client's packets; it is for
-// events made by [NewEvent]. When the client owes 4096 it is not asked for one.
+// events made by [NewEvent]. If ack is an [Answer], that receives the
+// acknowledgement at once. When the client owes 4096 it is not asked for one, and an
+// event with an Answer is not sent.
 func (st *Stay) Send(e *Event, ack any) bool {
 	s := st.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return st.sendLocked(e, ack)
+}
+
+// SendVolatile is Send for an event that may be lost: it is sent only if it goes out
+// at once, since nothing else waits for the client.
+func (st *Stay) SendVolatile(e *Event, ack any) bool {
+	s := st.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return st.state == connected && s.writableLocked() && st.sendLocked(e, ack)
+}
+
+func (st *Stay) sendLocked(e *Event, ack any) bool {
+	s := st.session
 	if st.gate == Pending || e.nsp != st.nsp || st.overLocked() {
 		return false
 	}
 	m := e.message
-	if ack != nil && e.data != nil && len(s.acks) < maxAcks {
-		m = e.encode(kindEvent, s.expectLocked(ownAck{stay: st, app: ack}), true)
+	if ack != nil && e.data != nil {
+		if len(s.acks) < maxAcks {
+			m = e.encode(kindEvent, s.expectLocked(ownAck{stay: st, app: ack}), true)
+		} else if _, ok := ack.(Answer); ok {
+			return false
+		}
 	}
 	st.emitLocked(m)
 	return true
+}
+
+// Answer receives the acknowledgement of one event. It is closed without one when
+// the stay ends. Make it with [NewAnswer], for one [Stay.Send].
+type Answer chan *Packet
+
+// NewAnswer makes an Answer.
+func NewAnswer() Answer { return make(Answer, 1) } // the engine never waits for its reader
+
+// Forget gives up an acknowledgement: ack, which must be comparable, is what Send was
+// given.
+func (st *Stay) Forget(ack any) {
+	s := st.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, a := range s.acks {
+		if a.stay == st && a.app != nil && a.app == ack {
+			delete(s.acks, id)
+		}
+	}
 }
 
 // Packet is an event of the client's, or its acknowledgement of one.
@@ -76,6 +116,9 @@ type Packet struct {
 	WantsAck bool
 	// IsAck tells an acknowledgement from an event.
 	IsAck bool
+	// Guest says that the gate was Guest when the packet came. It may have opened
+	// since.
+	Guest bool
 	// Ack is what was given to [Stay.Send], nil in an acknowledgement of an
 	// event that the library numbered by itself (see [NewPacket]).
 	Ack any
@@ -87,7 +130,7 @@ type Packet struct {
 func newPacket(st *Stay, p *packet, attachments [][]byte) *Packet {
 	return &Packet{
 		Event: p.name, Data: p.data, Attachments: attachments, ID: p.id,
-		WantsAck: p.hasID && p.isEvent(), IsAck: !p.isEvent(), packet: *p, stay: st,
+		WantsAck: p.hasID && p.isEvent(), IsAck: !p.isEvent(), Guest: st.gate == Guest, packet: *p, stay: st,
 	}
 }
 
@@ -156,6 +199,10 @@ func (s *Session) acknowledgedLocked(st *Stay, p *packet, attachments [][]byte) 
 	if a.app != nil {
 		answer := newPacket(st, p, attachments)
 		answer.Ack = a.app
+		if c, ok := a.app.(Answer); ok {
+			c <- answer
+			return nil
+		}
 		s.pushLocked(delivery{stay: st, packet: answer})
 		return nil
 	}

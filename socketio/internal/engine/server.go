@@ -109,7 +109,7 @@ func (e *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case d == nil:
 		writeError(w, errVersion)
-	case transport != "polling" && transport != "websocket":
+	case !e.serves(transport):
 		writeError(w, errTransport)
 	case len(q.Get("j")) > 9 || countDigits([]byte(q.Get("j"))) != len(q.Get("j")):
 		writeError(w, errBadRequest) // it would become code of the page's
@@ -120,6 +120,17 @@ func (e *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		e.serveSession(w, r, transport, d, e.session(sid, d))
 	}
+}
+
+// serves reports whether the server has a transport.
+func (e *Server) serves(transport string) bool {
+	switch transport {
+	case "polling":
+		return !e.config.NoPolling
+	case "websocket":
+		return !e.config.NoWebsocket
+	}
+	return false
 }
 
 // serveSession serves a request that names a session.

@@ -107,6 +107,10 @@ func (s *Session) Transport() string {
 func (s *Session) Writable() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.writableLocked()
+}
+
+func (s *Session) writableLocked() bool {
 	if s.state >= closing || len(s.out.queue) > 0 {
 		return false
 	}

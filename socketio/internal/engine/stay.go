@@ -282,8 +282,12 @@ func (s *Session) leaveLocked(st *Stay, reason string, cut bool) {
 		st.gate = Pending // see deliver
 	}
 	for id, a := range s.acks {
-		if a.stay == st {
-			delete(s.acks, id)
+		if a.stay != st {
+			continue
+		}
+		delete(s.acks, id)
+		if c, ok := a.app.(Answer); ok {
+			close(c)
 		}
 	}
 	library := s.server.library

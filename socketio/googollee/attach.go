@@ -1,0 +1,68 @@
+package googollee
+
+import (
+	"encoding/json"
+	"reflect"
+)
+
+// go-socket.io puts attachments where a parser.Buffer is expected. attach also puts
+// them, as []byte, where an argument's type is an empty interface: there
+// encoding/json leaves the attachment's placeholder, a map.
+
+var unmarshalerType = reflect.TypeFor[json.Unmarshaler]()
+
+// attach replaces the placeholders in v. The engine bounds the depth of the JSON.
+func attach(v reflect.Value, attachments [][]byte) {
+	if v.Kind() != reflect.Interface && reflect.PointerTo(v.Type()).Implements(unmarshalerType) {
+		return // it has read its JSON in its own way
+	}
+	switch v.Kind() {
+	case reflect.Interface:
+		if b, ok := attachment(v.Interface(), attachments); ok && v.CanSet() && v.Type().NumMethod() == 0 {
+			v.Set(reflect.ValueOf(b))
+			return
+		}
+		if !v.IsNil() {
+			attach(v.Elem(), attachments)
+		}
+	case reflect.Pointer:
+		if !v.IsNil() {
+			attach(v.Elem(), attachments)
+		}
+	case reflect.Slice, reflect.Array, reflect.Map, reflect.Struct:
+		attachWithin(v, attachments)
+	}
+}
+
+// attachWithin does it for the elements or fields of v.
+func attachWithin(v reflect.Value, attachments [][]byte) {
+	switch v.Kind() {
+	case reflect.Slice, reflect.Array:
+		for i := 0; i < v.Len() && v.Type().Elem().Kind() != reflect.Uint8; i++ {
+			attach(v.Index(i), attachments)
+		}
+	case reflect.Map:
+		for _, key := range v.MapKeys() {
+			element := reflect.New(v.Type().Elem()).Elem()
+			element.Set(v.MapIndex(key))
+			attach(element, attachments)
+			v.SetMapIndex(key, element)
+		}
+	case reflect.Struct:
+		for _, field := range reflect.VisibleFields(v.Type()) {
+			if f, err := v.FieldByIndexErr(field.Index); err == nil && field.IsExported() {
+				attach(f, attachments)
+			}
+		}
+	}
+}
+
+// attachment returns the attachment that v is the placeholder of.
+func attachment(v any, attachments [][]byte) ([]byte, bool) {
+	m, _ := v.(map[string]any)
+	n, ok := m["num"].(float64)
+	if !ok || m["_placeholder"] != true || n < 0 || n >= float64(len(attachments)) || n != float64(int(n)) {
+		return nil, false
+	}
+	return attachments[int(n)], true
+}

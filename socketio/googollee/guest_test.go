@@ -1,0 +1,33 @@
+package googollee_test
+
+import (
+	"testing"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/googollee"
+)
+
+// TestGuestSentBefore: what a client sent as a guest is handled as a guest's, also if
+// the client has authenticated before the server comes to it.
+func TestGuestSentBefore(t *testing.T) {
+	busy, release := make(chan struct{}), make(chan struct{})
+	s := serve(t, nil, func(s *server) {
+		s.OnGuestEvent("hold", func(*googollee.Conn) {
+			close(busy)
+			<-release
+		})
+		s.OnGuestEvent("hello", func(c *googollee.Conn) string { return subject(c) })
+	}, socketio.Optional())
+	ws := dial(t, s.client())
+	ws.read("40")
+	ws.write(`42["hold"]`, `421["say","too early"]`, `422["hello"]`)
+	<-busy
+	ws.write(`42["authenticate",{"token":"good.alice"}]`)
+	ws.read(`42["authenticated"]`)
+	s.want("hello alice")
+	close(release)
+	ws.read(`432["alice"]`)
+	ws.write(`423["say","now"]`)
+	ws.read(`433["heard"]`)
+	s.want("alice says now")
+}
