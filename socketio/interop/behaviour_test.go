@@ -43,8 +43,6 @@ type behaviour struct {
 
 	// only limits the row to one generation of clients.
 	only generation
-	// on limits it to one binding.
-	on string
 }
 
 type generation int
@@ -107,7 +105,7 @@ func TestBehaviours(t *testing.T) {
 		for _, version := range b.versions {
 			for _, choice := range transportChoices {
 				for _, row := range behaviours() {
-					if row.only == legacy && version.Modern() || row.only == modern && !version.Modern() || row.on != "" && row.on != b.name {
+					if row.only == legacy && version.Modern() || row.only == modern && !version.Modern() {
 						continue
 					}
 					t.Run(fmt.Sprintf("%s/%s/%s/%s", b.name, version, choice.name, row.name), func(t *testing.T) {

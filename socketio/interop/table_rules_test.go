@@ -16,7 +16,7 @@ func rulesRows() []behaviour {
 	rule := socketio.Allow("echo", socketio.Scope("chat:echo"))
 	return []behaviour{
 		{
-			name: "rules/an event that the token allows, and one with fewer rights", on: "googollee", guards: root(byEvent(rule)),
+			name: "rules/an event that the token allows, and one with fewer rights", guards: root(byEvent(rule)),
 			script: script{
 				opens(atOnce(scoped("chat:read chat:echo"))), connects(), sees("authenticated", "[]"), asks("echo", "a", `["a"]`),
 				keepsID(
@@ -28,7 +28,7 @@ func rulesRows() []behaviour {
 			calls: calls("alice"),
 		},
 		{
-			name: "rules/the token of the handshake", on: "googollee", guards: root(byHandshake(rule)),
+			name: "rules/the token of the handshake", guards: root(byHandshake(rule)),
 			script: script{opens(withQuery(scoped("chat:read"))), connects(), asks("echo", "a", lacking("echo")), asks("whoami", 0, `["alice"]`)},
 			calls:  calls("alice"),
 		},

@@ -14,6 +14,7 @@ import (
 // declaration is a namespace that clients may enter, or a set of them.
 type declaration struct {
 	authorizer *socketio.Authorizer   // nil for a public one
+	ruled      bool                   // whether there are rules for rooms
 	matches    func(name string) bool // nil for one name
 	namespace  socket.Namespace       // the parent of dynamic ones
 
@@ -31,6 +32,9 @@ func (s *Server) declare(namespace any, a *socketio.Authorizer) (socket.Namespac
 		return nil, s.err
 	}
 	d := &declaration{authorizer: a}
+	if a != nil {
+		_, d.ruled = a.Decides()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch n := namespace.(type) {
@@ -133,7 +137,7 @@ const minSweep = 256
 // the stay's CONNECT is handed to it.
 func (s *Server) arrive(so *socket.Socket, next func(*socket.ExtendedError)) {
 	c, ok := so.Conn().(*conn)
-	if !ok || !c.guarded.arrive(so, next) {
+	if !ok || c.guarded.arrive(so, next) != nil {
 		next(socket.NewExtendedError("Invalid namespace", nil))
 	}
 }

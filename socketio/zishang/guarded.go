@@ -39,8 +39,13 @@ type guarded struct {
 	opened chan struct{} // closed when the handlers of "connection" have run
 	left   chan struct{} // closed when the stay is over
 
+	join    atomic.Pointer[join] // the one that joining is held for
+	joining sync.Mutex
+
 	mu       sync.Mutex // guards the rest
-	conn     *conn      // set by join, with the two behind it
+	misfit   error      // why the library's socket is not ours, nil when it is
+	conn     *conn      // set by join, with the three behind it
+	adapter  *adapter
 	socket   *socket.Socket
 	next     func(*socket.ExtendedError)
 	went     bool   // whether next was called
@@ -62,12 +67,8 @@ func (s *Server) enter(a *engine.Arrival, h *verifier.Handshake) (binding.Handle
 	if d == nil {
 		return nil, nil
 	}
-	if err := s.recoverable(d); err != nil {
-		s.logger.Error("zishang: every socket is refused", "namespace", a.Namespace, "error", err)
-		return nil, binding.Misconfigured(err)
-	}
 	g := &guarded{server: s, declared: d,
-		joined: make(chan struct{}), opened: make(chan struct{}), left: make(chan struct{})}
+		misfit: errOtherNamespace, joined: make(chan struct{}), opened: make(chan struct{}), left: make(chan struct{})}
 	g.Logger, g.Authorizer, g.Handshake = s.logger, d.authorizer, h
 	g.auth, _ = h.Auth.(map[string]any)
 	if g.auth == nil && len(a.Query) > 0 {
@@ -101,12 +102,12 @@ func (g *guarded) Admitted() {
 	c.Emit("data", types.NewStringBufferString(text))
 	g.recovery.settled(g)
 	g.mu.Lock()
-	arrived := g.socket != nil
+	why := g.misfit
 	g.mu.Unlock()
 	switch {
-	case !arrived:
-		g.server.logger.Error("zishang: a socket is refused, since the library has another namespace of that name", "namespace", g.Stay.Namespace())
-		g.Stay.Refuse("server error", &engine.Refusal{Error: binding.Misconfigured(nil)})
+	case why != nil:
+		g.Logger.Error("zishang: every socket is refused", "namespace", g.Stay.Namespace(), "error", why)
+		g.Stay.Refuse("server error", &engine.Refusal{Error: binding.Misconfigured(why), Hold: true})
 	case g.Pass != nil: // Authenticated follows
 	case g.Guest.Load():
 		g.enter(nil)
@@ -132,20 +133,26 @@ func (g *guarded) connectPacket() string {
 	return b.String()
 }
 
-// arrive takes the library's socket, and reports whether it is the stay's.
-func (g *guarded) arrive(s *socket.Socket, next func(*socket.ExtendedError)) bool {
-	if !g.declared.has(s.Nsp()) {
-		return false
-	}
+// arrive takes the library's socket. An error says why it is not the stay's.
+func (g *guarded) arrive(s *socket.Socket, next func(*socket.ExtendedError)) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.socket != nil {
-		return false
+	if !g.declared.has(s.Nsp()) || g.socket != nil {
+		return errOtherNamespace
+	}
+	g.adapter, g.misfit = g.declared.adapterOf(s.Nsp(), g.server.options.recovers)
+	if g.misfit != nil {
+		return g.misfit
+	}
+	if g.adapter != nil {
+		g.adapter.sockets.Store(s.Id(), g)
 	}
 	g.socket, g.next = s, next
 	g.conn.state.CompareAndSwap(0, stateOpen)
-	return true
+	return nil
 }
+
+var errOtherNamespace = errors.New("the library has another namespace of that name")
 
 // ID is the library's name for the socket, and the client's.
 func (g *guarded) ID() string {

@@ -139,9 +139,11 @@ func (s *Server) forLibrary(o *socket.ServerOptions) *socket.ServerOptions {
 		s.logger.Error("zishang: a client is refused: serve the Server of zishang.NewServer, not the library's")
 		return errOtherEngine
 	})
+	inner := o.Adapter()
+	lifetime := int64(0)
 	if r := o.ConnectionStateRecovery(); r != nil {
 		s.options.recovers = true
-		lifetime := socket.DefaultMaxDisconnectionDuration
+		lifetime = socket.DefaultMaxDisconnectionDuration
 		if r.GetRawMaxDisconnectionDuration() != nil {
 			lifetime = r.MaxDisconnectionDuration()
 		}
@@ -150,12 +152,14 @@ func (s *Server) forLibrary(o *socket.ServerOptions) *socket.ServerOptions {
 		own.SetMaxDisconnectionDuration(lifetime)
 		own.SetSkipMiddlewares(false)
 		library.SetConnectionStateRecovery(own)
-		inner := o.Adapter()
 		if inner == nil {
 			inner = &socket.SessionAwareAdapterBuilder{}
 		}
-		library.SetAdapter(&adapters{inner, s, time.Duration(lifetime) * time.Millisecond})
 	}
+	if inner == nil {
+		inner = &socket.AdapterBuilder{}
+	}
+	library.SetAdapter(&adapters{inner, s, time.Duration(lifetime) * time.Millisecond})
 	return library
 }
 

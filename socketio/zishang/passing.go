@@ -56,6 +56,9 @@ func (g *guarded) Packet(p *engine.Packet) {
 	if s := g.Current.Load(); s != nil && !s.Wait() && !g.hasLeft() || !p.Passes() {
 		return
 	}
+	if !p.IsAck && !g.Permits(p) {
+		return
+	}
 	s := g.socketOf()
 	g.backlog.wait(g, s)
 	if p.IsAck || len(s.ListenersAny()) > 0 {
@@ -176,6 +179,9 @@ func (g *guarded) forget(reason string) {
 	c, s, next, went := g.conn, g.socket, g.next, g.went
 	g.went = true
 	g.mu.Unlock()
+	if s != nil && g.adapter != nil {
+		g.adapter.sockets.CompareAndDelete(s.Id(), g)
+	}
 	switch {
 	case c == nil || g.byApplication.Load() || !c.close(): // the library is at it
 	case s != nil && went && !g.isOpen():

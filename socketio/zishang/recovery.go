@@ -2,9 +2,7 @@ package zishang
 
 import (
 	"crypto/rand"
-	"errors"
 	"maps"
-	"sync"
 	"time"
 
 	"github.com/zishang520/socket.io/parsers/socket/v3/parser"
@@ -14,31 +12,6 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
-
-// adapters makes adapters whose sessions go to their owners only.
-type adapters struct {
-	socket.AdapterConstructor
-	server   *Server
-	lifetime time.Duration // of a session
-}
-
-// New makes the adapter of a namespace.
-func (b *adapters) New(n socket.Namespace) socket.Adapter {
-	return &recoverable{Adapter: b.AdapterConstructor.New(n), server: b.server, lifetime: b.lifetime,
-		presented: make(map[socket.PrivateSessionId]*presented), pending: make(map[socket.SocketId]*presented)}
-}
-
-// recoverable is an adapter whose sessions are recovered by their owners only.
-type recoverable struct {
-	socket.Adapter
-	server   *Server
-	lifetime time.Duration // of a session
-
-	mu        sync.Mutex // guards the rest
-	presented map[socket.PrivateSessionId]*presented
-	pending   map[socket.SocketId]*presented // those that are not claimed
-	order     []*presented                   // by the time they were presented
-}
 
 // presented is a session whose private id a client has presented, without what was
 // missed. Some adapters, such as that of Redis streams, give a session away only once:
@@ -57,7 +30,7 @@ const (
 )
 
 // PersistSession keeps with a session whose it is. Guests have none.
-func (a *recoverable) PersistSession(session *socket.SessionToPersist) {
+func (a *adapter) PersistSession(session *socket.SessionToPersist) {
 	s, ok := a.Nsp().Sockets().Load(session.Sid)
 	if !ok {
 		return
@@ -82,7 +55,7 @@ func (a *recoverable) PersistSession(session *socket.SessionToPersist) {
 // RestoreSession gives a socket no more than its names: the rest follows when it
 // has authenticated. A session is for one socket at a time, and once. The library asks
 // by the alias of a stay.
-func (a *recoverable) RestoreSession(alias socket.PrivateSessionId, offset string) (*socket.Session, error) {
+func (a *adapter) RestoreSession(alias socket.PrivateSessionId, offset string) (*socket.Session, error) {
 	found, ok := a.server.recovering.Load(string(alias))
 	if !ok {
 		return nil, nil
@@ -117,7 +90,7 @@ func (a *recoverable) RestoreSession(alias socket.PrivateSessionId, offset strin
 }
 
 // present takes note of a session, and reports whether nobody else has it.
-func (a *recoverable) present(p *presented) bool {
+func (a *adapter) present(p *presented) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for len(a.order) > 0 && p.at.Sub(a.order[0].at) >= a.lifetime { // those that are over by now
@@ -134,7 +107,7 @@ func (a *recoverable) present(p *presented) bool {
 	return true
 }
 
-func (a *recoverable) removeLocked(p *presented) {
+func (a *adapter) removeLocked(p *presented) {
 	delete(a.presented, p.Pid)
 	if a.pending[p.Sid] == p {
 		delete(a.pending, p.Sid)
@@ -154,7 +127,7 @@ func ownerOf(session *socket.SessionToPersist) (owner *verifier.Token, ok bool) 
 
 // claim returns the session that was presented, with what was missed by now, if it is
 // that of who has authenticated. Either way it is used up.
-func (a *recoverable) claim(pid socket.PrivateSessionId, offset string, by *socketio.Authorizer, t *verifier.Token) *socket.Session {
+func (a *adapter) claim(pid socket.PrivateSessionId, offset string, by *socketio.Authorizer, t *verifier.Token) *socket.Session {
 	a.mu.Lock()
 	p := a.presented[pid]
 	if p == nil || a.pending[p.Sid] != p {
@@ -184,9 +157,9 @@ func (a *recoverable) claim(pid socket.PrivateSessionId, offset string, by *sock
 	return session
 }
 
-// DelAll is called when the library forgets a socket: a session that it has presented
+// DelAll is called when the library forgets a socket. A session that it has presented
 // and not claimed is left to another attempt.
-func (a *recoverable) DelAll(id socket.SocketId) {
+func (a *adapter) DelAll(id socket.SocketId) {
 	a.Adapter.DelAll(id)
 	if _, connected := a.Nsp().Sockets().Load(id); !connected {
 		a.giveBack(id)
@@ -194,7 +167,7 @@ func (a *recoverable) DelAll(id socket.SocketId) {
 }
 
 // giveBack leaves a session that is presented and not claimed to another attempt.
-func (a *recoverable) giveBack(id socket.SocketId) {
+func (a *adapter) giveBack(id socket.SocketId) {
 	a.mu.Lock()
 	p := a.pending[id]
 	if p != nil {
@@ -207,7 +180,7 @@ func (a *recoverable) giveBack(id socket.SocketId) {
 }
 
 // release lets a session be recovered, again.
-func (a *recoverable) release(pid socket.PrivateSessionId) {
+func (a *adapter) release(pid socket.PrivateSessionId) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if p := a.presented[pid]; p != nil {
@@ -218,23 +191,11 @@ func (a *recoverable) release(pid socket.PrivateSessionId) {
 // recovery is what a stay has to do with recovery. Its zero value is that of a server
 // without.
 type recovery struct {
-	adapter *recoverable
+	adapter *adapter
 	pid     string // what the client may come back with, "" for nothing
 	old     socket.PrivateSessionId
 	offset  string
 	alias   string // by which the library asks for the session
-}
-
-// recoverable reports why sockets of a declared namespace cannot be recovered as they
-// should.
-func (s *Server) recoverable(d *declaration) error {
-	if _, parent := d.namespace.(socket.ParentNamespace); parent || !s.options.recovers {
-		return nil
-	}
-	if _, ok := d.namespace.Adapter().(*recoverable); !ok {
-		return errors.New("connection-state recovery needs the adapter to be given in the options of zishang.NewServer, not by SetAdapter")
-	}
-	return nil
 }
 
 // prepare gives the stay a private id, and has the library ask for the session that the
@@ -270,7 +231,7 @@ func (r *recovery) settled(g *guarded) {
 	}
 	g.server.recovering.Delete(r.alias)
 	if s := g.socketOf(); s != nil && s.Recovered() {
-		r.adapter, _ = s.Nsp().Adapter().(*recoverable)
+		r.adapter, _ = s.Nsp().Adapter().(*adapter)
 		r.pid = string(r.old)
 	}
 }

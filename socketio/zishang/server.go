@@ -98,9 +98,6 @@ func (s *Server) Authorize(namespace any, auth socketio.Authenticator, options .
 	if err != nil {
 		return nil, err
 	}
-	if events, rooms := a.Decides(); events || rooms {
-		return nil, errRules
-	}
 	if err := binding.CheckTokenLimit(auth, s.options.config.MaxUnauthenticated, "MaxUnauthenticatedMessage"); err != nil {
 		return nil, fmt.Errorf("zishang: Authorize: %w", err)
 	}
@@ -197,8 +194,5 @@ func OnAuthenticated(namespace Emitter, f func(s *socket.Socket, session *socket
 		}
 	})
 }
-
-var errRules = errors.New("zishang: Authorize: rules for events and rooms (Allow, AllowRoom, WithDecider, RoomTokens) " +
-	"are not enforced by this binding yet: check Session.Token in the handlers instead")
 
 var errDeclared = errors.New("the namespace is declared already")

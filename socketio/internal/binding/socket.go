@@ -112,10 +112,13 @@ func (s *Socket) Permits(p *engine.Packet) bool {
 // Otherwise the client is told, and the error says why not. Call it once Attach has
 // returned.
 func (s *Socket) JoinRoom(room, token string, enter func()) error {
-	g := s.Guard()
-	if g == nil {
+	if s.Authorizer == nil {
 		enter()
 		return nil
+	}
+	g := s.Guard()
+	if g == nil {
+		return errNotAttached
 	}
 	err := g.Join(context.Background(), room, token, enter)
 	if err != nil {
@@ -123,6 +126,8 @@ func (s *Socket) JoinRoom(room, token string, enter func()) error {
 	}
 	return err
 }
+
+var errNotAttached = errors.New("socketio: the socket is not guarded yet")
 
 // LeftRoom tells the guard that the stay is no longer in a room, "" for any.
 func (s *Socket) LeftRoom(room string) {

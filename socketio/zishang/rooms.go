@@ -1,0 +1,129 @@
+package zishang
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/zishang520/socket.io/servers/socket/v3"
+	"github.com/zishang520/socket.io/v3/pkg/types"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio"
+)
+
+// adapters makes adapters that ask the rules about joins, and whose sessions go to their
+// owners only.
+type adapters struct {
+	socket.AdapterConstructor
+	server   *Server
+	lifetime time.Duration // of a session to be recovered
+}
+
+// New makes the adapter of a namespace.
+func (b *adapters) New(n socket.Namespace) socket.Adapter {
+	return &adapter{
+		Adapter: b.AdapterConstructor.New(n), server: b.server, lifetime: b.lifetime,
+		presented: make(map[socket.PrivateSessionId]*presented), pending: make(map[socket.SocketId]*presented),
+	}
+}
+
+// adapter is the library's or the application's adapter of a namespace. Every join comes
+// through it, whether the application, a middleware, or another node asks for it.
+type adapter struct {
+	socket.Adapter
+	server   *Server
+	lifetime time.Duration
+
+	sockets sync.Map // *guarded by the SocketId of its socket
+
+	mu        sync.Mutex // guards the rest, see recovery.go
+	presented map[socket.PrivateSessionId]*presented
+	pending   map[socket.SocketId]*presented // those that are not claimed
+	order     []*presented                   // by the time they were presented
+}
+
+// join is a join with a room token.
+type join struct {
+	room   socket.Room
+	token  string
+	result chan error
+}
+
+// JoinWith puts a socket into a room with a room token ([socketio.RoomTokens]), "" for
+// none. The library's Join does the same without a token. The error, an
+// [*verifier.UnauthorizedError] as a rule, says why the socket may not be in the room; the
+// client has been told.
+//
+// In a namespace with rules for rooms a [socketio.Decider] is asked while the library
+// holds a lock of the socket's: it must not call the socket's Disconnect, but may end its
+// session. Listeners of the adapter's events ("join-room" for example) must not make the
+// same socket join or leave rooms.
+func JoinWith(s *socket.Socket, room socket.Room, token string) error {
+	c, ok := s.Conn().(*conn)
+	if !ok {
+		return errOtherEngine
+	}
+	j := &join{room, token, make(chan error, 1)}
+	c.guarded.joining.Lock()
+	defer c.guarded.joining.Unlock()
+	c.guarded.join.Store(j)
+	s.Join(room)
+	if c.guarded.join.CompareAndSwap(j, nil) {
+		return socketio.ErrDisconnected // the library does not ask any more
+	}
+	return <-j.result
+}
+
+// AddAll puts a socket into the rooms that the rules allow. The room of its ID is its own.
+func (a *adapter) AddAll(id socket.SocketId, rooms *types.Set[socket.Room]) {
+	known, ok := a.sockets.Load(id)
+	for _, room := range rooms.Keys() {
+		enter := func() { a.Adapter.AddAll(id, types.NewSet(room)) }
+		if room == socket.Room(id) {
+			enter()
+		} else if ok {
+			g := known.(*guarded)
+			token := ""
+			j := g.join.Load()
+			if j == nil || j.room != room || !g.join.CompareAndSwap(j, nil) {
+				j = nil
+			} else {
+				token = j.token
+			}
+			err := g.JoinRoom(string(room), token, enter)
+			if j != nil {
+				j.result <- err
+			}
+		}
+	}
+}
+
+// Del takes a socket out of a room.
+func (a *adapter) Del(id socket.SocketId, room socket.Room) {
+	a.Adapter.Del(id, room)
+	if g, ok := a.sockets.Load(id); ok {
+		g.(*guarded).LeftRoom(string(room))
+	}
+}
+
+// LeaveRoom takes the socket out of a room, for the guard ([socketio.RoomLeaver]).
+func (g *guarded) LeaveRoom(room string) {
+	if s := g.socketOf(); s != nil {
+		g.adapter.Adapter.Del(s.Id(), socket.Room(room))
+	}
+}
+
+var _ socketio.RoomLeaver = (*guarded)(nil)
+
+// errAdapter is why a namespace refuses everybody.
+var errAdapter = errors.New("rules for rooms and connection-state recovery need the adapter to be given in the options of zishang.NewServer, not by SetAdapter")
+
+// adapterOf returns a namespace's adapter, nil if the application has set another one,
+// and an error if the namespace needs it.
+func (d *declaration) adapterOf(n socket.Namespace, recovers bool) (*adapter, error) {
+	a, ok := n.Adapter().(*adapter)
+	if ok || !recovers && !d.ruled {
+		return a, nil
+	}
+	return nil, errAdapter
+}
