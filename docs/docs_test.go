@@ -62,6 +62,11 @@ func TestSnippets(t *testing.T) {
 				t.Run(page, func(t *testing.T) { runProgram(t, map[string]string{"main.go": source}) })
 			}
 		}
+		// Tests of the page's program that would not help its readers.
+		more := filepath.Join("testdata", strings.TrimSuffix(filepath.Base(page), ".md")+"_snippets_test.go")
+		if text, err := os.ReadFile(more); err == nil {
+			named[filepath.Base(more)] = string(text)
+		}
 		if len(named) > 0 {
 			t.Run(page, func(t *testing.T) { runProgram(t, named) })
 		}
