@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"testing"
+	"time"
 
 	"github.com/zishang520/socket.io/servers/socket/v3"
 	"github.com/zishang520/socket.io/v3/pkg/types"
@@ -39,3 +41,17 @@ const (
 	maxRefusals   = 16
 	maxNamespaces = 64
 )
+
+// eventually waits for a condition, which also describes how far it is.
+func eventually(t *testing.T, condition func() (bool, string)) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; <-time.After(time.Millisecond) {
+		holds, state := condition()
+		if holds {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(state)
+		}
+	}
+}

@@ -25,7 +25,7 @@ const sources = new Map();
 function source(address) {
   if (!sources.has(address)) {
     sources.set(address, async ({ reason, signal }) => {
-      const answer = await fetch(address + '&reason=' + reason, { signal });
+      const answer = await fetch(address + '&reason=' + reason + '&at=' + Date.now(), { signal });
       if (answer.status === 401) return null;
       if (!answer.ok) throw new Error('the token endpoint answers ' + answer.status);
       return answer.text();
