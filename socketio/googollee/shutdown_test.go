@@ -63,3 +63,34 @@ func TestShutdownWaitsForOnFailure(t *testing.T) {
 		})
 	}
 }
+
+// TestShutdownWaitsForOnAuthenticated: nor while a handler begins a socket.
+func TestShutdownWaitsForOnAuthenticated(t *testing.T) {
+	began, release := make(chan struct{}), make(chan struct{})
+	s := serve(t, nil, func(s *server) {
+		s.OnAuthenticated(func(*googollee.Conn, *socketio.Session) error {
+			close(began)
+			<-release
+			return nil
+		})
+	})
+	ws := dial(t, s.client())
+	ws.read("40")
+	ws.write(`42["authenticate",{"token":"good.ada"}]`)
+	<-began
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		ws.rest()
+	}()
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if err := s.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Shutdown during OnAuthenticated: got %v, expected %v", err, context.DeadlineExceeded)
+	}
+	<-gone
+	close(release)
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

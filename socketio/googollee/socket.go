@@ -118,7 +118,7 @@ func (s *socket) Authenticated(session *socketio.Session) error {
 }
 
 // start notes that a handler that begins the socket runs, unless the socket is
-// over; finish notes that it has returned. OnDisconnect waits for them.
+// over; finish notes that it has returned. OnDisconnect and Shutdown wait for them.
 func (s *socket) start() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -126,11 +126,13 @@ func (s *socket) start() bool {
 		return false
 	}
 	s.running++
+	s.namespace.server.library.Tasks.Add(1)
 	s.greeted = true
 	return true
 }
 
 func (s *socket) finish() {
+	defer s.namespace.server.library.Tasks.Done()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.running--; s.running == 0 && s.farewell != nil {
