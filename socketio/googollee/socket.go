@@ -56,17 +56,19 @@ func (s *socket) Admitted() {
 		close(s.connected)
 		return // what was good is no longer: Close follows, and refuses it
 	}
+	// OnAuthenticated waits for connected: whatever it does, its client connects first.
 	if n.onConnect == nil || n.auth != nil && !s.Guest.Load() || !s.start() {
+		s.Stay.Accept("", "")
 		close(s.connected)
-	} else {
-		n.server.library.Tasks.Go(func() {
-			defer s.finish()
-			defer close(s.connected)
-			if err := s.protect("OnConnect", func() error { return n.onConnect(&s.conn) }); err != nil {
-				s.disconnect()
-			}
-		})
+		return
 	}
+	n.server.library.Tasks.Go(func() {
+		defer s.finish()
+		defer close(s.connected)
+		if err := s.protect("OnConnect", func() error { return n.onConnect(&s.conn) }); err != nil {
+			s.disconnect()
+		}
+	})
 	s.Stay.Accept("", "")
 }
 

@@ -41,6 +41,8 @@ type config struct {
 	app    *app
 	logger *slog.Logger
 	tls    bool // and ask for client certificates
+
+	refusalDelay time.Duration
 }
 
 // listen starts an HTTP server.

@@ -1,12 +1,14 @@
 package interop
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/interop/jsclient"
@@ -41,9 +43,17 @@ type behaviour struct {
 	// "disconnected" unless it is said otherwise.
 	ends []string
 
+	// refusalDelay is how long a rejected client is held, 100 ms by default. A row in
+	// which the client does something meanwhile needs more on a busy machine.
+	refusalDelay time.Duration
+
 	// only limits the row to one generation of clients.
 	only generation
 }
+
+// patience is for the machine, not for the client: rows that are about the deadline set
+// their own.
+var patience = socketio.Defaults(socketio.Timeout(jsclient.Deadline))
 
 type generation int
 
@@ -121,11 +131,11 @@ func TestBehaviours(t *testing.T) {
 func (row behaviour) run(t *testing.T, b binding, version jsclient.Version, transports []string) {
 	a := &app{}
 	c := config{
-		guards: map[string]guard{}, public: row.public, app: a, tls: row.tls,
+		guards: map[string]guard{}, public: row.public, app: a, tls: row.tls, refusalDelay: cmp.Or(row.refusalDelay, 100*time.Millisecond),
 		logger: slog.New(slog.NewTextHandler(a, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for namespace, p := range row.guards {
-		options := []socketio.Option{socketio.OnSuccess(a.success), socketio.OnFailure(a.failure), socketio.WithLogger(c.logger)}
+		options := []socketio.Option{socketio.OnSuccess(a.success), socketio.OnFailure(a.failure), socketio.WithLogger(c.logger), patience}
 		c.guards[namespace] = guard{p.authenticator(t), append(options, p.options...)}
 	}
 	r := &run{

@@ -3,7 +3,6 @@ package interop
 import (
 	"net/http/httptest"
 	"testing"
-	"time"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/googollee"
@@ -30,7 +29,7 @@ func (c googolleeConn) Disconnect()                    { _ = c.c.Close() }
 
 func startGoogollee(t testing.TB, c config) server {
 	t.Helper()
-	s, err := googollee.NewServer(&googollee.Options{Logger: c.logger, RefusalDelay: 100 * time.Millisecond})
+	s, err := googollee.NewServer(&googollee.Options{Logger: c.logger, RefusalDelay: c.refusalDelay})
 	if err != nil {
 		t.Fatal(err)
 	}

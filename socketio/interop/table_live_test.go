@@ -163,7 +163,7 @@ func TestNothingPassesAfterExpiry(t *testing.T) {
 					t.Parallel()
 					a := &app{}
 					logger := slog.New(slog.NewTextHandler(a, nil))
-					server := b.start(t, config{app: a, logger: logger, guards: map[string]guard{"/": {
+					server := b.start(t, config{app: a, logger: logger, refusalDelay: 100 * time.Millisecond, guards: map[string]guard{"/": {
 						policy{}.authenticator(t), []socketio.Option{socketio.ByEvent(), socketio.WithLogger(logger), socketio.OnSuccess(a.success)},
 					}}})
 					t.Cleanup(server.Close)

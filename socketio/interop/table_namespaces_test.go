@@ -58,6 +58,8 @@ func namespaceRows() []behaviour {
 			only:   legacy, // whose connection is decided about by its root
 			script: script{opens(shared("/news")), refused(noToken)},
 			calls:  []string{"failure token_missing"},
+
+			refusalDelay: 4 * time.Second, // meanwhile the client names its namespace
 		},
 		{
 			name:   "namespaces/a token for one of them",

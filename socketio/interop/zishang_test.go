@@ -31,7 +31,7 @@ func startZishang(t testing.TB, c config) server {
 	options := socket.DefaultServerOptions()
 	options.SetAllowEIO3(true)
 	z := &zishangServer{
-		server:     zishang.NewServer(options, zishang.RefusalDelay(100*time.Millisecond), zishang.WithLogger(c.logger)),
+		server:     zishang.NewServer(options, zishang.RefusalDelay(c.refusalDelay), zishang.WithLogger(c.logger)),
 		namespaces: make(map[string]socket.Namespace),
 	}
 	for name, guard := range c.guards {
