@@ -3,24 +3,13 @@ package providers
 import (
 	"bufio"
 	"bytes"
-	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	_ "embed"
-	"encoding/json"
-	"encoding/pem"
+	"io"
+	"log"
 	"log/slog"
-	"math/big"
 	"net"
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -30,27 +19,23 @@ import (
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/interop/jsclient"
-	"github.com/seed15b1dee8/socketio-jwt/socketio/interop/npm"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/zishang"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-// What npm installs. To change a version, edit package.json and run
-// "npm install --package-lock-only" here.
+func TestMain(m *testing.M) {
+	code := jsclient.Main(m)
+	stopClient()
+	if a, err := sharedAuthority(); err == nil {
+		_ = os.RemoveAll(a.dir)
+	}
+	os.Exit(code)
+}
+
 var (
-	//go:embed package.json
-	packageJSON []byte
-	//go:embed package-lock.json
-	packageLock []byte
-	//go:embed provider.mjs
-	providerScript []byte
-	//go:embed client.mjs
-	clientScript []byte
+	quiet    = slog.New(slog.DiscardHandler)
+	quietLog = log.New(io.Discard, "", 0)
 )
-
-func TestMain(m *testing.M) { os.Exit(jsclient.Main(m)) }
-
-var quiet = slog.New(slog.DiscardHandler)
 
 // must returns v, and fails the test if there is an error.
 func must[T any](t testing.TB) func(T, error) T {
@@ -63,60 +48,12 @@ func must[T any](t testing.TB) func(T, error) T {
 	}
 }
 
-// authority is a private certificate authority with one certificate, for localhost.
-type authority struct {
-	ca, cert, key string // PEM files
-	tls           tls.Certificate
-	client        *http.Client // that trusts it
-}
-
-func newAuthority(t testing.TB) *authority {
-	t.Helper()
-	dir := t.TempDir()
-	write := func(name, kind string, der []byte) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	caKey := must[*ecdsa.PrivateKey](t)(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-	}
-	ca := must[[]byte](t)(x509.CreateCertificate(rand.Reader, template, template, &caKey.PublicKey, caKey))
-	key := must[*ecdsa.PrivateKey](t)(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
-	leaf := must[[]byte](t)(x509.CreateCertificate(rand.Reader, &x509.Certificate{
-		SerialNumber: big.NewInt(2), DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore: template.NotBefore, NotAfter: template.NotAfter, KeyUsage: x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}, template, &key.PublicKey, caKey))
-	a := &authority{
-		ca: write("ca.pem", "CERTIFICATE", ca), cert: write("cert.pem", "CERTIFICATE", leaf),
-		key: write("key.pem", "PRIVATE KEY", must[[]byte](t)(x509.MarshalPKCS8PrivateKey(key))),
-	}
-	pool := x509.NewCertPool()
-	pool.AddCert(must[*x509.Certificate](t)(x509.ParseCertificate(ca)))
-	a.tls = must[tls.Certificate](t)(tls.LoadX509KeyPair(a.cert, a.key))
-	a.client = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true}}
-	return a
-}
-
 // freePort returns a port that nobody listens at.
 func freePort(t testing.TB) int {
 	t.Helper()
 	l := must[net.Listener](t)(net.Listen("tcp", "127.0.0.1:0"))
 	defer l.Close()
 	return l.Addr().(*net.TCPAddr).Port
-}
-
-// scripts installs the packages and returns the paths of the scripts.
-func scripts(t testing.TB) (provider, client string) {
-	t.Helper()
-	dir, err := npm.Install("providers", packageJSON, packageLock)
-	npm.Check(t, err)
-	return must[string](t)(npm.Script(dir, "provider.mjs", providerScript)), must[string](t)(npm.Script(dir, "client.mjs", clientScript))
 }
 
 // process is a provider's process, which can be stopped and started again.
@@ -181,33 +118,6 @@ func must2[T any](v T, err error) T {
 		panic(err)
 	}
 	return v
-}
-
-// tokens are what a client got from a provider.
-type tokens struct {
-	Access  string          `json:"access_token"`
-	ID      string          `json:"id_token"`
-	Refresh string          `json:"refresh_token"`
-	Logout  json.RawMessage `json:"logout"`
-}
-
-// client runs the client's script, which trusts the authority.
-func (a *authority) ask(t testing.TB, script string, request map[string]any) (got tokens) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), jsclient.Deadline)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "node", script, string(must[[]byte](t)(json.Marshal(request))))
-	cmd.Env = append(os.Environ(), "NODE_EXTRA_CA_CERTS="+a.ca)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%v: %v\n%s", request["grant"], err, stderr.String())
-	}
-	if err := json.Unmarshal(out, &got); err != nil {
-		t.Fatalf("%v: %v", err, string(out))
-	}
-	return got
 }
 
 // serve starts a Socket.IO server that accepts what v does.

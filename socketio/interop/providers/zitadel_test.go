@@ -2,35 +2,39 @@ package providers
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
-	"crypto/tls"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"net"
 	"net/http"
 	"net/http/cookiejar"
-	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
-	"time"
 
+	"github.com/go-jose/go-jose/v4"
 	"github.com/zitadel/oidc/v3/example/server/exampleop"
 	"github.com/zitadel/oidc/v3/example/server/storage"
 	"github.com/zitadel/oidc/v3/pkg/op"
 
-	"github.com/seed15b1dee8/socketio-jwt/jwks"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
+	"github.com/seed15b1dee8/socketio-jwt/verifier/introspection"
 )
 
-// jwtStorage has the example's clients ask for access tokens that are JWTs.
-type jwtStorage struct{ *storage.Storage }
+// zitadelStorage is the example's, whose keys can be rotated. Clients other than "opaque"
+// ask for access tokens that are JWTs.
+type zitadelStorage struct {
+	*storage.Storage
 
-func (s jwtStorage) GetClientByClientID(ctx context.Context, id string) (op.Client, error) {
+	mu   sync.Mutex
+	keys []zitadelKey // the first one signs
+}
+
+func (s *zitadelStorage) GetClientByClientID(ctx context.Context, id string) (op.Client, error) {
 	c, err := s.Storage.GetClientByClientID(ctx, id)
-	if err != nil {
-		return nil, err
+	if err != nil || id == "opaque" {
+		return c, err
 	}
 	return jwtClient{c}, nil
 }
@@ -39,28 +43,88 @@ type jwtClient struct{ op.Client }
 
 func (jwtClient) AccessTokenType() op.AccessTokenType { return op.AccessTokenTypeJWT }
 
+func (s *zitadelStorage) SigningKey(context.Context) (op.SigningKey, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.keys[0], nil
+}
+
+func (s *zitadelStorage) KeySet(context.Context) (set []op.Key, _ error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range s.keys {
+		set = append(set, zitadelPublicKey{k})
+	}
+	return set, nil
+}
+
+// rotate has a new key sign; withdraw removes the others.
+func (s *zitadelStorage) rotate(withdraw bool) {
+	private := must2(rsa.GenerateKey(rand.Reader, 2048))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if withdraw {
+		s.keys = nil
+	}
+	s.keys = append([]zitadelKey{{rand.Text(), private}}, s.keys...)
+}
+
+type zitadelKey struct {
+	id      string
+	private *rsa.PrivateKey
+}
+
+func (zitadelKey) SignatureAlgorithm() jose.SignatureAlgorithm { return jose.RS256 }
+func (k zitadelKey) Key() any                                  { return k.private }
+func (k zitadelKey) ID() string                                { return k.id }
+
+type zitadelPublicKey struct{ zitadelKey }
+
+func (zitadelPublicKey) Algorithm() jose.SignatureAlgorithm { return jose.RS256 }
+func (zitadelPublicKey) Use() string                        { return "sig" }
+func (k zitadelPublicKey) Key() any                         { return &k.private.PublicKey }
+
 const callback = "https://client.example/callback"
 
 // zitadel is the example server of zitadel/oidc v3.
 type zitadel struct {
 	*authority
-	issuer string
-	server *httptest.Server
+	*front
+	t       testing.TB
+	issuer  string
+	storage *zitadelStorage
 }
+
+// registerZitadelClients fills the example's list of clients, which is a global variable.
+var registerZitadelClients = sync.OnceFunc(func() {
+	for _, id := range []string{"web", "other", "opaque"} {
+		storage.RegisterClients(storage.WebClient(id, "secret", callback))
+	}
+})
 
 func startZitadel(t testing.TB) *zitadel {
 	t.Helper()
-	storage.RegisterClients(storage.WebClient("web", "secret", callback), storage.WebClient("other", "secret", callback))
-	a := newAuthority(t)
-	l := must[net.Listener](t)(net.Listen("tcp", "127.0.0.1:0"))
-	z := &zitadel{authority: a, issuer: fmt.Sprintf("https://localhost:%d/", l.Addr().(*net.TCPAddr).Port)}
-	users := storage.NewUserStore(z.issuer)
-	router := exampleop.SetupServer(z.issuer, jwtStorage{storage.NewStorage(users)}, quiet, false)
-	z.server = httptest.NewUnstartedServer(router)
-	z.server.Listener = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{a.tls}})
-	z.server.Start()
-	t.Cleanup(z.server.Close)
+	registerZitadelClients()
+	z := &zitadel{authority: newAuthority(t), t: t}
+	z.front = z.authority.front(t)
+	z.issuer = z.origin + "/"
+	z.storage = &zitadelStorage{Storage: storage.NewStorage(storage.NewUserStore(z.issuer))}
+	z.storage.rotate(true)
+	z.set(exampleop.SetupServer(z.issuer, z.storage, quiet, false))
 	return z
+}
+
+// verifier makes one as docs/providers.md has it.
+func (z *zitadel) verifier(keys verifier.KeyProvider, options ...verifier.Option) *verifier.Verifier {
+	z.t.Helper()
+	return must[*verifier.Verifier](z.t)(verifier.New(keys, append(options, verifier.Audience("web"), verifier.RefuseIDTokens(), verifier.RequireClaims("sub", "exp", "jti"))...))
+}
+
+func (z *zitadel) rows() provider {
+	return provider{
+		authority: z.authority, issuer: z.issuer, subject: "id1", verifier: z.verifier,
+		token: func() string { return z.code(z.t, "web").Access }, rotate: z.storage.rotate, stop: z.stop, start: z.start,
+	}
 }
 
 // code gets tokens for a client by the authorization code flow with PKCE, as a browser
@@ -113,27 +177,34 @@ func (z *zitadel) code(t testing.TB, client string) (got tokens) {
 	return got
 }
 
-// TestZitadel: as docs/providers.md has it.
 func TestZitadel(t *testing.T) {
+	t.Parallel()
 	z := startZitadel(t)
-	keys := func() *jwks.Provider {
-		return must[*jwks.Provider](t)(jwks.OIDC(z.issuer, jwks.HTTPClient(z.client), jwks.WithLogger(quiet)))
-	}
-	with := func(p verifier.KeyProvider, options ...verifier.Option) *verifier.Verifier {
-		return must[*verifier.Verifier](t)(verifier.New(p, append(options, verifier.Audience("web"), verifier.RefuseIDTokens(), verifier.RequireClaims("sub", "exp", "jti"))...))
-	}
-	first := with(keys())
-	u := serve(t, first)
+	url := serve(t, z.verifier(z.keys(t, z.issuer)))
 	got, other := z.code(t, "web"), z.code(t, "other")
-	accepted(t, u, got.Access, "id1").Close(t)
-	refused(t, "an ID token", u, got.ID, verifier.ErrTypeMismatch, verifier.ErrClaimInvalid)
-	refused(t, "a refresh token", u, got.Refresh, verifier.ErrTokenMalformed)
-	refused(t, "a token for another client", u, other.Access, verifier.ErrAudienceMismatch)
-	refused(t, "an expired token", serve(t, with(keys(), verifier.WithClock(func() time.Time { return time.Now().Add(24 * time.Hour) }))), got.Access, verifier.ErrTokenExpired)
+	accepted(t, url, got.Access, "id1").Close(t)
+	refused(t, "an ID token", url, got.ID, verifier.ErrTypeMismatch, verifier.ErrClaimInvalid)
+	refused(t, "a refresh token", url, got.Refresh, verifier.ErrTokenMalformed)
+	refused(t, "a token for another client", url, other.Access, verifier.ErrAudienceMismatch)
+	refused(t, "an expired token", serve(t, z.verifier(z.keys(t, z.issuer), expired())), got.Access, verifier.ErrTokenExpired)
+}
 
-	z.server.Close()
-	accepted(t, u, got.Access, "id1").Close(t) // in the outage
-	if _, err := with(keys()).Verify(t.Context(), got.Access); !errors.Is(err, verifier.ErrKeysUnavailable) {
-		t.Errorf("a server that starts during the outage: got %v", err)
-	}
+func TestZitadelRotates(t *testing.T) { t.Parallel(); rotates(t, startZitadel(t).rows()) }
+
+func TestZitadelSlow(t *testing.T) { t.Parallel(); slow(t, startZitadel(t).rows()) }
+
+func TestZitadelOpaque(t *testing.T) {
+	t.Parallel()
+	z := startZitadel(t)
+	asked := must[*introspection.Client](t)(introspection.New(z.origin+"/oauth/introspect", introspection.ClientSecret("opaque", "secret"),
+		introspection.HTTPClient(z.client), introspection.TTL(0), introspection.WithLogger(quiet)))
+	v := must[*verifier.Verifier](t)(verifier.NewOpaque(asked, verifier.ClaimEquals("client_id", "opaque")))
+	url := serve(t, v)
+	got := z.code(t, "opaque")
+	refused(t, "a refresh token", url, got.Refresh, verifier.ErrTokenInactive)
+	refused(t, "an ID token", url, got.ID, verifier.ErrTokenInactive)
+	refused(t, "nonsense", url, "nonsense", verifier.ErrTokenInactive)
+	revoked(t, asked, v, got.Access, "id1", func(token string) {
+		ask(t, asking{Grant: "revoke", Issuer: z.issuer, ID: "opaque", Secret: "secret", Token: token})
+	})
 }
