@@ -42,7 +42,7 @@ var goBlock = regexp.MustCompile("(?ms)^```go *(\\S*)\n(.*?)^```$")
 func TestSnippets(t *testing.T) {
 	programs := 0
 	for page, text := range pages(t) {
-		named := make(map[string]string) // the files of the page's own program
+		named := make(map[string]string) // the files of the program that spans the page
 		for _, block := range goBlock.FindAllStringSubmatch(text, -1) {
 			name, source := block[1], block[2]
 			if !strings.HasPrefix(source, "package ") {

@@ -20,7 +20,7 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier/introspection"
 )
 
-// sources are the files that are no tests of the packages that users import.
+// sources are the files that are not tests of the packages that users import.
 func sources(t *testing.T) map[string]*ast.File {
 	t.Helper()
 	files := make(map[string]*ast.File)
@@ -153,7 +153,7 @@ func TestMetrics(t *testing.T) {
 	for _, m := range regexp.MustCompile(`socketio_jwt_[a-z_]+`).FindAllString(alerts, -1) {
 		found++
 		if !slices.Contains(metrics, strings.TrimSuffix(m, "_bucket")) {
-			t.Errorf("an alert is about %s, which is no metric", m)
+			t.Errorf("an alert is about %s, which is not a metric", m)
 		}
 	}
 	if found < 8 {

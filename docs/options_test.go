@@ -56,7 +56,7 @@ func TestOptions(t *testing.T) {
 		}
 	}
 	for heading := range written {
-		t.Errorf("options.md has a section %q, which is no package's, or whose options are no more", heading)
+		t.Errorf("options.md has a section %q, which is not a package's, or whose options no longer exist", heading)
 	}
 	if options < 60 {
 		t.Errorf("the code has %d options: the search is broken", options)

@@ -39,7 +39,7 @@ type pause struct {
 	time time.Duration
 }
 
-// endless is the pause while a fetch is under way.
+// endless is the pause while a fetch is in progress.
 const endless = time.Duration(1<<63 - 1)
 
 // over reports whether the pause has ended. No pause has.

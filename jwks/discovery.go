@@ -82,8 +82,8 @@ func (l *location) lookUp(ctx context.Context, c *config) (*url.URL, error) {
 	if err := json.Unmarshal(bytes.TrimPrefix(d.body, []byte("\ufeff")), &metadata); err != nil {
 		return nil, fmt.Errorf("discovery: the metadata of %s: %s%w", shown(l.url), d.page(), err)
 	}
-	// To the letter: RFC 8414 §3.3, OpenID Connect Discovery §4.3. Who says where the
-	// metadata is trusts that address, whatever it calls itself.
+	// The issuer must be equal: RFC 8414 §3.3, OpenID Connect Discovery §4.3. Who
+	// says where the metadata is trusts that address, whatever it calls itself.
 	if !l.metadata && metadata.Issuer != l.url.String() {
 		return nil, fmt.Errorf("discovery: the metadata is of the issuer %.200q, not of %q: the issuer must be given exactly as it calls itself; if tokens have another iss than the server's own name for the issuer, see MetadataURL", metadata.Issuer, l.url)
 	}

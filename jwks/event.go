@@ -19,7 +19,7 @@ const (
 	EventRefresh  EventKind = "refresh"  // the set was loaded in the background
 	EventRotation EventKind = "rotation" // the keys are no longer those of before; follows a fetch or refresh
 	EventStale    EventKind = "stale"    // keys are used beyond their TTL; once for a set
-	EventFailure  EventKind = "failure"  // the set could not be had
+	EventFailure  EventKind = "failure"  // the set could not be fetched
 )
 
 // Event is something that happened to a key set.

@@ -99,7 +99,7 @@ func TestFaultsB1ThreeResults(t *testing.T) {
 		check("never in the set", other, false, false)
 		w.issuer.Break(verifiertest.Down())
 		time.Sleep(6 * time.Second)
-		check("never in the set, which cannot be had anew", other, false, true)
+		check("never in the set, which cannot be fetched anew", other, false, true)
 		check("in the set, within the TTL", w.key, true, false)
 		w.issuer.Break(nil)
 		next := unpublished("key-2")
@@ -334,7 +334,7 @@ func TestClockPanics(t *testing.T) {
 // TestFaultsHMutations: each line catches a change of one line that the tests did
 // not notice before.
 func TestFaultsHMutations(t *testing.T) {
-	t.Run("a fetch under way is older than a key", func(t *testing.T) { // f.number > arrived in upToDate
+	t.Run("a fetch in progress is older than a key", func(t *testing.T) { // f.number > arrived in upToDate
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t)
 			w.issuer.Break(func(rw http.ResponseWriter, r *http.Request, serve http.HandlerFunc) {

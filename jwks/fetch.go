@@ -17,7 +17,8 @@ import (
 )
 
 // restricted returns a copy of the client that follows redirects within the
-// origin only, and few: whoever can redirect elsewhere could choose the keys.
+// origin only, and few: anyone who can redirect elsewhere could choose the
+// keys.
 func restricted(client *http.Client) *http.Client {
 	c := *client
 	own := c.CheckRedirect
@@ -62,7 +63,7 @@ func (c *config) checkURL(raw string) (*url.URL, error) {
 		case loopback(u.Hostname()):
 			return nil, fmt.Errorf("%s is http: expected https, or InsecureAllowHTTP for development", shown(u))
 		default:
-			return nil, fmt.Errorf("%s is http: expected https, since whoever can answer in its place chooses the keys; in a private network you trust, InsecureAllowHTTP(%q) allows it", shown(u), u.Hostname())
+			return nil, fmt.Errorf("%s is http: expected https, since anyone who can answer in its place chooses the keys; in a private network you trust, InsecureAllowHTTP(%q) allows it", shown(u), u.Hostname())
 		}
 	} else if u.Scheme != "https" {
 		return nil, fmt.Errorf("%q has the scheme %q: expected https", shown(u), u.Scheme)
@@ -97,7 +98,7 @@ func shown(u *url.URL) string {
 	return (&url.URL{Scheme: u.Scheme, Opaque: u.Opaque, Host: u.Host, Path: u.Path}).String()
 }
 
-// notModified is the error of a document that is as it was.
+// notModified is the error of a document that has not changed.
 var errNotModified = errors.New("not modified")
 
 // statusError is the error of an answer that has another status than 200.

@@ -48,8 +48,8 @@ type file struct {
 	next     atomic.Pointer[pause] // until the next look; endless during one
 }
 
-// fileSet is what was read from the file. Only who looks at the file writes the
-// fields below.
+// fileSet is what was read from the file. Only the goroutine that checks the
+// file writes the fields below.
 type fileSet struct {
 	*keys.Set
 	info os.FileInfo // of when it was read

@@ -180,7 +180,7 @@ func (s *source) fetch(ctx context.Context, f *flight, old *snapshot, began mome
 	if err != nil {
 		return nil, err
 	}
-	// An ETag is the word of a server that may be wrong for ever: it saves a
+	// An ETag is the word of a server that may be wrong forever: it saves a
 	// transfer, but it neither hides a new key nor keeps an old one for long.
 	etag := ""
 	if old != nil && old.url == u.String() && f.kid == "" && !f.whole && began.since(old.received) <= s.ttl {

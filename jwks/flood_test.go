@@ -16,7 +16,7 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier/verifiertest"
 )
 
-// garbage is a token under a kid of its own, as it costs an attacker nothing to
+// garbage is a token under its own kid, as it costs an attacker nothing to
 // make.
 func garbage(n int) string {
 	header := fmt.Sprintf(`{"alg":"EdDSA","kid":"garbage-%d"}`, n)
@@ -99,7 +99,7 @@ func TestFloodFromOneAddress(t *testing.T) {
 	}
 }
 
-// The same flood from 10,000 addresses, or from who knows where.
+// The same flood from 10,000 addresses, or from unknown addresses.
 func TestFloodFromEverywhere(t *testing.T) {
 	for name, address := range map[string]func(int) string{
 		"10,000 addresses": func(i int) string { return fmt.Sprintf("10.1.%d.%d:1", i%10_000/256, i%256) },
@@ -260,8 +260,8 @@ func TestGivingUpEndsNoFetch(t *testing.T) {
 	})
 }
 
-// An unknown kid that finds a fetch under way waits for that, and asks again only
-// if the fetch began before it came.
+// An unknown kid that finds a fetch in progress waits for that, and asks again
+// only if the fetch began before it came.
 func TestUnknownKIDJoinsAFetch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -339,7 +339,7 @@ func TestKeysWithoutKID(t *testing.T) {
 		w.issuer.Withdraw("key-1")
 		nameless := unpublished("")
 		w.issuer.Publish(nameless)
-		named := verifiertest.Claims{"kid": "a name of its own"}
+		named := verifiertest.Claims{"kid": "its own name"}
 		for range 10 {
 			for _, header := range []verifiertest.Claims{nil, named} {
 				if err := w.verify(w.issuer.TokenBy(nameless, header, nil), "192.0.2.1:1"); err != nil {

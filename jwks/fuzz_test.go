@@ -20,8 +20,8 @@ func encode(t testing.TB, v any) string {
 }
 
 // FuzzAnswer: whatever an issuer answers, its headers included, a token verifies
-// only with a key of the set, and otherwise is refused for want of keys or, if
-// the answer cannot be used, retryably. Nothing panics or stays behind.
+// only with a key of the set, and otherwise is rejected without keys or, if the
+// answer cannot be used, retryably. Nothing panics or stays behind.
 func FuzzAnswer(f *testing.F) {
 	key := verifiertest.NewKey(verifier.EdDSA, "key-1")
 	good := encode(f, map[string]any{"keys": []any{key.JWK()}})

@@ -103,11 +103,11 @@ func (l *allowList) stats() (sum Stats) {
 // IssuersFunc returns a provider for the tokens of any issuer that allow says yes
 // to, with their keys found as by [OIDC], with the same options. It is for
 // tenants that come and go: allow is asked about every token, before anything is
-// verified, so that a no works at once. It should be quick, and strict: whoever
-// controls an issuer that is allowed can sign any token of it, and a pattern that
-// any name fits, such as each subdomain, lets a stranger have this server look up
-// and ask as many hosts as he can name. An error of its own is an outage, and
-// retryable.
+// verified, so that a no works at once. It should be quick, and strict: anyone
+// who controls an issuer that is allowed can sign any token of it, and a pattern
+// that any name fits, such as each subdomain, lets any client make this server
+// look up and query as many hosts as it can name. An error that allow returns
+// counts as an outage, and is retryable.
 //
 // The key sets of [MaxIssuers] issuers are remembered.
 func IssuersFunc(allow func(ctx context.Context, issuer string) (bool, error), options ...Option) (*Provider, error) {
@@ -204,7 +204,7 @@ type issuerError struct {
 
 func (e *issuerError) Error() string {
 	if e.iss == "" {
-		return "jwks: the token has no iss, or one that is no string"
+		return "jwks: the token has no iss, or one that is not a string"
 	}
 	if e.expected == nil {
 		return fmt.Sprintf("jwks: iss is %.200q, which the function of IssuersFunc does not allow", e.iss)
@@ -217,7 +217,7 @@ func (e *issuerError) Error() string {
 	if more := len(e.expected) - most; more > 0 {
 		words = append(words, fmt.Sprintf("one of %d more", more))
 	}
-	return fmt.Sprintf("jwks: iss is %.200q: expected %s, to the letter", e.iss, strings.Join(words, " or "))
+	return fmt.Sprintf("jwks: iss is %.200q: expected %s, exactly", e.iss, strings.Join(words, " or "))
 }
 
 // wrongIssuer refuses a token for its iss.

@@ -80,8 +80,8 @@ func (l *limiter) giveBack(source string) {
 }
 
 // recent remembers when something was last seen, of a bounded number of things.
-// It keeps a hash of each, under a seed that nobody knows, since a stranger
-// chooses their length.
+// It keeps a hash of each, under a seed that nobody knows, since an
+// unauthenticated client chooses their length.
 type recent struct {
 	seed maphash.Seed
 	seen *lru.LRU[uint64, time.Time]

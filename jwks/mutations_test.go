@@ -61,7 +61,7 @@ func TestFaultsHMoreMutations(t *testing.T) {
 			w := newWorld(t)
 			nameless := unpublished("")
 			w.issuer.Publish(nameless) // beside one with a kid
-			token, err := w.verifier.Verify(t.Context(), w.issuer.TokenBy(nameless, verifiertest.Claims{"kid": "a name of its own"}, nil))
+			token, err := w.verifier.Verify(t.Context(), w.issuer.TokenBy(nameless, verifiertest.Claims{"kid": "its own name"}, nil))
 			if err != nil {
 				t.Fatal(err)
 			}

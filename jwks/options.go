@@ -30,14 +30,13 @@ const (
 	maxRedirects = 3
 	minTTL       = time.Minute // that Cache-Control can shorten TTL to
 
-	metadataTTL    = time.Hour      // how long discovery is good for while the key set can be had
-	maxMetadataTTL = 24 * time.Hour // and if the metadata cannot be had
+	metadataTTL    = time.Hour      // how long discovery is good for while the key set can be fetched
+	maxMetadataTTL = 24 * time.Hour // and if the metadata cannot be fetched
 
 	userAgent = "socketio-jwt (+https://github.com/seed15b1dee8/socketio-jwt)"
 )
 
-// An Option configures a provider. The constructor reports one that makes no
-// sense.
+// An Option configures a provider. The constructor reports one that is invalid.
 type Option func(*config) error
 
 type config struct {
@@ -103,8 +102,9 @@ func TTL(d time.Duration) Option {
 }
 
 // MaxStale is how much longer than its [TTL] a key set is used when no newer one
-// can be had, [DefaultMaxStale] by default. 0 is not at all. The longer it is,
-// the longer can somebody who cuts off the issuer use a key that was withdrawn.
+// can be fetched, [DefaultMaxStale] by default. 0 is not at all. The longer it
+// is, the longer can somebody who cuts off the issuer use a key that was
+// withdrawn.
 func MaxStale(d time.Duration) Option {
 	return func(c *config) error {
 		if d < 0 || d > 7*24*time.Hour {
@@ -130,8 +130,8 @@ func HTTPClient(client *http.Client) Option {
 
 // InsecureAllowHTTP allows http URLs whose host is a loopback address or localhost,
 // for development, and those of the hosts given: names or addresses in a private
-// network that you trust, each with a port, or without one for any port. Whoever can
-// answer in the issuer's place can sign any token.
+// network that you trust, each with a port, or without one for any port. Anyone who
+// can answer in the issuer's place can sign any token.
 func InsecureAllowHTTP(hosts ...string) Option {
 	return func(c *config) error {
 		for _, host := range hosts {

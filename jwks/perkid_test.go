@@ -151,7 +151,7 @@ func TestFaultsG11PEMByKID(t *testing.T) {
 }
 
 // TestPEMByKIDManyAtOnce: first verifications under one kid share a fetch, and an answer
-// that is no key is no outage.
+// that is not a key is not an outage.
 func TestPEMByKIDManyAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		key := verifiertest.NewKey(verifier.ES256, "a")

@@ -51,10 +51,10 @@ func (p *Provider) HasKey(ctx context.Context, t *verifier.UnverifiedToken, key 
 	return p.inner.hasKey(ctx, t, key)
 }
 
-// Refresh has the set fetched now, past a [Store], an ETag and the pause after a
-// failure, and waits for it, for 5 s at most: after an issuer said that a key was stolen,
-// for example. Of [Issuers] and [IssuersFunc] it refreshes all sets that are known. The
-// error says what could not be had; the keys known before are then kept as ever.
+// Refresh fetches the set now, past a [Store], an ETag and the pause after a failure, and
+// waits for it, for 5 s at most: after an issuer said that a key was stolen, for example.
+// Of [Issuers] and [IssuersFunc] it refreshes all sets that are known. The error says
+// what could not be fetched; the keys known before are then kept as ever.
 func (p *Provider) Refresh(ctx context.Context) error { return p.inner.renewNow(ctx) }
 
 // Stats returns what was counted so far.

@@ -78,7 +78,7 @@ func TestAuth0Domains(t *testing.T) {
 			if _, err := v.Verify(t.Context(), issuer.Token(nil)); err != nil {
 				t.Errorf("%s: %v", domain, err)
 			}
-			// Nobody else's, and nobody's, whoever signed it.
+			// Neither another issuer's token nor one without an issuer, whatever key signed it.
 			for _, iss := range []any{"https://tenant.eu.auth0.com", "https://other.eu.auth0.com/", nil, 7} {
 				_, err := v.Verify(t.Context(), issuer.Token(verifiertest.Claims{"iss": iss}))
 				refusedFor(t, fmt.Sprint(iss), err, verifier.ErrIssuerMismatch)
@@ -163,7 +163,7 @@ func TestDiscovery(t *testing.T) {
 				if _, err = v.Verify(t.Context(), issuer.Token(verifiertest.Claims{"iss": asked + "x"})); !errors.Is(err, verifier.ErrIssuerMismatch) {
 					t.Errorf("another issuer's: got %v", err)
 				}
-				// Discovery is remembered, until the key set cannot be had or a day passed.
+				// Discovery is remembered, until the key set cannot be fetched or a day passed.
 				discovered := len(issuer.Requests()) - 1
 				time.Sleep(11 * time.Minute)
 				if _, err := v.Verify(t.Context(), token); err != nil {

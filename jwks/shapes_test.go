@@ -301,7 +301,7 @@ func TestFaultsG5MetadataURL(t *testing.T) {
 	}
 }
 
-// TestFaultsG6LyingETag: an issuer that says "not modified" for ever neither hides a new
+// TestFaultsG6LyingETag: an issuer that says "not modified" forever neither hides a new
 // key nor keeps an old one.
 func TestFaultsG6LyingETag(t *testing.T) {
 	lies := func(w http.ResponseWriter, r *http.Request, serve http.HandlerFunc) {
@@ -393,7 +393,7 @@ func TestFaultsG7KeySetMovesQuietly(t *testing.T) {
 		if _, err := v.Verify(t.Context(), old.TokenBy(next, nil, nil)); err != nil {
 			t.Errorf("a key at the new place: %v", err)
 		}
-		// Metadata that cannot be had does not hide a set that can.
+		// Metadata that cannot be fetched does not hide a set that can.
 		old.Break(verifiertest.Status(500))
 		time.Sleep(2 * time.Hour)
 		if _, err := v.Verify(t.Context(), old.TokenBy(next, nil, nil)); err != nil {
@@ -436,7 +436,7 @@ func TestRequestHeader(t *testing.T) {
 }
 
 // TestRefresh: a refresh asks now, whatever the store, the ETag and the last failure
-// say, and reports what cannot be had.
+// say, and reports what cannot be fetched.
 func TestRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		shared := newStore()

@@ -12,8 +12,8 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-// snapshot is a key set as it was at one time. It is not changed once it is
-// published, so that it is read without a lock.
+// snapshot is a key set at one moment. It never changes after it is published,
+// so readers need no lock.
 type snapshot struct {
 	all     []*verifier.Key
 	named   map[string][]*verifier.Key
@@ -29,7 +29,7 @@ type snapshot struct {
 
 	refreshAfter time.Duration // the age from which on a newer one is wanted
 	ttl          time.Duration // the age up to which it is used without one
-	maxStale     time.Duration // how much longer it is used if none can be had
+	maxStale     time.Duration // how much longer it is used if none can be fetched
 
 	toldStale atomic.Bool
 }
@@ -97,7 +97,7 @@ func (s *snapshot) due(now moment) bool { return now.since(s.asked) >= s.refresh
 // fresh reports whether the set is within its TTL.
 func (s *snapshot) fresh(now moment) bool { return now.since(s.asked) < s.ttl }
 
-// usable reports whether the set may be used if no newer one can be had.
+// usable reports whether the set may be used if no newer one can be fetched.
 func (s *snapshot) usable(now moment) bool { return now.since(s.asked) < s.ttl+s.maxStale }
 
 // find returns the keys of the kid, or nil. If the token has none, or no key has,

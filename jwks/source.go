@@ -13,7 +13,7 @@ import (
 )
 
 // source is one key set on the network: its current snapshot, and the one fetch
-// that may be under way to replace it.
+// that may be in progress to replace it.
 type source struct {
 	*config
 	*counters
@@ -25,7 +25,7 @@ type source struct {
 	failing atomic.Bool           // the last fetch failed
 
 	mu        sync.Mutex // guards what follows; not taken while a key is at hand
-	flight    *flight    // the fetch under way, or nil
+	flight    *flight    // the fetch in progress, or nil
 	flights   uint64     // how many there were
 	failures  int        // in a row
 	retry     *pause     // after a failure, for callers who need keys
@@ -166,8 +166,8 @@ func (s *source) upToDate(ctx context.Context, set *snapshot, now moment) (_ *sn
 	return set, f.asked && f.number > arrived, mine && f.asked, nil
 }
 
-// refresh begins a fetch that nobody waits for, unless one is under way or it is
-// too early after a failure.
+// refresh begins a fetch that nobody waits for, unless one is in progress or it
+// is too early after a failure.
 func (s *source) refresh(now moment) {
 	if !s.quiet.Load().over(now) {
 		return
@@ -238,8 +238,8 @@ func (s *source) lookUp(ctx context.Context, t *verifier.UnverifiedToken, now mo
 			return found, nil
 		}
 		limits := s.limiter(now)
-		// A set within its TTL that lost the key is an answer, whoever spent the
-		// limits. It is asked for again when it is no longer new.
+		// A set within its TTL that lost the key is an answer, also if the
+		// limits are used up. The next fetch is due when it ages.
 		gone := set.fresh(now) && s.lost(kid)
 		if limits.absent.within(kid, limits.time(now), absentFor) || gone && now.since(set.asked) < perSource {
 			s.mu.Unlock()

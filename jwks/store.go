@@ -11,7 +11,7 @@ import (
 
 // Store keeps key sets outside of the process, such as in Redis or a file: for
 // several servers to share what one fetched, and for one that starts while the
-// issuer is down. Whoever can write to it chooses the keys.
+// issuer is down. Anyone who can write to it chooses the keys.
 //
 // A value is opaque, and of at most a megabyte. The methods are called for
 // fetches only, and have a second each, by their context; an error is logged, and

@@ -43,7 +43,7 @@ func endsAfter(t *testing.T, client *sockettest.Client, atMost time.Duration) ti
 }
 
 // TestFaultsB1SweepDuringFlood: sessions of a withdrawn key end within the TTL and
-// the sweep's interval, whatever kids a stranger invents meanwhile.
+// the sweep's interval, whatever kids an unauthenticated client invents meanwhile.
 func TestFaultsB1SweepDuringFlood(t *testing.T) {
 	const ttl, every = 5 * time.Minute, 30 * time.Second
 	for _, flooded := range []bool{false, true} {

@@ -75,7 +75,7 @@ func isSSH(line string) bool {
 	return false
 }
 
-// describeJSON says what a JSON object is that is no JWK Set, "" if nothing is known.
+// describeJSON says what a JSON object is if it is not a JWK Set; "" if that is unknown.
 func describeJSON(members map[string]json.RawMessage) string {
 	has := func(names ...string) bool {
 		for _, name := range names {

@@ -26,5 +26,5 @@
 // # What is not checked
 //
 // A certificate is taken as the container of its key. Its dates, names and
-// chain are not looked at: whoever configures it vouches for it.
+// chain are not checked: you vouch for what you configure.
 package keys

@@ -225,13 +225,13 @@ func TestFaultsG10Files(t *testing.T) {
 		{"a public key called a certificate", block("CERTIFICATE", rsaSPKI), "it holds an RSA key: expected a certificate", true},
 		{"PKCS #1 called a public key", block("PUBLIC KEY", pkcs1), "it holds an RSA public key (PKCS #1): expected a public key (SubjectPublicKeyInfo)", true},
 		{"a public key called PKCS #1", block("RSA PUBLIC KEY", rsaSPKI), "it holds an RSA key: expected an RSA public key (PKCS #1)", true},
-		{"an EC key under a label of its own", block("EC PUBLIC KEY", p256SPKI), "the block holds an EC key under another name", true},
+		{"an EC key under its own label", block("EC PUBLIC KEY", p256SPKI), "the block holds an EC key under another name", true},
 		{"a trusted certificate", block("TRUSTED CERTIFICATE", certificateDER.Bytes), "openssl x509 without -trustout writes that", true},
 		{"a request", block("CERTIFICATE REQUEST", request), "this is what an authority makes a certificate of", true},
 		{"a bundle", block("PKCS7", pkcs7), "openssl pkcs7 -print_certs", true},
 		{"parameters", block("EC PARAMETERS", curve(1, 2, 840, 10045, 3, 1, 7)), "these are parameters, not a key", true},
 		{"a PGP key", "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmQENBF\n=abcd\n-----END PGP PUBLIC KEY BLOCK-----\n", "PGP key", true},
-		{"one line", strings.ReplaceAll(strings.TrimSpace(publicPEM(rsaKey())), "\n", " "), "it is on one line: -----BEGIN and -----END must have lines of their own", true},
+		{"one line", strings.ReplaceAll(strings.TrimSpace(publicPEM(rsaKey())), "\n", " "), "it is on one line: -----BEGIN and -----END must have their own lines", true},
 		{"one line, nothing between", strings.ReplaceAll(strings.TrimSpace(publicPEM(rsaKey())), "\n", ""), "it is on one line", true},
 		{"line breaks spelled out", strings.ReplaceAll(publicPEM(rsaKey()), "\n", `\n`), `its line breaks are spelled \n: replace each by a line break`, true},
 		{"indented", "key: |\n  " + strings.ReplaceAll(publicPEM(rsaKey()), "\n", "\n  "), "its lines are indented", true},
@@ -304,7 +304,7 @@ func TestFaultsG10PSS(t *testing.T) {
 	}
 }
 
-// TestDescribeNeverPanics: any file is described or not, and no more.
+// TestDescribeNeverPanics: any file is described or not, and nothing else.
 func TestDescribeNeverPanics(t *testing.T) {
 	der := must(x509.MarshalPKIXPublicKey(&p256Key().PublicKey))
 	for i := range der {

@@ -15,10 +15,11 @@ import (
 // can stand in one chain. Where none does, the first keys that were found are
 // the answer, and the verifier says that the algorithm is not theirs.
 //
-// An error ends the chain: keys that cannot be had now may be those that the
-// token needs, and to go on would tell its bearer that it is forged. So put
-// last what can fail. [verifier.ErrIssuerMismatch] alone does not: that the token
-// is another issuer's is an answer, and the next provider is asked.
+// An error ends the chain: the unavailable keys may be those that the token
+// needs, and to continue would tell the client that its token is forged. So put
+// providers that can fail last. [verifier.ErrIssuerMismatch] alone does not:
+// that the token is another issuer's is an answer, and the next provider is
+// asked.
 func FirstOf(providers ...verifier.KeyProvider) (verifier.KeyProvider, error) {
 	if len(providers) == 0 {
 		return nil, errors.New("keys: FirstOf: there is no provider")

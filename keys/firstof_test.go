@@ -104,7 +104,7 @@ func TestFirstOfVerifies(t *testing.T) {
 }
 
 // TestFaultsB1FirstOfHasKey: one provider that has the key is enough, and without
-// one that could not be asked is no answer.
+// one that could not be asked is not an answer.
 func TestFaultsB1FirstOfHasKey(t *testing.T) {
 	errDown := errors.New("down")
 	key, other := named(t, []byte(secret), "h"), named(t, []byte(secret+"2"), "o")

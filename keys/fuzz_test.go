@@ -101,7 +101,7 @@ func FuzzParseJWKSet(f *testing.F) {
 		if err != nil {
 			refused(t, err, "")
 			if loaded != nil || skipped != nil {
-				t.Fatal("an error, and keys all the same")
+				t.Fatal("an error, and keys nevertheless")
 			}
 			return
 		}

@@ -83,11 +83,11 @@ func unknown(format string, args ...any) error {
 }
 
 // ParseJWKSet reads a JWK Set that somebody else publishes, where a key that
-// cannot be used is no reason to do without the others (RFC 7517 §5): such keys
-// are skipped, and skipped says which and why. Reasons are those of [JWKSet];
-// and a symmetric key, since a published secret is none. Several keys may have
-// the same kid. A JSON object of PEM by kid is read too. err says that data is no
-// JWK Set at all.
+// cannot be used does not affect the others (RFC 7517 §5): such keys are
+// skipped, and skipped says which and why. Reasons are those of [JWKSet]; and a
+// symmetric key, since a published secret is none. Several keys may have the
+// same kid. A JSON object of PEM by kid is read too. err says that data is not
+// a JWK Set at all.
 func ParseJWKSet(data []byte) (usable []*verifier.Key, skipped []error, err error) {
 	list, err := splitJWKSet(data, false)
 	if err != nil {

@@ -68,7 +68,7 @@ var badJWKs = []struct {
 	{"RSA, private by a prime alone", func() members { return jwkOf(rsaKey(), members{"p": b64(rsaKey().Primes[0].Bytes())}) }, `it is a private key, by its member "p"`},
 	{"EC, private", func() members { return jwkOf(p256Key(), members{"d": "AAAA"}) }, `it is a private key, by its member "d"`},
 	{"Ed25519, private", func() members { return jwkOf(edKey(), members{"d": b64(edKey().Seed())}) }, `it is a private key, by its member "d"`},
-	{"private by a member that is no string", func() members { return jwkOf(edKey(), members{"d": 0}) }, `it is a private key, by its member "d"`},
+	{"private by a member that is not a string", func() members { return jwkOf(edKey(), members{"d": 0}) }, `it is a private key, by its member "d"`},
 
 	{"for encryption", func() members { return jwkOf(rsaKey(), members{"use": "enc"}) }, `its use is "enc", not sig: the key is for something else, such as encryption`},
 	{"for signing, not verifying", func() members { return jwkOf(rsaKey(), members{"key_ops": []string{"sign"}}) }, `its key_ops are ["sign"]: verify is not among them`},
@@ -170,7 +170,7 @@ func TestJWKSetRefusesWhole(t *testing.T) {
 		{"keys an object", `{"keys":{}}`, nil, `"keys" is not an array`},
 		{"keys null", `{"keys":null}`, nil, `"keys" is not an array`},
 		{"an empty set", `{"keys":[]}`, nil, "JWKSet: there is no key"},
-		{"a key that is no object", `{"keys":[1]}`, nil, "JWK 1: not a JSON object"},
+		{"a key that is not an object", `{"keys":[1]}`, nil, "JWK 1: not a JSON object"},
 		{"a key that is null", `{"keys":[null]}`, nil, "JWK 1: not a JSON object"},
 		{"a secret that is short", set(jwkOf("short", nil)), nil, "the secret has 5 bytes"},
 		{"a secret that is empty", set(jwkOf("", nil)), nil, "JWK 1: "},
@@ -206,7 +206,7 @@ func TestParseJWKSet(t *testing.T) {
 		{"several bad ones", `{"keys":[1,` + jwkOf(edKey(), members{"kid": "b"}).String() + `,{"kty":"AKP"}]}`, []string{"b"},
 			[]string{"JWK 1: not a JSON object", `JWK 3: its kty is "AKP"`}, ""},
 		{"empty", `{"keys":[]}`, nil, nil, ""},
-		{"a single key is no set", jwkOf(rsaKey(), nil).String(), nil, nil, `it has no member "keys"`},
+		{"a single key is not a set", jwkOf(rsaKey(), nil).String(), nil, nil, `it has no member "keys"`},
 		{"a page of HTML", "<!doctype html>", nil, nil, "not a JWK Set"},
 	}
 	for _, tt := range tests {

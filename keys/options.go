@@ -14,7 +14,7 @@ type Option func(*verifier.KeyOptions)
 
 // ID names the key, so that a token whose kid is another one is not tried
 // against it. It is refused where more than one key is loaded, and for a JWK
-// that has a kid of its own.
+// that has its own kid.
 func ID(kid string) Option { return func(o *verifier.KeyOptions) { o.ID = kid } }
 
 // Algorithms narrows what the keys may verify to these, which must fit every
@@ -26,7 +26,7 @@ func Algorithms(algorithms ...verifier.Algorithm) Option {
 }
 
 // InsecureAllowShortSecret accepts a secret shorter than its hash, against RFC
-// 7518 §3.2, as jsonwebtoken does. Whoever sees one token can try secrets
+// 7518 §3.2, as jsonwebtoken does. Anyone who sees one token can try secrets
 // against it, as many a second as their machines can hash.
 func InsecureAllowShortSecret() Option {
 	return func(o *verifier.KeyOptions) { o.InsecureAllowShortSecret = true }

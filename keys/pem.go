@@ -80,7 +80,7 @@ func whyDamaged(text []byte) string {
 	case len(line) > 0:
 		return fmt.Sprintf(": something stands before -----BEGIN on its line: %.20q", line)
 	case !bytes.Contains(bytes.TrimSpace(block), []byte("\n")):
-		return ": it is on one line: -----BEGIN and -----END must have lines of their own"
+		return ": it is on one line: -----BEGIN and -----END must have their own lines"
 	case bytes.HasPrefix(block, []byte(pemBegin+"PGP ")):
 		return ": it is a PGP key, which signs no tokens"
 	case !bytes.Contains(block, []byte("-----END ")):

@@ -12,7 +12,7 @@ import (
 // Secret is a secret shared with the issuer, for HS256 (at least 32 bytes),
 // HS384 (48) and HS512 (64). The bytes are the key as they are: a secret that
 // was handed out as base64 is for [Base64Secret], and a line break at the end
-// of a file is a byte of its own.
+// of a file is its own byte.
 //
 // To rotate it, [Join] the current and the previous one. What reads as a key or a
 // certificate is refused, in any usual wrapping: PEM, DER, a JWK, an SSH key, XML, and
@@ -36,7 +36,7 @@ func Base64Secret(text string, options ...Option) (*Set, error) {
 	if err == nil {
 		set, err = loadSecret("Base64Secret", secret, options)
 	}
-	// Hexadecimal digits pass for base64 too, and what is a key is no bad base64.
+	// Hexadecimal digits pass for base64 too, and a key is not bad base64.
 	if _, is := loadSecret("Base64Secret", []byte(text), []Option{InsecureAllowShortSecret()}); is != nil && text != "" && (err == nil || secret == nil) {
 		return nil, is
 	}

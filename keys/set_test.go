@@ -9,7 +9,7 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-// named makes a key of its own id.
+// named makes a key with this id.
 func named(t testing.TB, material any, id string) *verifier.Key {
 	t.Helper()
 	k, err := verifier.NewKey(material, verifier.KeyOptions{ID: id})

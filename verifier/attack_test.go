@@ -138,8 +138,8 @@ func TestAttackAlgorithm(t *testing.T) {
 	})
 }
 
-// TestAttackSignature: what is no signature of the algorithm, whatever it may
-// be taken for elsewhere.
+// TestAttackSignature: what is not a signature of the algorithm, whatever it
+// may be taken for elsewhere.
 func TestAttackSignature(t *testing.T) {
 	const payload = `{"sub":"jane"}`
 	for _, a := range []Algorithm{HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA} {

@@ -16,11 +16,11 @@ import (
 // every validator are checked again, so that a withdrawn key, an expiry or a
 // revocation counts at once.
 //
-// What is remembered is what the token says, under a code of the whole token that
-// only this verifier can make: neither the token nor its signature, so that no
-// token can be had from the cache. It does keep claims in memory, some 700 bytes of a usual token
-// and at most twice [MaxTokenLength], until n others have come. A token that
-// does not come again costs a third of a microsecond more.
+// What is remembered is what the token says, under a code of the whole token that only this
+// verifier can make: neither the token nor its signature, so that no token can be recovered
+// from the cache. It does keep claims in memory, some 700 bytes of a usual token and at most
+// twice [MaxTokenLength], until n others have come. A token that does not come again costs a
+// third of a microsecond more.
 func CacheVerified(n int) Option {
 	return func(c *config) error {
 		if n <= 0 {

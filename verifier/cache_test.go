@@ -185,8 +185,8 @@ func TestCacheVerifiedBounded(t *testing.T) {
 	}
 }
 
-// TestCacheVerifiedRevealsNoToken: whoever reads the memory of the cache finds
-// no signature in it, and so no token.
+// TestCacheVerifiedRevealsNoToken: anyone who reads the memory of the cache
+// finds no signature in it, and so no token.
 func TestCacheVerifiedRevealsNoToken(t *testing.T) {
 	v := newVerifier(t, keyFor(t, HS256), CacheVerified(1))
 	raw := mint(HS256, `{"sub":"joe"}`)

@@ -14,7 +14,7 @@ type nilProvider struct{}
 
 func (*nilProvider) Keys(context.Context, *UnverifiedToken) ([]*Key, error) { return nil, nil }
 
-// TestMisconfigured: what makes no sense fails in New, and says what to change.
+// TestMisconfigured: an invalid option fails in New, and says what to change.
 func TestMisconfigured(t *testing.T) {
 	good := keyFor(t, HS256)
 	re := regexp.MustCompile

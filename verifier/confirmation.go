@@ -18,8 +18,8 @@ const (
 // key to which a token is bound. Those of packages dpop and mtls are.
 //
 // A token with a cnf that no validator confirms is refused ([ErrTokenBound]):
-// its issuer meant it to be worthless to whoever stole it, and to take it as a
-// bearer token undoes that. [IgnoreConfirmation] takes it all the same.
+// its issuer made it useless to a thief, and accepting it as a bearer token
+// would undo that. [IgnoreConfirmation] accepts it nevertheless.
 type Confirmer interface {
 	ClaimValidator
 	// Confirms names the member of cnf that Validate checks, such as "jkt".
@@ -35,7 +35,7 @@ func rank(v ClaimValidator) int {
 }
 
 // IgnoreConfirmation accepts tokens that are bound to a key (cnf, RFC 7800) from
-// whoever presents them.
+// anyone who presents them.
 func IgnoreConfirmation() Option { return func(c *config) error { c.ignoreCnf = true; return nil } }
 
 // Confirmation returns the member of the token's cnf that has the name of a
@@ -60,8 +60,8 @@ func (t *Token) Confirmation(method string) string {
 }
 
 // checkConfirmation refuses a token whose cnf nobody confirms. Members that are
-// not known are no reason by themselves (RFC 7800 §3.1): one that is confirmed
-// is enough, but those that this library knows are never passed over.
+// not known are not a reason by themselves (RFC 7800 §3.1): one that is
+// confirmed is enough, but those that this library knows are never passed over.
 func (c *config) checkConfirmation(cnf string) error {
 	if c.ignoreCnf {
 		return nil

@@ -1,5 +1,5 @@
 // Package verifier decides whether a JSON Web Token (RFC 7519) presented in a
-// connection's handshake lets its bearer in.
+// connection's handshake authenticates its client.
 //
 // It is a pipeline of small interfaces, each of which can be swapped:
 //

@@ -35,7 +35,7 @@ const (
 	ErrAlgorithmNotAllowed Reason = "algorithm_not_allowed" // no key may verify the header's alg
 	ErrSignatureInvalid    Reason = "signature_invalid"     // the signature does not hold
 	ErrKeyNotFound         Reason = "key_not_found"         // no key is known for the token
-	ErrKeysUnavailable     Reason = "keys_unavailable"      // the keys could not be had now; retryable
+	ErrKeysUnavailable     Reason = "keys_unavailable"      // the keys could not be fetched now; retryable
 	ErrTypeMismatch        Reason = "type_mismatch"         // not the kind of token expected, by typ or by claims
 	ErrHeaderMismatch      Reason = "header_mismatch"       // a member of the header is not what HeaderEquals asks for
 	ErrTokenNotActive      Reason = "token_not_active"      // nbf lies ahead
@@ -160,7 +160,7 @@ func (e *UnauthorizedError) LogValue() slog.Value {
 // AsUnauthorized returns err as an [UnauthorizedError]: the first in its tree,
 // or a new one that says only that the server rejected the token and keeps err
 // as its cause. It returns nil only for nil: a nil *UnauthorizedError in err is
-// a mistake of whoever returned it, and rejects the token.
+// a mistake of the code that returned it, and rejects the token.
 func AsUnauthorized(err error) *UnauthorizedError {
 	if err == nil {
 		return nil

@@ -69,7 +69,7 @@ func TestErrorIsAndAs(t *testing.T) {
 		t.Error("an error without a reason is not ErrRejected")
 	}
 	if errors.Is(&UnauthorizedError{Reason: "ours"}, ErrRejected) || !errors.Is(&UnauthorizedError{Reason: "ours"}, Reason("ours")) {
-		t.Error("a reason of one's own is not kept")
+		t.Error("a custom reason is not kept")
 	}
 	if ErrTokenExpired.Error() != "token_expired" {
 		t.Error("a reason is not its word")

@@ -134,8 +134,8 @@ func ExampleKeyProviderFunc() {
 	// secret or public key must be provided: no key for iss "https://evil.example/", kid "", alg "HS256"
 }
 
-// A check of the application's own. Its message reaches the client because it is
-// an UnauthorizedError; any other error would be told to the log alone.
+// A custom check. Its message reaches the client because it is an
+// UnauthorizedError; any other error would be told to the log alone.
 func ExampleValidate() {
 	verified := verifier.ClaimValidatorFunc(func(_ context.Context, t *verifier.Token, _ *verifier.Handshake) error {
 		var claims struct {

@@ -66,8 +66,9 @@ func (e *foreignError) Unwrap() error { return e.err }
 
 // BearerHeader takes the token from the header "Authorization: Bearer <token>"
 // (RFC 6750 §2.1, RFC 9110 §11.4; the scheme in any case, spaces behind it).
-// Another scheme is no token. A header that has not two parts is rejected, unless
-// [OneOf] finds a token elsewhere; one that occurs twice always is.
+// Another scheme is not a token. A header without two parts is rejected unless
+// [OneOf] finds a token elsewhere. A header that occurs twice is always
+// rejected.
 func BearerHeader() Extractor { return &extractor{find: bearerHeader} }
 
 // RequireBearerHeader is [BearerHeader] for servers that take no token from
@@ -150,8 +151,8 @@ func Query(name string) Extractor {
 }
 
 // Cookie takes the token from the named cookie; "Bearer <token>" is one, too, and
-// so is "Bearer%20<token>". A browser sends cookies along whoever opened the page,
-// so let the binding check the origin (RFC 6265 §8.2). The same cookie with two
+// so is "Bearer%20<token>". A browser sends cookies with requests from any page,
+// so the binding must check the origin (RFC 6265 §8.2). The same cookie with two
 // values is rejected.
 func Cookie(name string) Extractor {
 	if name == "" {

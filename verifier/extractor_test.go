@@ -147,7 +147,7 @@ func TestExtractors(t *testing.T) {
 		{"a malformed bearer beside a token", DefaultExtractor(), with(header("Authorization", "Bearer x y"), "token=x"), "", ErrTokenMalformed, CodeCredentialsBadFormat, badFormat},
 		{"no bearer token beside a token", DefaultExtractor(), with(header("Authorization", "Bearer"), "token=x"), "", ErrTokenMalformed, CodeCredentialsBadFormat, badFormat},
 		{"two headers beside a token", DefaultExtractor(), with(header("Authorization", "Basic eDp5", "Bearer y"), "token=x"), "", ErrTokenMalformed, CodeCredentialsBadFormat, badFormat},
-		{"a member that is no string beside a token", DefaultExtractor(), with(payload(`{"token":1}`), "token=x"), "", ErrTokenMalformed, CodeInvalidToken, datatype},
+		{"a member that is not a string beside a token", DefaultExtractor(), with(payload(`{"token":1}`), "token=x"), "", ErrTokenMalformed, CodeInvalidToken, datatype},
 		{"foreign within a chain of chains", OneOf(OneOf(BearerHeader()), Query("token")), with(header("Authorization", "Negotiate"), "token=x"), "x", "", "", ""},
 
 		{"one of, an error", OneOf(failing, never), query("a=x"), "", ErrRejected, CodeUnknown, "rejected by the server"},
@@ -213,7 +213,7 @@ func TestAuthenticate(t *testing.T) {
 		})
 	}
 
-	t.Run("an extractor of one's own", func(t *testing.T) {
+	t.Run("a custom extractor", func(t *testing.T) {
 		type contextKey struct{}
 		h := &Handshake{Namespace: "/x"}
 		ticket := ExtractorFunc(func(ctx context.Context, got *Handshake) (string, error) {

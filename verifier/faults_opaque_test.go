@@ -180,7 +180,7 @@ func TestMaxLifetime(t *testing.T) {
 	}
 }
 
-// checker is an introspector that has a way of its own to be asked again.
+// checker is an introspector that has its own way to be asked again.
 type checker struct {
 	IntrospectorFunc
 	active bool
@@ -201,20 +201,20 @@ func TestFaultsB5StillActive(t *testing.T) {
 		active bool
 		failed bool
 	}{
-		"active":                  {says(`{"active":true}`, nil), true, false},
-		"not active":              {says(`{"active":false}`, nil), false, false},
-		"active as a string":      {says(`{"active":"true"}`, nil), false, false},
-		"nothing":                 {says(``, nil), false, false},
-		"refused":                 {says(``, Inactive(nil)), false, false},
-		"refused, wrapped":        {says(``, fmt.Errorf("x: %w", Inactive(nil))), false, false},
-		"down":                    {says(``, down), false, true},
-		"down, and an answer":     {says(`{"active":true}`, down), false, true},
-		"a refusal for now":       {says(``, &UnauthorizedError{Retryable: true}), false, true},
-		"a nil refusal":           {says(`{"active":true}`, noError()), false, true},
-		"a panic":                 {IntrospectorFunc(func(context.Context, string) ([]byte, error) { panic("x") }), false, true},
-		"by a way of its own":     {checker{says(`{"active":false}`, nil), true, nil}, true, false},
-		"by a way of its own, no": {checker{says(`{"active":true}`, nil), false, nil}, false, false},
-		"which is down":           {checker{says(`{"active":true}`, nil), true, down}, false, true},
+		"active":              {says(`{"active":true}`, nil), true, false},
+		"not active":          {says(`{"active":false}`, nil), false, false},
+		"active as a string":  {says(`{"active":"true"}`, nil), false, false},
+		"nothing":             {says(``, nil), false, false},
+		"refused":             {says(``, Inactive(nil)), false, false},
+		"refused, wrapped":    {says(``, fmt.Errorf("x: %w", Inactive(nil))), false, false},
+		"down":                {says(``, down), false, true},
+		"down, and an answer": {says(`{"active":true}`, down), false, true},
+		"a refusal for now":   {says(``, &UnauthorizedError{Retryable: true}), false, true},
+		"a nil refusal":       {says(`{"active":true}`, noError()), false, true},
+		"a panic":             {IntrospectorFunc(func(context.Context, string) ([]byte, error) { panic("x") }), false, true},
+		"by its own way":      {checker{says(`{"active":false}`, nil), true, nil}, true, false},
+		"by its own way, no":  {checker{says(`{"active":true}`, nil), false, nil}, false, false},
+		"which is down":       {checker{says(`{"active":true}`, nil), true, down}, false, true},
 	} {
 		active, err := StillActive(t.Context(), row.i, "x")
 		if active != row.active || (err != nil) != row.failed {

@@ -20,8 +20,8 @@ func noError() error {
 	return u
 }
 
-// TestFaultsD3TypedNil: a nil *UnauthorizedError in an error is no success, and
-// nothing that is done with it crashes.
+// TestFaultsD3TypedNil: a nil *UnauthorizedError in an error is not a success,
+// and nothing that is done with it crashes.
 func TestFaultsD3TypedNil(t *testing.T) {
 	good := mint(HS256, `{"sub":"jane"}`)
 	failing := KeyProviderFunc(func(context.Context, *UnverifiedToken) ([]*Key, error) { return nil, noError() })

@@ -105,7 +105,7 @@ var objectSeeds = []string{
 }
 
 // FuzzObject: the scanner reads what a strict reader on encoding/json reads, and
-// no more.
+// nothing else.
 func FuzzObject(f *testing.F) {
 	for _, s := range objectSeeds {
 		f.Add(s)

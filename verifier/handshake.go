@@ -67,7 +67,7 @@ var errCookieConflict = errors.New("the cookie occurs with two different values"
 
 // cookie returns the value of the named cookie, "" if there is none. The same
 // name with two values is an error: which one a server reads is otherwise up to
-// whoever could add the second (a sibling domain, for one).
+// anyone who could add the second (a sibling domain, for one).
 func (h *Handshake) cookie(name string) (string, error) {
 	value := ""
 	// Cookies of other software that are malformed are passed over.

@@ -86,7 +86,7 @@ func TestTypeIsAskedForOnce(t *testing.T) {
 	}
 }
 
-// TestPublicKeyIsNoSecret: whoever knows it could sign.
+// TestPublicKeyIsNoSecret: anyone who knows it could sign.
 func TestPublicKeyIsNoSecret(t *testing.T) {
 	pem := "-----BEGIN PUBLIC KEY-----\n" + strings.Repeat("A", 64) + "\n-----END PUBLIC KEY-----\n"
 	if _, err := NewKey([]byte(pem), KeyOptions{}); err == nil || !strings.Contains(err.Error(), "PEM") {

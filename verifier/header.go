@@ -35,8 +35,8 @@ var (
 const maxHeaderMembers = 16
 
 // bringsKey tells by the beginning of a header whether it has a reason to be long:
-// a key or certificates, of which no more is read than that they are there. So
-// what is merely long is not decoded.
+// a key or certificates, which are not read beyond the fact that they are there.
+// So what is merely long is not decoded.
 func bringsKey(segment string) bool {
 	s := scratches.Get().(*scratch)
 	defer scratches.Put(s)

@@ -19,13 +19,12 @@ import (
 //
 // Keys sees what the token claims of itself before anything is verified, and
 // the handshake it came in. It returns the candidates, best first; no keys and
-// no error means that none is known, which refuses the token
-// ([ErrKeyNotFound]) or lets the next provider of a chain try. An error means
-// that the answer could not be had: an [*UnauthorizedError] is passed to the
-// client, any other becomes [ErrKeysUnavailable], which is retryable. The
-// slice returned is not changed by the caller. Keys is called from many
-// goroutines at once, on every verification: parse keys when they are loaded,
-// not here.
+// no error means that none is known, which refuses the token ([ErrKeyNotFound])
+// or lets the next provider of a chain try. An error means that the answer
+// could not be fetched: an [*UnauthorizedError] is passed to the client, any
+// other becomes [ErrKeysUnavailable], which is retryable. The slice returned is
+// not changed by the caller. Keys is called from many goroutines at once, on
+// every verification: parse keys when they are loaded, not here.
 type KeyProvider interface {
 	Keys(ctx context.Context, t *UnverifiedToken) ([]*Key, error)
 }

@@ -119,7 +119,7 @@ func expression(s string) func() *regexp.Regexp {
 	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(s) })
 }
 
-// textForm tells the forms that have words of their own.
+// textForm tells the forms that have their own words.
 func textForm(text string) string {
 	switch {
 	case armour().MatchString(text):
@@ -233,7 +233,7 @@ func binaryForm(data []byte) string {
 }
 
 // derForm tells what a DER sequence is. It looks at the shape alone, since a key
-// that this package cannot use is no secret either.
+// that this package cannot use is not a secret either.
 func derForm(der []byte) string {
 	if _, err := x509.ParseCertificate(der); err == nil {
 		return formCertificate

@@ -13,12 +13,11 @@ import (
 // Introspector knows what an opaque token stands for, as a token introspection
 // endpoint does (RFC 7662): package introspection asks one.
 //
-// Introspect returns the answer for a token, a JSON object with the member active
-// and, of an active token, its claims (RFC 7662 §2.2). Unless active is true the
-// token is rejected. An [*UnauthorizedError], such as that of [Inactive], rejects it too. Any other
-// error means that the answer could not be had and becomes
-// [ErrKeysUnavailable], which is retryable. Introspect is called from many
-// goroutines at once.
+// Introspect returns the answer for a token, a JSON object with the member active and, of an
+// active token, its claims (RFC 7662 §2.2). Unless active is true the token is rejected. An
+// [*UnauthorizedError], such as that of [Inactive], rejects it too. Any other error means that
+// the answer could not be fetched and becomes [ErrKeysUnavailable], which is retryable.
+// Introspect is called from many goroutines at once.
 type Introspector interface {
 	Introspect(ctx context.Context, token string) (claims []byte, err error)
 }
@@ -40,8 +39,7 @@ func Inactive(cause error) *UnauthorizedError {
 // NewOpaque composes a verifier of tokens that are not JWTs, or are not to be
 // read as such: what they claim is what the introspector says. Extraction and
 // every check of the claims are those of [New]. Its tokens have no [Token.Key]
-// and an empty Header; options that are about a signature or a header make no
-// sense and fail.
+// and an empty Header; options about a signature or a header are an error.
 func NewOpaque(introspector Introspector, options ...Option) (*Verifier, error) {
 	if isNil(introspector) {
 		return nil, errors.New("verifier: NewOpaque: the introspector is nil")
@@ -105,7 +103,7 @@ const maxOpaqueLifetime = 100 * 365 * 24 * time.Hour
 var errPrefix = errors.New("the token has none of the prefixes of TokenPrefix")
 
 // TokenPrefix rejects opaque tokens that begin otherwise, without asking anybody:
-// for issuers that give each kind of token a prefix of its own, as Ory's fosite and
+// for issuers that give each kind of token its own prefix, as Ory's fosite and
 // Hydra do ("ory_at_" for access tokens, "ory_rt_" for refresh tokens).
 func TokenPrefix(prefixes ...string) Option {
 	return func(c *config) error {
@@ -120,8 +118,8 @@ func TokenPrefix(prefixes ...string) Option {
 var errVSCHAR = errors.New("a token is 1*VSCHAR (RFC 6749 §A.12)")
 
 // printable reports whether a token consists of VSCHAR alone. Nobody is asked about
-// any other: what an introspector makes of control characters is not for whoever
-// sends them to try.
+// any other: clients must not be able to try what an introspector does with control
+// characters.
 func printable(token string) bool {
 	for i := range len(token) {
 		if token[i] < ' ' || token[i] > '~' {

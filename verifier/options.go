@@ -18,7 +18,7 @@ import (
 // unread.
 const DefaultMaxTokenLength = 16 << 10
 
-// An Option configures a [Verifier]. [New] reports one that makes no sense.
+// An Option configures a [Verifier]. [New] returns an error for an invalid option.
 type Option func(*config) error
 
 type config struct {
@@ -295,8 +295,8 @@ func exactly(option, value string, field func(*config) **string) Option {
 	}
 }
 
-// expectAudience and expectIssuer refuse a second expectation: the first would
-// count no more, without a word.
+// expectAudience and expectIssuer reject a second expectation, which would
+// silently replace the first.
 func (c *config) expectAudience(m *matcher) error {
 	if c.audience != nil {
 		return errors.New("verifier: the audience is given twice: give Audience all of them at once")

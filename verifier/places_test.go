@@ -100,7 +100,7 @@ func TestAllowPadding(t *testing.T) {
 			"padded afterwards":   {strings.Replace(plain, ".", "=.", 1), ErrSignatureInvalid},
 			"too much padding":    {parts[0] + "." + parts[1] + "." + parts[2] + "==", ErrTokenMalformed},
 			"too little padding":  {strings.TrimSuffix(good, "="), ErrTokenMalformed},
-			"padding amid":        {parts[0] + "." + parts[1] + "." + "ab==" + parts[2], ErrTokenMalformed},
+			"padding inside":      {parts[0] + "." + parts[1] + "." + "ab==" + parts[2], ErrTokenMalformed},
 			"forged":              {parts[0] + "." + parts[1] + "." + flip(parts[2], 5), ErrSignatureInvalid},
 			"other claims":        {parts[0] + "." + base64.URLEncoding.EncodeToString([]byte(`{"sub":"eve"}`)) + "." + parts[2], ErrSignatureInvalid},
 		} {
@@ -149,7 +149,7 @@ func TestTokenPrefix(t *testing.T) {
 	}
 }
 
-// TestSPIFFE: a JWT-SVID needs no option of its own (SPIFFE JWT-SVID §3).
+// TestSPIFFE: a JWT-SVID needs no separate option (SPIFFE JWT-SVID §3).
 func TestSPIFFE(t *testing.T) {
 	v := newVerifier(t, keyFor(t, ES256), Audience("spiffe://example.org/chat"), RequireExpiration(), Type("", "JWT", "JOSE"),
 		ClaimMatches("sub", regexp.MustCompile(`^spiffe://example\.org/.+$`)))

@@ -10,8 +10,8 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-// TestFaultsA8WithoutToken: no place of a handshake keeps the token, and what is no
-// credential stays.
+// TestFaultsA8WithoutToken: no place of a handshake keeps the token, and
+// everything else stays.
 func TestFaultsA8WithoutToken(t *testing.T) {
 	const raw, other = "eyJh.eyJz.c2ln", "eyJo.stale.c2ln"
 	link := func(s string) *url.URL {

@@ -43,11 +43,11 @@ func TestRequire(t *testing.T) {
 		{"equals null", ClaimEquals("c", ""), `{"c":null}`, ErrClaimMismatch, "jwt c invalid"},
 		{"equals an escape", ClaimEquals("c", "x"), `{"c":"\u0078"}`, "", ""},
 		{"equals true", ClaimEquals("c", true), `{"c":true}`, "", ""},
-		{"true is no string", ClaimEquals("c", true), `{"c":"true"}`, ErrClaimMismatch, "jwt c invalid"},
+		{"true is not a string", ClaimEquals("c", true), `{"c":"true"}`, ErrClaimMismatch, "jwt c invalid"},
 		{"true is not 1", ClaimEquals("c", true), `{"c":1}`, ErrClaimMismatch, "jwt c invalid"},
 		{"false is not absent", ClaimEquals("c", false), `{}`, ErrClaimMismatch, "jwt c invalid"},
 		{"equals a number", ClaimEquals("c", 7), `{"c":7}`, "", ""},
-		{"a number is no string", ClaimEquals("c", 7), `{"c":"7"}`, ErrClaimMismatch, "jwt c invalid"},
+		{"a number is not a string", ClaimEquals("c", 7), `{"c":"7"}`, ErrClaimMismatch, "jwt c invalid"},
 		{"a large number", ClaimEquals("c", int64(9007199254740993)), `{"c":9007199254740992}`, ErrClaimMismatch, "jwt c invalid"},
 		{"in another case", ClaimEquals("c", "x"), `{"C":"x"}`, ErrClaimMismatch, "jwt c invalid"},
 
@@ -89,7 +89,7 @@ func TestRequire(t *testing.T) {
 	}
 }
 
-// TestRequireMisconfigured: what makes no sense fails in the constructor, and
+// TestRequireMisconfigured: an invalid option fails in the constructor, and
 // says which option it was.
 func TestRequireMisconfigured(t *testing.T) {
 	unanchored := regexp.MustCompile(`example\.com`)

@@ -16,8 +16,8 @@ import (
 )
 
 // The published examples, spelled as in the RFCs. Where an example signs text
-// that is no claims set, the token is refused for its payload, which is looked
-// at only once the signature holds.
+// that is not a claims set, the token is refused for its payload, which is
+// looked at only once the signature holds.
 
 func bytesOf(s string) []byte { return must(base64.RawURLEncoding.DecodeString(s)) }
 

@@ -6,7 +6,7 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier/internal/base64url"
 )
 
-// scratch is what a verification writes to on its way, and no Token keeps.
+// scratch has the buffers of one verification. No Token refers to them.
 type scratch struct {
 	input   []byte // what was signed: header and payload
 	decoded []byte

@@ -90,7 +90,7 @@ func TestTokenWithout(t *testing.T) {
 	}
 }
 
-// TestTokenShowsNothing: a token in a log is no credential.
+// TestTokenShowsNothing: a token in a log is not a credential.
 func TestTokenShowsNothing(t *testing.T) {
 	for _, claims := range []string{`{"jti":"the-jti","sub":"private"}`, `{"sub":"private"}`} {
 		token := verified(t, claims)

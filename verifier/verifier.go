@@ -24,8 +24,8 @@ type Verifier struct {
 	headers *cache.Slots[Header]
 }
 
-// New composes a verifier of the provider of its keys and options. It fails
-// where an option makes no sense or contradicts another.
+// New composes a verifier from a key provider and options. It returns an error
+// for an invalid option, and for options that contradict each other.
 //
 // Without options a token must be signed by one of the keys, and be within its
 // exp and nbf where it has them. Most servers also want [Audience] and

@@ -144,7 +144,7 @@ func (v *Verifier) verifyAgain(ctx context.Context, known *verifiedToken, raw st
 
 // keyError classes what a provider answered: see [KeyProvider].
 func keyError(err error) error {
-	if u := (*UnauthorizedError)(nil); errors.As(err, &u) { // perhaps a nil one, which is no outage
+	if u := (*UnauthorizedError)(nil); errors.As(err, &u) { // perhaps a nil one, which is not an outage
 		return AsUnauthorized(err)
 	}
 	return &UnauthorizedError{

@@ -17,7 +17,8 @@ var smallPrimes = []uint64{
 
 // weakRSA tells the moduli whose factors anybody can find: of two factors close to
 // each other (CVE-2022-26320), and those of the library that is known as ROCA
-// (CVE-2017-15361). It is cheap, since the key of a DPoP proof is a stranger's.
+// (CVE-2017-15361). It is cheap, since unauthenticated clients choose the keys of
+// DPoP proofs.
 func weakRSA(k *rsa.PublicKey) error {
 	if isROCA(k.N) {
 		return errors.New("verifier: the RSA key was made by a library whose keys can be factored (ROCA, CVE-2017-15361): make a new one")

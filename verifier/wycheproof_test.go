@@ -70,7 +70,7 @@ func TestWycheproofSignatures(t *testing.T) {
 			}
 		})
 	}
-	if total != 0 && total != 5673 { // as docs/conformance.md says; 0 if they cannot be had
+	if total != 0 && total != 5673 { // as docs/conformance.md says; 0 if they cannot be fetched
 		t.Errorf("%d vectors ran", total)
 	}
 }

@@ -1,8 +1,8 @@
-// Command auth0 is a Socket.IO server that lets in who has an access token of an
-// Auth0 tenant.
+// Command auth0 is a Socket.IO server that accepts clients that have an access
+// token of an Auth0 tenant.
 //
 //	AUTH0_DOMAIN=tenant.eu.auth0.com AUTH0_AUDIENCE=https://api.example.com go run ./examples/auth0
-//	go run ./examples/auth0          # with a tenant of its own, in the process
+//	go run ./examples/auth0          # with its own tenant, in the process
 //	go run ./examples/auth0 -once    # only the demonstration; fails if any of it does not hold
 package main
 
@@ -82,7 +82,7 @@ func newServer(domain, audience string, options ...jwks.Option) (*googollee.Serv
 }
 
 // demonstrateReal shows what can be shown without a token of the tenant: that its
-// keys can be had, and that nobody else's are taken for them.
+// keys can be fetched, and that no other keys are accepted for them.
 func demonstrateReal(ctx context.Context, url, domain, token string, out io.Writer) error {
 	r := trial.Report{Out: out}
 	got, err := trial.Token(ctx, url, forged(domain))

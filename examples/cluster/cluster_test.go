@@ -49,6 +49,6 @@ func TestDemonstration(t *testing.T) {
 	}
 	s.secret = mint.Secret()
 	if err := s.demonstrate(t.Context(), &out); err == nil {
-		t.Error("a demonstration whose tokens are no good holds")
+		t.Error("a demonstration whose tokens are not good holds")
 	}
 }

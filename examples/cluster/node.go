@@ -143,7 +143,7 @@ func (n *node) said(from, text string, broadcast func(message), disconnect func(
 // userRoom is the room of a user's sockets on all nodes.
 func userRoom(subject string) string { return "user:" + subject }
 
-// close ends the node, as far as it was started.
+// close ends the node, and whatever it has started.
 func (n *node) close() error {
 	var errs []error
 	if n.end != nil {

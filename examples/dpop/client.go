@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// client is a client in Go: it does by hand what proof.js does in a browser.
+// client is a client in Go: it does what proof.js does in a browser.
 type client struct{ key *ecdsa.PrivateKey }
 
 func newClient() *client {

@@ -59,10 +59,10 @@ function attempt(kind) {
   socket.on('connect', present);
   socket.on('authenticated', () => {
     socket.emit('whoami', (name) => {
-      row(owner, 'let in, as ' + name, proven > 1 ? 'after a proof with the nonce that the server asked for' : '');
+      row(owner, 'accepted, as ' + name, proven > 1 ? 'after a proof with the nonce that the server asked for' : '');
       socket.close();
     });
-    setStatus('in', 'the last socket was let in');
+    setStatus('in', 'the last socket was accepted');
   });
   socket.on('unauthorized', (error, acknowledge) => {
     const { code, message, nonce: fresh } = error.data;

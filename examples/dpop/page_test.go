@@ -29,12 +29,12 @@ func TestPage(t *testing.T) {
 	}
 	got := strings.Split(page.Eval(t, attempts+`.map((a) => a.dataset.state + ': ' + a.children[1].textContent).reverse().join('\n')`), "\n")
 	want := []string{ // "refused" is the colour of what was hoped for
-		"refused: let in, as ada",
+		"refused: accepted, as ada",
 		"refused: refused: no DPoP proof provided",
 		"refused: refused: DPoP proof used before",
 		"refused: refused: the token is bound to another DPoP key",
 		"refused: refused: DPoP proof invalid: htu",
-		"refused: let in, as ada",
+		"refused: accepted, as ada",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("the page shows\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

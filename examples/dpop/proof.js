@@ -16,7 +16,7 @@ async function makeKey() {
   return { sign: pair.privateKey, jwk: { kty, crv, x, y } };
 }
 
-// makeProof makes the proof that a token is presented by who holds the key it is
+// makeProof makes the proof that a token is presented by the client that has the key it is
 // bound to, on a socket opened at the URL, now and once.
 async function makeProof(key, token, url, nonce) {
   const header = { typ: 'dpop+jwt', alg: 'ES256', jwk: key.jwk };

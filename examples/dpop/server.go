@@ -18,7 +18,7 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier/dpop"
 )
 
-// newServer makes the server: whoever has a token signed with the secret, and
+// newServer makes the server: anyone who has a token signed with the secret, and
 // proves to hold the key that it is bound to, may speak. The options are more of
 // the proofs'.
 func newServer(secret []byte, urls []string, options ...dpop.Option) (*googollee.Server, error) {
@@ -93,8 +93,8 @@ func script(text []byte) http.Handler {
 	})
 }
 
-// login mints a token for whoever gives a name and a public key, and binds it to
-// that key. In production an authorization server does that, and asks for a
+// login mints a token for anyone who gives a name and a public key, and binds it
+// to that key. In production an authorization server does that, and asks for a
 // password and for a proof.
 func login(secret []byte) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -27,7 +27,7 @@ func TestDemonstration(t *testing.T) {
 		t.Errorf("%v\n%s", err, &out)
 	}
 	if err := demonstrate(t.Context(), &out, web.URL, mint.Secret()); err == nil {
-		t.Error("a demonstration whose tokens are no good holds")
+		t.Error("a demonstration whose tokens are not good holds")
 	}
 }
 

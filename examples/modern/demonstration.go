@@ -41,7 +41,7 @@ func demonstrate(ctx context.Context, out io.Writer, url string, secret []byte) 
 		{"an expired token", token(changed("exp", now.Unix()-1)), "jwt expired"},
 		{"a token of the future", token(changed("nbf", now.Add(time.Hour).Unix())), "jwt not active"},
 		{"a token for another service", token(changed("aud", "billing")), "jwt audience invalid. expected: " + chatpage.Audience},
-		{"something that is no token", token("let me in"), "jwt malformed"},
+		{"something that is not a token", token("open the door"), "jwt malformed"},
 		{"a number for a token", map[string]any{"token": 123}, "invalid token datatype"},
 		{"a valid token", token(ada), "connected"},
 		{"a valid token as Bearer", token("Bearer " + ada), "connected"},

@@ -1,8 +1,8 @@
 // Command modern is the quickstart for Socket.IO clients 4.x: a chat on the
-// server github.com/zishang520/socket.io that lets in only who presents a valid
-// token in the handshake. It makes up a secret, keeps everything in memory, shows
-// in the terminal what becomes of good and bad tokens, over real sockets against
-// itself, and then serves a page to try it on.
+// server github.com/zishang520/socket.io that accepts only clients that present a
+// valid token in the handshake. It makes up a secret, keeps everything in memory,
+// shows in the terminal what becomes of good and bad tokens, over real sockets
+// against itself, and then serves a page to try it on.
 //
 //	go run ./examples/modern
 //	go run ./examples/modern -once    # only the demonstration; fails if any of it does not hold

@@ -14,7 +14,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// show runs the demonstration against a server of its own.
+// show runs the demonstration against its own server.
 func show(t *testing.T, options ...verifier.Option) (string, error) {
 	t.Helper()
 	secret := mint.Secret()
@@ -38,7 +38,7 @@ func TestDemonstration(t *testing.T) {
 	}
 }
 
-// TestDemonstrationNotices: a server that lets in what it should not is found
+// TestDemonstrationNotices: a server that accepts what it should not is found
 // out.
 func TestDemonstrationNotices(t *testing.T) {
 	out, err := show(t, verifier.IgnoreExpiration())

@@ -16,8 +16,8 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-// newServer makes the chat's server: whoever has a token signed with the secret,
-// for this issuer and audience, may connect. The options are more of the
+// newServer makes the chat's server: anyone who has a token signed with the
+// secret, for this issuer and audience, may connect. The options are more of the
 // verifier's.
 func newServer(secret []byte, options ...verifier.Option) (*zishang.Server, error) {
 	key, err := keys.Secret(secret)

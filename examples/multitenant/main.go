@@ -1,5 +1,5 @@
-// Command multitenant is a Socket.IO server for many tenants, each with an issuer
-// of its own. Its tenants here are two, in the process; they could come from a
+// Command multitenant is a Socket.IO server for many tenants, each with its own
+// issuer. Its tenants here are two, in the process; they could come from a
 // database, and come and go while the server runs.
 //
 //	go run ./examples/multitenant

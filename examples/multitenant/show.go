@@ -44,7 +44,7 @@ func (s *show) demonstrate(ctx context.Context, app *application, url string, ou
 	expect("a token of globex's", s.globex.Token(ada), trial.Authenticated)
 	expect("a token of globex's that acme signed", s.acme.Token(verifiertest.Claims{"iss": s.globex.URL(), "aud": "chat"}), string(verifier.ErrSignatureInvalid))
 	expect("a token of nobody's that acme signed", s.acme.Token(verifiertest.Claims{"iss": nil, "aud": "chat"}), string(verifier.ErrIssuerMismatch))
-	expect("a token of mallory's, who is no tenant", s.mallory.Token(ada), string(verifier.ErrIssuerMismatch))
+	expect("a token of mallory's, who is not a tenant", s.mallory.Token(ada), string(verifier.ErrIssuerMismatch))
 	r.Expect("requests to mallory's issuer", "0", fmt.Sprint(len(s.mallory.Requests())), nil)
 
 	got, err := s.whoHears(ctx, url)
@@ -57,7 +57,7 @@ func (s *show) demonstrate(ctx context.Context, app *application, url string, ou
 	return r.Err()
 }
 
-// enter opens a socket that must be let in.
+// enter opens a socket that must be accepted.
 func enter(ctx context.Context, url string, issuer *verifiertest.Issuer) (*sioclient.Client, error) {
 	c, outcome, err := trial.Open(ctx, url, issuer.Token(ada))
 	if err == nil && outcome != trial.Authenticated {

@@ -1,5 +1,5 @@
-// Command namespaces is a Socket.IO server whose namespaces each have a rule of
-// their own: one is open to all, one to whoever has a token, one to those whose
+// Command namespaces is a Socket.IO server whose namespaces each have their own
+// rule: one is open to all, one to anyone who has a token, one to those whose
 // token has a scope, and each tenant's to its members.
 //
 //	go run ./examples/namespaces

@@ -34,7 +34,7 @@ func newServer(secret []byte) (*zishang.Server, *socketio.Registry, error) {
 		return n.On("connection", func(args ...any) { greet(args[0].(*socket.Socket)) })
 	}
 
-	// "/" is public: whoever comes may read the news.
+	// "/" is public: anyone who comes may read the news.
 	root, err := server.Public("/")
 	if err != nil {
 		return nil, nil, err
@@ -42,7 +42,7 @@ func newServer(secret []byte) (*zishang.Server, *socketio.Registry, error) {
 	if err := root.On("connection", func(args ...any) { _ = args[0].(*socket.Socket).Emit("news", "we are open") }); err != nil {
 		return nil, nil, err
 	}
-	// Whoever has a token may chat.
+	// Anyone who has a token may chat.
 	if err := guard("/chat"); err != nil {
 		return nil, nil, err
 	}

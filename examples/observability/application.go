@@ -43,8 +43,8 @@ func newApplication(issuer string, logger *slog.Logger, options ...jwks.Option) 
 		return nil, errors.Join(err, app.server.Close())
 	}
 
-	// A registry of one's own has nothing in it but this; prometheus.MustRegister
-	// would add to the default one.
+	// A separate registry contains only this; prometheus.MustRegister would add
+	// it to the default one.
 	collectors := prometheus.NewRegistry()
 	collectors.MustRegister(metrics,
 		promsocketio.Keys("issuer", provider),

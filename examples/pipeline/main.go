@@ -1,6 +1,5 @@
-// Command pipeline is a Socket.IO server whose pipeline has three parts of the
-// application's own: where the token is, which keys may verify it, and what it must
-// claim.
+// Command pipeline is a Socket.IO server whose pipeline has three custom parts:
+// where the token is, which keys may verify it, and what it must claim.
 //
 //	go run ./examples/pipeline
 //	go run ./examples/pipeline -once    # only the demonstration; fails if any of it does not hold
@@ -26,7 +25,7 @@ func run(ctx context.Context, addr string, then bool) error {
 	}
 	defer server.Close()
 	return trial.Serve(ctx, addr, server, then, func(url string) error {
-		fmt.Print("A server for a fleet of devices, each with a key of its own. What becomes of\n\n")
+		fmt.Print("A server for a fleet of devices, each with its own key. What becomes of\n\n")
 		return demonstrate(ctx, os.Stdout, url, f)
 	})
 }

@@ -28,7 +28,7 @@ func TestDemonstration(t *testing.T) {
 	if err := demonstrate(t.Context(), &out, web.URL, f); err != nil || strings.Count(out.String(), "  ok  ") != 11 {
 		t.Errorf("%v\n%s", err, &out)
 	}
-	// It would notice: this device is a good one no more.
+	// It would notice: this device is no longer good.
 	f.change(func() { f.stolen["meter-1"] = true })
 	out.Reset()
 	if err := demonstrate(t.Context(), &out, web.URL, f); err == nil || strings.Count(out.String(), "  FAIL  ") != 3 {

@@ -52,7 +52,7 @@ func (d *demonstration) run(ctx context.Context, out io.Writer) (failed int) {
 		{"an expired token", d.refused(changed("exp", now.Unix()-1), "jwt expired")},
 		{"a token of the future", d.refused(changed("nbf", now.Add(time.Hour).Unix()), "jwt not active")},
 		{"a token for another service", d.refused(changed("aud", "billing"), "jwt audience invalid. expected: "+chatpage.Audience)},
-		{"something that is no token", d.refused("let me in", "jwt malformed")},
+		{"something that is not a token", d.refused("open the door", "jwt malformed")},
 		{"a valid token", d.admitted(ada)},
 		{"an event before the token", d.tooEarly(ada)},
 		{"an event after it", d.inTime(ada)},

@@ -1,5 +1,5 @@
 // Command quickstart shows the main job of socketio-jwt: a Socket.IO server that
-// lets in only who presents a valid token. It makes up a secret, keeps
+// accepts only clients that present a valid token. It makes up a secret, keeps
 // everything in memory, shows in the terminal what becomes of good and bad
 // tokens, over real sockets against itself, and then serves a page to try it on.
 //
@@ -30,7 +30,7 @@ func run(ctx context.Context, addr string, then bool) error {
 	defer server.Close()
 	site := chatpage.New(secret, chatpage.Version2, server)
 	return trial.Serve(ctx, addr, site, then, func(url string) error {
-		fmt.Printf("A Socket.IO server at %s that lets in only valid tokens. What becomes of\n\n", url)
+		fmt.Printf("A Socket.IO server at %s that accepts only valid tokens. What becomes of\n\n", url)
 		d := demonstration{url: url, secret: secret, timeout: socketio.DefaultTimeout, patience: 10 * time.Second}
 		if failed := d.run(ctx, os.Stdout); failed > 0 {
 			return fmt.Errorf("%d of these outcomes should have been otherwise", failed)

@@ -15,8 +15,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// demonstrate runs the demonstration against a server of its own and returns
-// what it printed and how many outcomes it disliked.
+// demonstrate runs the demonstration against its own server and returns what it
+// printed and how many outcomes it disliked.
 func demonstrate(t *testing.T, patience time.Duration, options ...verifier.Option) (string, int) {
 	t.Helper()
 	secret := mint.Secret()
@@ -46,7 +46,7 @@ func TestDemonstration(t *testing.T) {
 	}
 }
 
-// TestDemonstrationNotices: a server that lets in what it should not is found
+// TestDemonstrationNotices: a server that accepts what it should not is found
 // out, so that -once can fail.
 func TestDemonstrationNotices(t *testing.T) {
 	t.Parallel()

@@ -15,8 +15,9 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-// newServer makes the chat's server: whoever has a token signed with the secret,
-// for this issuer and audience, may speak. The options are more of the verifier's.
+// newServer makes the chat's server: anyone who has a token signed with the
+// secret, for this issuer and audience, may speak. The options are more of the
+// verifier's.
 func newServer(secret []byte, timeout time.Duration, options ...verifier.Option) (*googollee.Server, error) {
 	key, err := keys.Secret(secret)
 	if err != nil {

@@ -13,7 +13,7 @@ function note(text) {
   $('log').append(item);
 }
 
-// Every connection attempt has a ticket of its own. The cookie that pays for it is
+// Every connection attempt has its own ticket. The cookie that pays for it is
 // HttpOnly: no script sees a token.
 const connection = authenticated(io, location.origin, {
   name: 'ticket',

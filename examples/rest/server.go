@@ -127,7 +127,7 @@ func logout(registry *socketio.Registry) http.Handler {
 	})
 }
 
-// login sets the session cookie for whoever gives a name; there are no passwords here.
+// login sets the session cookie for anyone who gives a name; there are no passwords here.
 func login(secret []byte) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name := strings.TrimSpace(r.FormValue("name"))

@@ -139,7 +139,7 @@ func (d *decoded) warnings() (list []string) {
 	exp, ok := d.date("exp")
 	iat, issued := d.date("iat")
 	if _, there := d.claims["exp"]; !there {
-		warn("it has no exp: it is good for ever, and so is a session, unless the server asks for one (RequireExpiration)")
+		warn("it has no exp: it is good forever, and so is a session, unless the server asks for one (RequireExpiration)")
 	} else if life := exp.Sub(iat); ok && issued && life > 24*time.Hour {
 		warn("it is good for %s: so is a stolen one", words(life))
 	}

@@ -95,7 +95,7 @@ func (s *setup) provider(getenv func(string) string) (p verifier.KeyProvider, se
 			if again != nil {
 				return nil, "", nil, err
 			}
-			set, warnings = short, append(warnings, err.Error()+": a server takes it with keys.InsecureAllowShortSecret only, and whoever has one token can guess it")
+			set, warnings = short, append(warnings, err.Error()+": a server takes it with keys.InsecureAllowShortSecret only, and anyone who has one token can guess it")
 		}
 		return set, secret, warnings, nil
 	case "-pem":
@@ -171,7 +171,7 @@ func (c *command) explain(ctx context.Context, args []string) error {
 			return err
 		}
 		if !slices.ContainsFunc(r.Checks, func(k check) bool { return k.Result == failed }) {
-			e.add(check{Name: "the rest", Result: failed, Got: verdict.Error()}) // a check that has no row of its own
+			e.add(check{Name: "the rest", Result: failed, Got: verdict.Error()}) // a check without a separate row
 		}
 	}
 	if err := c.show(r, *asJSON); err != nil {
@@ -424,7 +424,7 @@ func (e *explanation) checkClaims(ctx context.Context) {
 	}
 	lax := []verifier.Option{verifier.IgnoreConfirmation(), verifier.IgnoreExpiration(), verifier.IgnoreNotBefore()}
 	now := e.now().UTC().Format(time.RFC3339)
-	// What fails whatever is asked for is no row's fault.
+	// What fails whatever is asked for is not a row's fault.
 	always := verifier.AsUnauthorized(ask(lax...))
 	if always != nil {
 		e.add(check{Name: "claims", Result: failed, Got: always.Message})

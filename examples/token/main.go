@@ -11,7 +11,7 @@
 //
 // The token is the last argument, or comes on the standard input, where no history
 // of a shell keeps it. The exit status is 0 if the token would be accepted, 1 if it
-// would be refused, and 2 if the command itself makes no sense.
+// would be refused, and 2 if the command itself is invalid.
 package main
 
 import (

@@ -199,7 +199,7 @@ func (p *page) check(k check) {
 	}
 }
 
-// printable shows what a stranger wrote as it can do no harm to a terminal.
+// printable shows text of a token so that it cannot harm a terminal.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {

@@ -96,7 +96,7 @@ func keyFiles(t *testing.T, a verifier.Algorithm, private any, public any) (priv
 	return privatePEM, publicPEM, write("jwks.json", keySet)
 }
 
-// TestGolden: what people see, to the letter.
+// TestGolden: what people see, exactly.
 func TestGolden(t *testing.T) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -160,7 +160,7 @@ func TestGolden(t *testing.T) {
 				t.Errorf("got\n%s\nwant\n%s", out, want)
 			}
 			if !row.color && strings.ContainsRune(out, '\x1b') {
-				t.Error("what goes to no terminal, or came of a stranger, has escape sequences")
+				t.Error("output outside of a terminal, or text of a token, has escape sequences")
 			}
 			if strings.Contains(out, env["SECRET"]) || strings.Contains(out, env["OTHER"]) {
 				t.Error("it shows the secret")
@@ -265,7 +265,7 @@ func TestPasted(t *testing.T) {
 	}
 }
 
-// TestUsage: what makes no sense has the status 2 and a sentence that says what to
+// TestUsage: an invalid option has the status 2 and a sentence that says what to
 // do.
 func TestUsage(t *testing.T) {
 	for _, row := range []struct {

@@ -19,7 +19,7 @@
 //   - in the query parameter dpop, for browsers with a client that sends neither;
 //   - in the argument of the event "authenticate", {token, dpop}: the first time
 //     and again whenever a live socket renews its token. What the connection was
-//     opened with then counts no more.
+//     opened with then no longer counts.
 //
 // There must be exactly one. A connection that enters several guarded namespaces
 // needs one for each.

@@ -177,8 +177,8 @@ func TestAttacks(t *testing.T) {
 		{"from the future", a.proof(good, nil, members{"iat": now.Unix() + 6}), badProof("iat", "", "issued at")},
 		{"from the far future", a.proof(good, nil, members{"iat": 1e9}), badProof("iat", "", "issued at")},
 		{"FaultsC1 in milliseconds", a.proof(good, nil, members{"iat": now.UnixMilli()}), badProof("claims", verifier.ErrClaimInvalid, "milliseconds")},
-		{"expired of its own", a.proof(good, nil, members{"exp": now.Unix() - 5}), badProof("exp", verifier.ErrTokenExpired, "")},
-		{"not active of its own", a.proof(good, nil, members{"nbf": now.Unix() + 6}), badProof("nbf", verifier.ErrTokenNotActive, "")},
+		{"expired itself", a.proof(good, nil, members{"exp": now.Unix() - 5}), badProof("exp", verifier.ErrTokenExpired, "")},
+		{"not active itself", a.proof(good, nil, members{"nbf": now.Unix() + 6}), badProof("nbf", verifier.ErrTokenNotActive, "")},
 
 		// 12: the token, and the key
 		{"another token's ath", a.proof(a.token()+"x", nil, nil), badProof("ath", "", "another token")},
@@ -320,7 +320,7 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
-// TestMisconfigured: what makes no sense fails in the constructor, and says what
+// TestMisconfigured: an invalid option fails in the constructor, and says what
 // to change.
 func TestMisconfigured(t *testing.T) {
 	ok := URL(endpoint)

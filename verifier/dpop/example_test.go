@@ -27,7 +27,7 @@ func Example() {
 		panic(err)
 	}
 
-	// Whoever stole the token has no proof.
+	// Anyone who stole the token has no proof.
 	_, err = v.Authenticate(context.Background(), &verifier.Handshake{Auth: map[string]any{"token": "stolen"}})
 	fmt.Println(errors.Is(err, dpop.ErrProofMissing), err)
 	// Output: true no DPoP proof provided

@@ -85,7 +85,7 @@ func newClient(alg string) *client {
 
 var rsaKey = sync.OnceValue(func() *rsa.PrivateKey { return must(rsa.GenerateKey(rand.Reader, 2048)) })
 
-// thumbprint is RFC 7638, by hand: encoding/json sorts the members of a map.
+// thumbprint computes RFC 7638: encoding/json sorts the members of a map.
 func (c *client) thumbprint() string {
 	sum := sha256.Sum256(must(json.Marshal(c.jwk)))
 	return encode(sum[:])

@@ -21,7 +21,7 @@ const (
 	DefaultCacheSize      = 1 << 16
 )
 
-// An Option configures a [Validator]. [New] reports one that makes no sense.
+// An Option configures a [Validator]. [New] returns an error for an invalid option.
 type Option func(*config) error
 
 type config struct {
@@ -111,7 +111,7 @@ var asymmetric = []verifier.Algorithm{
 }
 
 // AllowBearer also accepts tokens that are bound to no key, without a proof. One
-// that is bound needs a proof all the same.
+// that is bound still needs a proof.
 func AllowBearer() Option { return func(c *config) error { c.allowBearer = true; return nil } }
 
 // MaxAge is how long a proof is good after its iat. The default is

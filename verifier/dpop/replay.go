@@ -36,13 +36,14 @@ var (
 	errShare = errors.New("one key has used too many proofs")
 )
 
-// share is the part of the cache that the proofs of one key may fill. Only who
-// has a valid token gets into the cache at all; with this it takes many tokens,
-// bound to many keys, to shut others out.
+// share is the part of the cache that the proofs of one key may fill. Only
+// clients with a valid token get into the cache at all; with this it takes many
+// tokens, bound to many keys, to shut others out.
 const share = 16
 
 // memory is a Cache of bounded size. When it is full of proofs that are still
-// good it takes no more, since to forget one would be to accept it again.
+// good it accepts nothing further, since to forget one would be to accept it
+// again.
 type memory struct {
 	size int
 	now  func() time.Time

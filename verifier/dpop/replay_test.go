@@ -54,7 +54,7 @@ func claimsOf(proof string) members {
 	return m
 }
 
-// TestReplayAtOnce: of many who present one proof at once, one is let in.
+// TestReplayAtOnce: of many who present one proof at once, one is accepted.
 func TestReplayAtOnce(t *testing.T) {
 	a := alice()
 	v := newServer(t)
@@ -72,7 +72,7 @@ func TestReplayAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 	if in.Load() != 1 {
-		t.Errorf("%d were let in", in.Load())
+		t.Errorf("%d were accepted", in.Load())
 	}
 }
 
@@ -105,7 +105,7 @@ func TestCacheUnavailable(t *testing.T) {
 		t.Errorf("the ids are %q, want %q", ids, want)
 	}
 
-	// One that is full takes no more, until the first are over.
+	// One that is full accepts nothing further, until the first are over.
 	at := now
 	v = serverOf(t, URL(endpoint), CacheSize(3), WithClock(func() time.Time { return at }))
 	use := func(c *client, claims members) error {

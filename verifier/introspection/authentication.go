@@ -40,8 +40,8 @@ func ClientSecretPost(id, secret string) Option {
 	}
 }
 
-// BearerToken authenticates this server to the endpoint by an access token of its
-// own (RFC 7662 §2.1), which f returns, fresh or kept.
+// BearerToken authenticates this server to the endpoint by its own access token
+// (RFC 7662 §2.1), which f returns, fresh or kept.
 func BearerToken(f func(ctx context.Context) (string, error)) Option {
 	return func(c *config) error {
 		if f == nil {

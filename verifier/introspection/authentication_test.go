@@ -131,22 +131,22 @@ func TestSignedAnswers(t *testing.T) {
 		kind, body string
 		says       string // "" if the token is active
 	}{
-		"good":                        {jwt, good, ""},
-		"with parameters":             {jwt + "; charset=utf-8", good, ""},
-		"plain JSON":                  {"application/json", `{"active":true}`, "expected " + jwt},
-		"plain JSON, as if signed":    {jwt, `{"active":true}`, "signed answer is refused"},
-		"by a stranger":               {jwt, stranger.Mint(header, answer(nil)), "invalid signature"},
-		"changed":                     {jwt, good[:len(good)-8] + "AAAAAAAA", "signed answer is refused"},
-		"for another client":          {jwt, key.Mint(header, answer(verifiertest.Claims{"aud": "shop"})), "audience"},
-		"of another issuer":           {jwt, key.Mint(header, answer(verifiertest.Claims{"iss": "https://other.example/"})), "issuer"},
-		"an access token":             {jwt, key.Mint(verifiertest.Claims{"typ": "at+jwt"}, answer(nil)), "typ"},
-		"without a type":              {jwt, key.Mint(verifiertest.Claims{"typ": nil}, answer(nil)), "typ"},
-		"an old one":                  {jwt, key.Mint(header, answer(verifiertest.Claims{"iat": at.now().Unix() - 600})), "maxAge"},
-		"of the future":               {jwt, key.Mint(header, answer(verifiertest.Claims{"iat": at.now().Unix() + 600})), "not active"},
-		"without a time":              {jwt, key.Mint(header, answer(verifiertest.Claims{"iat": nil})), "iat"},
-		"without an answer":           {jwt, key.Mint(header, answer(verifiertest.Claims{"token_introspection": nil})), "token_introspection"},
-		"active beside the answer":    {jwt, key.Mint(header, answer(verifiertest.Claims{"active": true, "token_introspection": verifiertest.Claims{}})), "does not say"},
-		"an answer that is no object": {jwt, key.Mint(header, answer(verifiertest.Claims{"token_introspection": "x"})), "not a JSON object"},
+		"good":                            {jwt, good, ""},
+		"with parameters":                 {jwt + "; charset=utf-8", good, ""},
+		"plain JSON":                      {"application/json", `{"active":true}`, "expected " + jwt},
+		"plain JSON, as if signed":        {jwt, `{"active":true}`, "signed answer is refused"},
+		"by an unauthenticated client":    {jwt, stranger.Mint(header, answer(nil)), "invalid signature"},
+		"changed":                         {jwt, good[:len(good)-8] + "AAAAAAAA", "signed answer is refused"},
+		"for another client":              {jwt, key.Mint(header, answer(verifiertest.Claims{"aud": "shop"})), "audience"},
+		"of another issuer":               {jwt, key.Mint(header, answer(verifiertest.Claims{"iss": "https://other.example/"})), "issuer"},
+		"an access token":                 {jwt, key.Mint(verifiertest.Claims{"typ": "at+jwt"}, answer(nil)), "typ"},
+		"without a type":                  {jwt, key.Mint(verifiertest.Claims{"typ": nil}, answer(nil)), "typ"},
+		"an old one":                      {jwt, key.Mint(header, answer(verifiertest.Claims{"iat": at.now().Unix() - 600})), "maxAge"},
+		"of the future":                   {jwt, key.Mint(header, answer(verifiertest.Claims{"iat": at.now().Unix() + 600})), "not active"},
+		"without a time":                  {jwt, key.Mint(header, answer(verifiertest.Claims{"iat": nil})), "iat"},
+		"without an answer":               {jwt, key.Mint(header, answer(verifiertest.Claims{"token_introspection": nil})), "token_introspection"},
+		"active beside the answer":        {jwt, key.Mint(header, answer(verifiertest.Claims{"active": true, "token_introspection": verifiertest.Claims{}})), "does not say"},
+		"an answer that is not an object": {jwt, key.Mint(header, answer(verifiertest.Claims{"token_introspection": "x"})), "not a JSON object"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			transport := roundTripper(func(r *http.Request) (*http.Response, error) {

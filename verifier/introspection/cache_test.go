@@ -170,7 +170,7 @@ func TestMaxStale(t *testing.T) {
 		t.Error("a stale answer is used beyond the token's exp")
 	}
 
-	// An answer that can be had counts, stale or not.
+	// A new answer counts, whether or not the old one is stale.
 	e.on("b", says(`{"active":true}`))
 	at.advance(maxPause)
 	if _, err := c.Introspect(t.Context(), "b"); err != nil {
@@ -186,7 +186,7 @@ func TestMaxStale(t *testing.T) {
 	}
 }
 
-// TestTurns: few requests are under way at once, and one that gets no answer ends.
+// TestTurns: few requests are in progress at once, and one that gets no answer ends.
 func TestTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var underWay, most atomic.Int64
@@ -219,7 +219,7 @@ func TestTurns(t *testing.T) {
 			t.Errorf("it took %v, want %v", took, timeout)
 		}
 		if most.Load() != maxRequests {
-			t.Errorf("%d requests were under way at once, want %d", most.Load(), maxRequests)
+			t.Errorf("%d requests were in progress at once, want %d", most.Load(), maxRequests)
 		}
 	})
 }

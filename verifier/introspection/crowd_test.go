@@ -42,8 +42,8 @@ func answering(t *testing.T, answer func(ctx context.Context, token string) (int
 	return c
 }
 
-// TestCrowdIsNoOutage: whoever sends more tokens than the endpoint has turns for
-// has his own refused, and not the endpoint taken to be down.
+// TestCrowdIsNoOutage: a client that sends more tokens than the endpoint has
+// turns for has its tokens rejected; the endpoint does not count as down.
 func TestCrowdIsNoOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := answering(t, func(context.Context, string) (int, string) {
@@ -84,8 +84,8 @@ func TestCrowdIsNoOutage(t *testing.T) {
 	})
 }
 
-// TestInactiveTokensPushNothingOut: strangers have no say in what is remembered of
-// good tokens.
+// TestInactiveTokensPushNothingOut: invented tokens do not replace good ones in
+// the cache.
 func TestInactiveTokensPushNothingOut(t *testing.T) {
 	asked := 0
 	c := answering(t, func(_ context.Context, token string) (int, string) {
@@ -110,8 +110,8 @@ func TestInactiveTokensPushNothingOut(t *testing.T) {
 	}
 }
 
-// TestTokenThatCannotBeAsked: what the endpoint says of one token is not said of
-// the others, which would be shut out by whoever finds such a token.
+// TestTokenThatCannotBeAsked: an answer about one token does not affect the
+// others; otherwise such a token would block them.
 func TestTokenThatCannotBeAsked(t *testing.T) {
 	for _, status := range []int{400, 413, 414, 422, 431} {
 		c := answering(t, func(_ context.Context, token string) (int, string) {

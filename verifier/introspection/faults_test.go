@@ -17,7 +17,7 @@ import (
 )
 
 // TestFaultsB2ShutOut: ten tokens a second that the endpoint fails for, of whatever
-// kind the failure is, shut out none of a hundred honest newcomers. The endpoint
+// kind the failure is, shut out none of a hundred honest new clients. The endpoint
 // answers for nobody else, so that nothing but the honest show that it is up.
 func TestFaultsB2ShutOut(t *testing.T) {
 	for name, bad := range map[string]func(ctx context.Context) (int, string){
@@ -63,7 +63,7 @@ func TestFaultsB2ShutOut(t *testing.T) {
 					}
 					wg.Wait()
 					if n := shutOut.Load(); n != 0 {
-						t.Errorf("%d of 100 honest newcomers were shut out", n)
+						t.Errorf("%d of 100 honest new clients were shut out", n)
 					}
 				})
 			})
@@ -125,7 +125,7 @@ func TestFaultsB2OneToken(t *testing.T) {
 	}
 }
 
-// TestFaultsB2NotAsked: what is no token is refused, and nobody is asked.
+// TestFaultsB2NotAsked: text that is not a token is rejected without a request.
 func TestFaultsB2NotAsked(t *testing.T) {
 	c := answering(t, func(_ context.Context, token string) (int, string) {
 		if strings.ContainsFunc(token, func(r rune) bool { return r < ' ' || r > '~' }) || token == "" {
@@ -213,7 +213,7 @@ func TestFaultsB5StillActive(t *testing.T) {
 	at.advance(DefaultTTL)
 	status = 503
 	is("an outage", false, true)
-	if _, err := c.Introspect(t.Context(), "x"); err != nil { // whom MaxStale lets in meanwhile
+	if _, err := c.Introspect(t.Context(), "x"); err != nil { // whom MaxStale accepts meanwhile
 		t.Errorf("within MaxStale: %v", err)
 	}
 	is("an outage, and MaxStale", false, true)

@@ -14,7 +14,7 @@ import (
 func (c *Client) fly(ctx context.Context, f *flight, hash tokenHash, token string, turns chan struct{}) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	defer func() { // in a goroutine of our own it would end the program
+	defer func() { // in a separate goroutine it would end the program
 		if p := recover(); p != nil {
 			c.crashed(f, hash, p)
 		}
@@ -64,7 +64,7 @@ func (c *Client) crashed(f *flight, hash tokenHash, p any) {
 	close(f.done)
 }
 
-// mayWarn reports whether to warn of a failure: once a second, since whoever
+// mayWarn reports whether to warn of a failure: once a second, since anyone who
 // presents bad tokens would fill the log.
 func (c *Client) mayWarn() bool {
 	now := c.now()

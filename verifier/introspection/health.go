@@ -9,8 +9,8 @@ import (
 // A failure is first of all the one token's: it is not asked for again until its
 // own pause is over, and everybody else's tokens are. That the endpoint is down is
 // concluded only when several different tokens have failed and none was answered
-// for a while. Then some tokens a second are tried all the same, so that whoever
-// presents tokens that the endpoint fails for does not shut out the others.
+// for a while. Then some tokens a second are tried nevertheless, so that anyone
+// who presents tokens that the endpoint fails for does not shut out the others.
 
 // failure is that the endpoint could not be asked for one token.
 type failure struct {

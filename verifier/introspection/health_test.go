@@ -109,7 +109,7 @@ func TestHealth(t *testing.T) {
 	t.Run("a sweep is answered meanwhile", func(t *testing.T) {
 		s := down(t)
 		if _, err := s.c.Introspect(t.Context(), "session"); !errors.Is(err, errPaused) {
-			t.Fatalf("a newcomer: %v", err)
+			t.Fatalf("a new client: %v", err)
 		}
 		if active, err := s.c.StillActive(t.Context(), "session"); !active || err != nil {
 			t.Errorf("got %v, %v", active, err)

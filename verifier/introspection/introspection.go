@@ -22,12 +22,12 @@ import (
 type Client struct {
 	config
 	endpoint string
-	turns    chan struct{} // holds one for each request under way
-	again    chan struct{} // the same for StillActive, which strangers cannot use up
+	turns    chan struct{} // holds one for each request in progress
+	again    chan struct{} // the same for StillActive, reserved for live sessions
 
 	mu       sync.Mutex // guards the rest; never held while asking
 	known    *lru.LRU[tokenHash, answer]
-	inactive *lru.LRU[tokenHash, answer] // apart, so that strangers' tokens push out no good one's
+	inactive *lru.LRU[tokenHash, answer] // separate, so that invented tokens replace no good one
 	failed   *lru.LRU[tokenHash, failure]
 	flights  map[tokenHash]*flight
 	health   health
@@ -76,7 +76,7 @@ func (a answer) result() ([]byte, error) {
 	return a.claims, nil
 }
 
-// flight is a request under way, which everybody who asks for its token waits for.
+// flight is a request in progress, which everybody who asks for its token waits for.
 type flight struct {
 	done   chan struct{}
 	answer answer
@@ -87,7 +87,7 @@ type flight struct {
 var errPaused = errors.New("introspection: the endpoint failed lately and is not asked yet")
 
 // errBusy is the cause where a token got no turn. It says nothing of the endpoint.
-var errBusy = errors.New("introspection: too many requests to the endpoint are under way")
+var errBusy = errors.New("introspection: too many requests to the endpoint are in progress")
 
 // New makes a client of the endpoint at the URL. One of [ClientSecret],
 // [ClientSecretPost], [PrivateKeyJWT], [BearerToken] and [HTTPClient] must say how
@@ -155,7 +155,7 @@ func (c *config) checkURL(endpoint string) error {
 	case u.Scheme == "http" && loopback:
 		return errors.New("the endpoint is http: expected https, or InsecureAllowHTTP for development")
 	}
-	return errors.New("the endpoint's scheme must be https, since whoever can answer in its place makes any token active")
+	return errors.New("the endpoint's scheme must be https, since anyone who can answer in its place makes any token active")
 }
 
 // Introspect returns what the endpoint says of a token, which is at most as old
@@ -169,9 +169,9 @@ func (c *Client) Introspect(ctx context.Context, token string) ([]byte, error) {
 
 // StillActive reports whether a token that was accepted is still active: see
 // [verifier.StillActive]. An answer that is at most as old as [TTL] counts;
-// otherwise the endpoint is asked, in a turn that no stranger's token takes. Of an
-// older answer nothing is said, whatever [MaxStale] allows: the error then says
-// that the endpoint could not be asked.
+// otherwise the endpoint is asked, in a turn that is reserved for live sessions.
+// Of an older answer nothing is said, whatever [MaxStale] allows: the error then
+// says that the endpoint could not be asked.
 func (c *Client) StillActive(ctx context.Context, token string) (bool, error) {
 	_, err := c.introspect(ctx, token, true)
 	var u *verifier.UnauthorizedError
@@ -246,8 +246,8 @@ func (c *Client) mayAsk(hash tokenHash, now time.Time, accepted bool) error {
 	return nil
 }
 
-// instead returns an answer that was kept in the place of one that could not be
-// had, as long as it may be used.
+// instead returns the cached answer, while it may still be used, if no newer
+// one could be fetched.
 func (c *Client) instead(a answer, now time.Time, err error) ([]byte, error) {
 	if !now.Before(a.stale) {
 		return nil, err

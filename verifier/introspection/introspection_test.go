@@ -140,7 +140,7 @@ func TestAnswers(t *testing.T) {
 			_, _ = io.WriteString(w, ada)
 		}, verifier.ErrKeysUnavailable, "text/html"},
 		{"our credentials refused", fails(http.StatusUnauthorized), verifier.ErrKeysUnavailable, "401"},
-		{"an error of its own", fails(http.StatusInternalServerError), verifier.ErrKeysUnavailable, "500"},
+		{"its own error", fails(http.StatusInternalServerError), verifier.ErrKeysUnavailable, "500"},
 		{"no content", fails(http.StatusNoContent), verifier.ErrKeysUnavailable, "204"},
 		{"a redirect", func(w http.ResponseWriter) {
 			w.Header().Set("Location", elsewhere.URL)

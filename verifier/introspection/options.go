@@ -23,7 +23,7 @@ const (
 	timeout     = 5 * time.Second  // of a request, and of waiting for its turn
 	turnTimeout = 2 * time.Second  // of it, for waiting at most
 	maxSize     = 64 << 10         // bytes of an answer
-	maxRequests = 64               // under way at once
+	maxRequests = 64               // in progress at once
 	maxAgain    = 8                // the same, of StillActive
 	maxFlights  = 1024             // with those that wait for their turn
 	inactiveTTL = 5 * time.Second  // how long a token is taken to be inactive without asking again
@@ -37,7 +37,7 @@ const (
 	userAgent = "socketio-jwt (+https://github.com/seed15b1dee8/socketio-jwt)"
 )
 
-// An Option configures a [Client]. [New] reports one that makes no sense.
+// An Option configures a [Client]. [New] returns an error for an invalid option.
 type Option func(*config) error
 
 type config struct {
@@ -79,8 +79,8 @@ func TTL(d time.Duration) Option {
 }
 
 // MaxStale is how much longer than its [TTL] an answer is used while the endpoint
-// cannot be asked, up to a day. The default is not at all: whoever cuts off the
-// endpoint would keep a revoked token alive.
+// cannot be asked, up to a day. The default is 0: an attacker who blocks the
+// endpoint could otherwise keep a revoked token alive.
 func MaxStale(d time.Duration) Option {
 	return func(c *config) error {
 		if d < 0 || d > 24*time.Hour {
@@ -105,8 +105,8 @@ func CacheSize(n int) Option {
 }
 
 // InsecureAllowHTTP allows an http URL whose host is a loopback address or
-// localhost, for development. Whoever can answer in the endpoint's place can make
-// any token active, and reads every token asked for.
+// localhost, for development. Anyone who can answer in the endpoint's place can
+// make any token active, and reads every token asked for.
 func InsecureAllowHTTP() Option { return func(c *config) error { c.allowHTTP = true; return nil } }
 
 // WithClock sets the clock, [time.Now] by default. The 5 s of a request are those

@@ -22,7 +22,7 @@ const (
 	ErrNotBound            verifier.Reason = "token_not_bound"      // the token is bound to no certificate
 )
 
-// An Option configures a [Validator]. [New] reports one that makes no sense.
+// An Option configures a [Validator]. [New] returns an error for an invalid option.
 type Option func(*config) error
 
 type config struct {
@@ -54,7 +54,7 @@ func New(options ...Option) (*Validator, error) {
 }
 
 // AllowBearer also accepts tokens that are bound to no certificate. One that is
-// bound needs it all the same.
+// bound still needs the certificate.
 func AllowBearer() Option { return func(c *config) error { c.allowBearer = true; return nil } }
 
 // TrustHeader takes the certificate from a header where the peer is a proxy in
@@ -70,7 +70,7 @@ func TrustHeader(name string, format Format, proxies ...netip.Prefix) Option {
 			return errors.New("mtls: TrustHeader: the name of the header is empty")
 		}
 		if format != StructuredField && format != EscapedPEM {
-			return fmt.Errorf("mtls: TrustHeader: %d is no Format", format)
+			return fmt.Errorf("mtls: TrustHeader: %d is not a Format", format)
 		}
 		if c.proxies, err = proxy.New(proxies); err != nil {
 			return fmt.Errorf("mtls: TrustHeader: %w", err)

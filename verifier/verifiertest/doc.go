@@ -16,7 +16,7 @@
 // all; [Accept], [Refuse] and [VerifiedToken] are for those that need no
 // verification either. Package socketio/sockettest runs handlers with them.
 //
-// Everything is made with the standard library alone, so that what a test holds
-// for right does not come from the code under test. Misuse panics: a test can do
-// nothing else about it.
+// It uses only the standard library, so that the expectations of a test do not
+// come from the code under test. Misuse panics: a test can do nothing else about
+// it.
 package verifiertest

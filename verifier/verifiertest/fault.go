@@ -88,7 +88,7 @@ func Hang(release <-chan struct{}) Fault {
 }
 
 // Trickle sends the header and the beginning of a body, as a slow loris does,
-// and no more until release is closed; then the connection is cut.
+// and nothing else until release is closed; then the connection is cut.
 func Trickle(release <-chan struct{}) Fault {
 	return func(w http.ResponseWriter, r *http.Request, _ http.HandlerFunc) {
 		const body = `{"keys":[`

@@ -172,7 +172,7 @@ func (i *Issuer) roundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// memoryBody tells the handler when the client reads no more.
+// memoryBody tells the handler when the client stops reading.
 type memoryBody struct {
 	*io.PipeReader
 	cancel context.CancelCauseFunc

@@ -85,7 +85,7 @@ func newIssuer(u *url.URL, keys []*Key) *Issuer {
 	return i
 }
 
-// Close ends the requests under way and stops the server, if there is one.
+// Close ends the requests in progress and stops the server, if there is one.
 func (i *Issuer) Close() {
 	i.end()
 	if i.server != nil {
@@ -183,7 +183,7 @@ func (i *Issuer) Announce(metadata Claims) {
 func (i *Issuer) SetHeader(name, value string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	header := http.Header{} // a new one: answers under way have the other
+	header := http.Header{} // a new one: answers in progress have the other
 	maps.Copy(header, i.header)
 	if header.Set(name, value); value == "" {
 		header.Del(name)

@@ -170,7 +170,7 @@ func (c Claims) with(others Claims) Claims {
 
 // VerifiedToken returns a token of the claims as a [verifier.Verifier] would, for
 // tests of what comes after verification. It has no exp unless the claims do, and
-// one that has passed is no error, nor is a cnf that nobody confirms.
+// one that has passed is not an error, nor is a cnf that nobody confirms.
 func VerifiedToken(claims Claims) *verifier.Token {
 	issuer := NewIssuer("https://issuer.test/", NewKey(verifier.HS256, ""))
 	// Nothing would end by a token whose exp was ignored: this is verified at a

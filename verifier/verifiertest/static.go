@@ -16,7 +16,7 @@ type Static struct {
 }
 
 // Accept makes a verifier that finds the [VerifiedToken] of these claims in every
-// handshake. It checks nothing; a session ends at exp all the same, if there is
+// handshake. It checks nothing; a session ends at exp nevertheless, if there is
 // one.
 func Accept(claims Claims) Static {
 	return Static{token: VerifiedToken(claims)}

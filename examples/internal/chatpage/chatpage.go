@@ -87,7 +87,7 @@ func asset(contentType string, content []byte) http.Handler {
 	})
 }
 
-// login mints a token for whoever gives a name; there are no passwords here.
+// login mints a token for anyone who gives a name; there are no passwords here.
 // The page may also ask for one that has expired, or is meant for another
 // audience, to show what becomes of it.
 func login(secret []byte) http.Handler {

@@ -191,7 +191,7 @@ $('login').addEventListener('submit', async (event) => {
     try {
       next = await fetchToken(session.claims.name);
     } catch (error) {
-      note('A new token could not be had: ' + error.message);
+      note('A new token could not be fetched: ' + error.message);
       return;
     }
     s.emit('authenticate', { token: next });
@@ -281,7 +281,7 @@ async function attack(kind) {
   let heard = 0;
   const s = enter(token, {
     connected(s) {
-      s.emit('message', 'let me in!');
+      s.emit('message', 'open the door!');
       if (!token) verdict.textContent = 'connected, kept from everything, its time is running …';
     },
     refused(why) {

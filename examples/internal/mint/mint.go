@@ -1,5 +1,5 @@
 // Package mint signs the tokens that the examples hand out. In production an
-// authorization server does that; it is no part of this library.
+// authorization server does that; it is not a part of this library.
 package mint
 
 import (

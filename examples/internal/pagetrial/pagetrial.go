@@ -84,7 +84,7 @@ func Run(t *testing.T, s Site) {
 	})
 	for _, p := range pages {
 		for _, e := range p.Errors() {
-			// A poll that is under way when its socket is refused finds no socket.
+			// A poll that is in progress when its socket is refused finds no socket.
 			if !strings.Contains(e, `"source":"network"`) || !strings.Contains(e, "transport=polling") {
 				t.Errorf("an error in the page: %s", e)
 			}
@@ -166,7 +166,7 @@ func refused(t *testing.T, p *browser.Page, silent string) {
 			t.Errorf("%s: the page shows %q, %q, want %q", want.attack, verdict, detail, want.says)
 		}
 	}
-	if shouted := p.Eval(t, `$('log').textContent.includes('let me in!')`); shouted != "false" {
+	if shouted := p.Eval(t, `$('log').textContent.includes('open the door!')`); shouted != "false" {
 		t.Error("the chat shows what they shouted")
 	}
 }

@@ -92,7 +92,7 @@ func (c *Client) Emit(event string, args ...any) error {
 	return c.send('2', append([]any{event}, args...))
 }
 
-// ErrDisconnected is the error of who waits for an event in vain.
+// ErrDisconnected is the error of a wait for an event that never comes.
 var ErrDisconnected = errors.New("disconnected by the server")
 
 // Next waits for the next event. It fails with [ErrDisconnected] if the server

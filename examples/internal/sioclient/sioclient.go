@@ -18,8 +18,8 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// Event is something the server sent: an event of its own, or "connect",
-// "error" and "disconnect", which stand for the packets of those names.
+// Event is something the server sent: its own event, or "connect", "error" and
+// "disconnect", which stand for the packets of those names.
 type Event struct {
 	Name string
 	Args []json.RawMessage

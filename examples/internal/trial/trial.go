@@ -19,7 +19,7 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/sioclient"
 )
 
-// Authenticated is the outcome of a token that was let in.
+// Authenticated is the outcome of a token that was accepted.
 const Authenticated = "authenticated"
 
 // patience is how long an answer is waited for before it is called missing.

@@ -139,13 +139,13 @@ var rows = []struct {
 		tr.issuer.Withdraw("key-1")
 		return tr.gone(tr.key, 4*ttl)
 	}},
-	{name: "304 for ever: a new key is found", try: func(tr *trial) error {
+	{name: "304 forever: a new key is found", try: func(tr *trial) error {
 		tr.issuer.Break(lies)
 		next := newKey(verifier.ES256, "key-2")
 		tr.issuer.Publish(next)
 		return tr.soon(next, 500*time.Millisecond)
 	}},
-	{name: "304 for ever: a withdrawn key is gone", try: func(tr *trial) error {
+	{name: "304 forever: a withdrawn key is gone", try: func(tr *trial) error {
 		tr.issuer.Break(lies)
 		tr.issuer.Publish(newKey(verifier.ES256, "key-2"))
 		tr.issuer.Withdraw("key-1")
@@ -221,7 +221,7 @@ var rows = []struct {
 	{name: "a damaged neighbour does no harm", set: func(tr *trial) {
 		tr.issuer.PublishJWK(verifiertest.JWK{"kty": "RSA", "kid": "x", "n": "!", "e": "AQAB"}, verifiertest.JWK{"kty": "EC", "kid": "y", "crv": "P-256", "x": "AA", "y": "AA"})
 	}, try: good},
-	{name: "a neighbour that is no object does no harm", set: func(tr *trial) { tr.issuer.PublishJWK(nil) }, try: good},
+	{name: "a neighbour that is not an object does no harm", set: func(tr *trial) { tr.issuer.PublishJWK(nil) }, try: good},
 	{name: "a published secret verifies nothing", set: func(tr *trial) {
 		tr.key = newKey(verifier.HS256, "secret")
 		tr.issuer.Publish(tr.key)
@@ -288,7 +288,7 @@ func atMost(got, most int) error {
 	return nil
 }
 
-// lies says "not modified" to whoever asks whether.
+// lies says "not modified" to anyone who asks whether.
 func lies(w http.ResponseWriter, r *http.Request, serve http.HandlerFunc) {
 	if r.Header.Get("If-None-Match") != "" {
 		w.WriteHeader(http.StatusNotModified)

@@ -12,10 +12,10 @@ import (
 )
 
 // Tokens remembers values by tokens, of which it keeps no more than a [Code]. It is
-// cut into shards, each with a lock of its own, that cores may not wait for each
-// other. Make it with [NewTokens].
+// cut into shards, each with its own lock, that cores may not wait for each other.
+// Make it with [NewTokens].
 type Tokens[V any] struct {
-	mac    cipher.AEAD // see Code; nil where that is not to be had
+	mac    cipher.AEAD // see Code; nil where that is not available
 	key    [32]byte    // random
 	shards []*lru.Cache[Code, V]
 	counts []count // of the shards
@@ -30,8 +30,8 @@ type count struct {
 // Code stands for a whole token. It is GMAC with a random key (NIST SP 800-38D), in
 // a third of the time of SHA-256. Its strength here is that of the universal hash in
 // it: whatever two tokens somebody writes, the random key has them share a code with
-// a probability below 2^-110. That one nonce serves for all would help only who sees
-// codes, and none leaves the cache.
+// a probability below 2^-110. That one nonce serves for all would help only an
+// attacker who sees codes, and none leaves the cache.
 type Code [16]byte
 
 // noNonce is the nonce of every code.

@@ -3,7 +3,7 @@ package cache
 import "testing"
 
 // TestFaultsHCode: the code of a token has a key that no two caches share, and the
-// whole token in it, also where GCM is not to be had.
+// whole token in it, also where GCM is not available.
 func TestFaultsHCode(t *testing.T) {
 	const token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJqb2UifQ.c2lnbmF0dXJl"
 	seen := make(map[Code]bool)

@@ -17,7 +17,7 @@ import (
 // and its version.
 const Wycheproof = "github.com/C2SP/wycheproof@v0.0.0-20250901140545-b51abcfb8daf"
 
-// fetched returns the folder of the vectors, or why they cannot be had. It goes
+// fetched returns the folder of the vectors, or why they cannot be fetched. It goes
 // through the Go module proxy, so that GOPROXY, GOFLAGS and the module cache count.
 var fetched = sync.OnceValues(func() (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -42,8 +42,8 @@ type File[G any] struct {
 	TestGroups    []G
 }
 
-// Vectors reads a file of vectors. It skips the test where they cannot be had, and
-// fails it if that must not be (WYCHEPROOF=required).
+// Vectors reads a file of vectors. It skips the test where they cannot be fetched,
+// and fails it if that must not be (WYCHEPROOF=required).
 func Vectors[G any](t *testing.T, name string) File[G] {
 	t.Helper()
 	if testing.Short() {
@@ -52,9 +52,9 @@ func Vectors[G any](t *testing.T, name string) File[G] {
 	dir, err := fetched()
 	if err != nil {
 		if os.Getenv("WYCHEPROOF") == "required" {
-			t.Fatalf("the vectors of Wycheproof cannot be had: %v", err)
+			t.Fatalf("the vectors of Wycheproof cannot be fetched: %v", err)
 		}
-		t.Skipf("the vectors of Wycheproof cannot be had: %v", err)
+		t.Skipf("the vectors of Wycheproof cannot be fetched: %v", err)
 	}
 	text, err := os.ReadFile(filepath.Join(dir, name+".json"))
 	if err != nil {

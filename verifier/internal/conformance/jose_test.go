@@ -37,8 +37,8 @@ func (g group) verifierOf() (*verifier.Verifier, error) {
 	return verifier.New(set)
 }
 
-// accepts reports whether the signature holds. Most payloads are no claims sets,
-// which is found out only behind that.
+// accepts reports whether the signature holds. Most payloads are not claims
+// sets, which the verifier finds only after the signature.
 func accepts(t *testing.T, v *verifier.Verifier, jws json.RawMessage) (bool, error) {
 	var compact string
 	if json.Unmarshal(jws, &compact) != nil {
@@ -57,8 +57,8 @@ var known = map[string]string{
 	"json_web_signature_test/351": "the same",
 	"json_web_signature_test/367": "the padding that the comment speaks of is not in the vector, which is well-formed",
 	"json_web_signature_test/370": "the same",
-	"json_web_signature_test/372": "a character that is none of base64url, amid the header (RFC 7515 §2)",
-	"json_web_signature_test/373": "the same, amid the payload",
+	"json_web_signature_test/372": "a character that is none of base64url, inside the header (RFC 7515 §2)",
+	"json_web_signature_test/373": "the same, inside the payload",
 	"json_web_key_test/1":         "a set of a shared and a public key: each is bound to its own alg here, so that neither stands for the other",
 }
 

@@ -1,5 +1,5 @@
-// Package once keeps account of the options that a constructor takes once: of two,
-// the first would count no more, without a word.
+// Package once finds options that a constructor was given twice: the second would
+// silently replace the first.
 package once
 
 import "fmt"
