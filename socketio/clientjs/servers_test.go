@@ -33,6 +33,8 @@ var pairings = []pairing{
 	{"googollee, client 1.7.4", startGoogollee, "1.7.4"},
 	{"googollee, client 2.5.0", startGoogollee, "2.5.0"},
 	{"googollee, client 4.8.4", startGoogollee, "4.8.4"},
+	{"zishang, client 1.7.4", startZishang, "1.7.4"},
+	{"zishang, client 2.5.0", startZishang, "2.5.0"},
 	{"zishang, client 4.8.4", startZishang, "4.8.4"},
 }
 
@@ -155,7 +157,9 @@ func startGoogollee(t testing.TB, n *node) (http.Handler, func()) {
 
 func startZishang(t testing.TB, n *node) (http.Handler, func()) {
 	t.Helper()
-	s := zishang.NewServer(nil)
+	options := socket.DefaultServerOptions()
+	options.SetAllowEIO3(true)
+	s := zishang.NewServer(options)
 	root, err := s.Authorize("/", n.auth, n.options...)
 	if err != nil {
 		t.Fatal(err)
