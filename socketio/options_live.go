@@ -43,8 +43,9 @@ func MaxSessionAge(d time.Duration) Option {
 // ExpiryNotice has clients told that their session is about to end, so that they
 // renew it in time: by the event, whose argument is {"expires_in": seconds},
 // that long before the end, or when half of the remaining time has passed if
-// that is later. The default is [EventTokenExpiring], [DefaultExpiryNotice] before. No
-// event, "", is no notice.
+// that is later. For a room token ([RoomTokens]) the argument has the name of the room,
+// too: {"expires_in": seconds, "room": "..."}. The default is [EventTokenExpiring],
+// [DefaultExpiryNotice] before. The empty event turns the notice off.
 func ExpiryNotice(event string, before time.Duration) Option {
 	return once("ExpiryNotice", func(c *config) error {
 		switch {

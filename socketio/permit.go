@@ -3,6 +3,7 @@ package socketio
 import (
 	"context"
 	"maps"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -132,6 +133,7 @@ type grant struct {
 	token *verifier.Token // nil: the rules
 	since time.Time       // when the token came, by the monotonic clock
 	left  time.Duration   // from then to its end
+	lead  time.Duration   // how long before its end the client is told; zero for not at all, or not again
 }
 
 // rooms are the rooms of a session that were decided on. The zero value is empty.
@@ -155,6 +157,9 @@ func (r *rooms) enter(g *Guard, s *Session, p *Pass, room string, by *grant, joi
 	}
 	if by.token != nil {
 		by.since, by.left = now.mono, by.token.ValidUntil().Sub(now.wall)
+		if g.a.noticeEvent != "" {
+			by.lead = min(g.a.noticeLead, by.left/2) // see lifetimeOf
+		}
 	}
 	if r.in == nil {
 		r.in = make(map[string]*grant)
@@ -165,12 +170,12 @@ func (r *rooms) enter(g *Guard, s *Session, p *Pass, room string, by *grant, joi
 	return false
 }
 
-// schedule sets the timer to the end of the first room token. The caller holds mu.
+// schedule sets the timer to the first notice or end of a room token. The caller holds mu.
 func (r *rooms) schedule(g *Guard, now times) {
 	next := time.Duration(-1)
 	for _, by := range r.in {
 		if by.token != nil {
-			if left := by.remaining(now); next < 0 || left < next {
+			if left := by.remaining(now) - by.lead; next < 0 || left < next {
 				next = max(left, 0)
 			}
 		}
@@ -202,19 +207,38 @@ func (r *rooms) stop() {
 	}
 }
 
-// roomsTimer takes the socket out of the rooms whose token has expired.
+// roomExpiring is the argument of the notice about a room token.
+type roomExpiring struct {
+	expiring
+	Room string `json:"room"`
+}
+
+// roomsTimer tells the client of room tokens that expire soon, and takes the socket out
+// of the rooms whose token has expired.
 func (g *Guard) roomsTimer() {
 	defer g.rescue()
 	s := g.current()
 	now := g.a.times()
 	expired := make(map[string]*grant)
+	var notices []roomExpiring
 	s.rooms.mu.Lock()
 	for room, by := range s.rooms.in {
-		if by.token != nil && by.remaining(now) <= 0 {
+		if by.token == nil {
+			continue
+		}
+		left := by.remaining(now)
+		switch {
+		case left <= 0:
 			expired[room] = by
+		case by.lead > 0 && left <= by.lead:
+			by.lead = 0
+			notices = append(notices, roomExpiring{expiring{int64(math.Round(left.Seconds()))}, room})
 		}
 	}
 	s.rooms.mu.Unlock()
+	for _, n := range notices {
+		g.socket.Emit(g.a.noticeEvent, nil, n)
+	}
 	for room, by := range expired {
 		g.leaveRoom(s, room, by, errExpired)
 	}

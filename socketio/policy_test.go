@@ -247,7 +247,7 @@ func TestRoomTokens(t *testing.T) {
 			return mint(secret, fmt.Sprintf(`{"sub":%q,"room":%q,"aud":"rooms","exp":%d%s}`, sub, room, time.Now().Unix()+int64(seconds), more))
 		}
 		var told []string
-		a := ruled(t, rawTokens(t), socketio.AllowRoom("lobby"), socketio.RoomTokens(v), socketio.OnRoomRevoked(func(_ *socketio.Session, room string, err *verifier.UnauthorizedError) {
+		a := ruled(t, rawTokens(t), socketio.AllowRoom("lobby"), socketio.RoomTokens(v), socketio.ExpiryNotice("", 0), socketio.OnRoomRevoked(func(_ *socketio.Session, room string, err *verifier.UnauthorizedError) {
 			told = append(told, room+" "+string(err.Reason))
 		}))
 		g, s := newRooming(t, a, signed(`{"sub":"ada"}`))

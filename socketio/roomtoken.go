@@ -30,7 +30,8 @@ var (
 //
 //   - room: the name of the room, exactly;
 //   - sub: that of the session's token;
-//   - exp: the socket leaves the room then. A new token for the same room renews it.
+//   - exp: the socket leaves the room then. A new token for the same room renews it; the
+//     client is told in time ([ExpiryNotice]).
 //
 // A revocation that names its claims refuses it ([Registry.Revoke]).
 func RoomTokens(v *verifier.Verifier) Option {

@@ -10,7 +10,8 @@ const (
 	EventUnauthorized  = "unauthorized"  // to the client: why not, with an acknowledgement
 
 	// EventTokenExpiring tells a client that its session is about to end, unless
-	// it emits "authenticate" with a new token: {"expires_in": seconds}.
+	// it emits "authenticate" with a new token: {"expires_in": seconds}. With "room" the
+	// notice is about the token of that room.
 	EventTokenExpiring = "token_expiring"
 )
 

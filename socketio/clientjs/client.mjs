@@ -207,7 +207,7 @@ export function authenticated(io, url, options) {
   });
   // With an event or a room it is about that: the session goes on.
   socket.on('unauthorized', (error = {}) => error.event || error.room || refusal(error.data || error));
-  socket.on('token_expiring', renew);
+  socket.on('token_expiring', (notice = {}) => notice.room || renew()); // a room's token is the application's
   for (const event of ['connect_error', 'error']) {
     socket.on(event, (error) => {
       const why = (error && error.data) || error || {};
