@@ -42,6 +42,11 @@ type Options struct {
 	// the 16 KiB of [verifier.DefaultMaxTokenLength]. Raise both together.
 	MaxMessage, MaxUnauthenticatedMessage int
 
+	// MaxAttachments is how many attachments an event or an acknowledgement of a
+	// client may have: 64 by default, at most 9999. One with more ends the connection,
+	// as does JSON that is nested deeper than 64; OnDisconnect is told why.
+	MaxAttachments int
+
 	// MaxBuffered is how many bytes may wait for a client that does not read
 	// before its connection ends: 4 MiB by default.
 	MaxBuffered int
@@ -50,8 +55,10 @@ type Options struct {
 	// default.
 	MaxNamespaces int
 
-	// MaxHandshakes is how many handshakes may be under way at once: 4096 by
-	// default. One more is answered 503, and its client tries again.
+	// MaxHandshakes is how many connections may be in no namespace at once: 4096 by
+	// default. Each has ten seconds. One more is answered 503, and its client tries
+	// again. As many connections of clients 1.x and 2.x that were refused in the
+	// handshake may wait for their end.
 	MaxHandshakes int
 
 	// Cluster joins the namespaces of the server to those of other nodes: then

@@ -61,6 +61,7 @@ func NewServer(o *Options) (*Server, error) {
 		RefusalDelay:       o.RefusalDelay,
 		MaxMessage:         o.MaxMessage,
 		MaxUnauthenticated: o.MaxUnauthenticatedMessage,
+		MaxAttachments:     o.MaxAttachments,
 		MaxOutbound:        o.MaxBuffered,
 		MaxNamespaces:      o.MaxNamespaces,
 		MaxHandshakes:      o.MaxHandshakes,

@@ -59,7 +59,7 @@ func (l *Library) Decide(ctx context.Context, a *engine.Arrival) engine.Verdict 
 		return refuse(err)
 	case h != nil:
 	case a.Namespace == "/" && (a.Session == nil || a.Session.Protocol() == 3):
-		return engine.Admit(engine.Pending, nil) // clients 1.x and 2.x are always in the root
+		return engine.Bare() // clients 1.x and 2.x are always in the root
 	default:
 		return engine.Unknown()
 	}

@@ -20,9 +20,10 @@ type Config struct {
 	PingInterval, PingTimeout time.Duration
 
 	// HandshakeTimeout bounds the time in which a client must show that it got
-	// the handshake's answer and, in Engine.IO 4, enter a namespace (10 s).
-	// MaxHandshakes is the number of clients that have not come as far (4096).
-	// One more is answered 503.
+	// the handshake's answer and enter a namespace, also after it has left the last
+	// one (10 s). MaxHandshakes is the number of clients that have not come as far
+	// (4096). One more is answered 503, or ended if it was in a namespace before.
+	// Refused clients of Engine.IO 3 are bounded by the same number.
 	HandshakeTimeout time.Duration
 	MaxHandshakes    int
 

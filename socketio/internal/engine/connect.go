@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"slices"
 	"time"
 )
 
@@ -89,6 +90,9 @@ func (s *Session) decided(st *Stay, a *Arrival, tries int, v Verdict) {
 		return
 	}
 	s.admitLocked(st, v)
+	if !st.bare {
+		s.establishedLocked()
+	}
 	s.post("Admitted", func() { s.enter(st) })
 }
 
@@ -119,13 +123,10 @@ func (s *Session) putOffLocked(st *Stay, a *Arrival, tries int, r *Refusal) {
 
 // admitLocked takes a client into a namespace.
 func (s *Session) admitLocked(st *Stay, v Verdict) {
-	st.state, st.gate, st.value = admitted, v.gate, v.value
+	st.state, st.gate, st.value, st.bare = admitted, v.gate, v.value, v.bare
 	st.id = s.id
 	if s.dialect.auth {
 		st.id = rand.Text()
-	}
-	if !s.dialect.entersRoot {
-		s.establishedLocked()
 	}
 }
 
@@ -158,6 +159,9 @@ func (s *Session) refuseLocked(nsp string, v Verdict) {
 		return
 	}
 	s.sendLocked(s.dialect.refuseMessage(nsp, r.Error))
+	if s.dialect.entersRoot && !r.Retryable && len(s.refusedIn) < maxRefusedNamespaces && !slices.Contains(s.refusedIn, nsp) {
+		s.refusedIn = append(s.refusedIn, nsp)
+	}
 }
 
 func eventMessage(nsp, event string, args []any, id uint64) (message, error) {

@@ -88,10 +88,6 @@ func (s *Session) finishLocked() {
 		s.queueLocked(m)
 	}
 	s.last, s.final, s.endedAt = nil, true, time.Now()
-	if s.held {
-		s.held = false
-		s.server.refused.Add(-1)
-	}
 	if s.timer != nil {
 		s.timer.Reset(s.goodbyeTimeLocked())
 	}
@@ -106,7 +102,13 @@ func (s *Session) farewellMessagesLocked(r *Refusal) (first, last []message) {
 		for _, st := range s.stays {
 			names = append(names, st.nsp)
 		}
-		return s.dialect.refusalMessages(r, names)
+		first, last = s.dialect.refusalMessages(r, names)
+		for _, nsp := range s.refusedIn {
+			if s.stay(nsp) == nil && (r == nil || !r.Retryable) {
+				last = slices.Insert(last, 0, disconnectMessage(nsp))
+			}
+		}
+		return first, last
 	}
 	if r == nil {
 		r = &Refusal{}
@@ -144,6 +146,10 @@ func (s *Session) cutLocked() {
 		}
 	}
 	s.link.candidate = nil
+	if s.held {
+		s.held = false
+		s.server.refused.Add(-1)
+	}
 	if s.state == closing {
 		s.state = closed
 		if s.timer != nil {

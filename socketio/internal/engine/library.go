@@ -115,6 +115,7 @@ type Refusal struct {
 // Verdict is the decision about a namespace. The zero Verdict refuses.
 type Verdict struct {
 	admitted bool
+	bare     bool
 	unknown  bool
 	gate     Gate
 	value    any
@@ -124,6 +125,11 @@ type Verdict struct {
 // Admit lets the client into a namespace, behind the given gate. value is what
 // [Stay.Value] returns.
 func Admit(gate Gate, value any) Verdict { return Verdict{admitted: true, gate: gate, value: value} }
+
+// Bare admits clients 1.x and 2.x, which are always in the root, into a root that does
+// not exist for the library. Nothing passes, and the client counts as being in no
+// namespace.
+func Bare() Verdict { return Verdict{admitted: true, bare: true} }
 
 // Refuse keeps the client out of a namespace.
 func Refuse(r *Refusal) Verdict { return Verdict{refusal: r} }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 )
 
@@ -162,14 +163,25 @@ func parsePacket(b []byte, maxAttachments int, d *dialect) (packet, error) {
 		return p, err
 	}
 	if p.isEvent() {
-		if p.first == 0 || p.data[1] != '"' {
-			return p, errors.New("an EVENT packet does not begin with its name")
-		}
-		if p.name, err = unquote(p.data[1:p.first]); err != nil {
-			return p, err
-		}
+		err = p.readName()
 	}
-	return p, nil
+	return p, err
+}
+
+// readName reads the name of an event. JavaScript takes a number for its text.
+func (p *packet) readName() (err error) {
+	if p.first == 0 {
+		return errors.New("an EVENT packet does not begin with its name")
+	}
+	switch b := p.data[1]; {
+	case b == '-' || b >= '0' && b <= '9':
+		p.data = slices.Insert(slices.Insert(p.data, p.first, '"'), 1, '"')
+		p.first += 2
+	case b != '"':
+		return errors.New("an EVENT packet does not begin with its name")
+	}
+	p.name, err = unquote(p.data[1:p.first])
+	return err
 }
 
 // args splits the data of an event (without its name) or of an acknowledgement.

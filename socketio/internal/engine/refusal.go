@@ -60,7 +60,8 @@ func (s *Session) openRefused(r *Refusal) {
 	s.establishedLocked()
 	if s.held = s.server.refused.Add(1) <= int64(s.server.config.MaxHandshakes); !s.held {
 		s.server.refused.Add(-1)
-		s.finishLocked() // too many are held
+		s.brief = true // too many are held
+		s.finishLocked()
 		return
 	}
 	s.timer.Reset(s.server.holdFor(r))

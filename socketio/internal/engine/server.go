@@ -23,8 +23,8 @@ type Server struct {
 	library    Library
 	upgrader   websocket.Upgrader
 	tasks      sync.WaitGroup // every goroutine of a session's
-	handshakes atomic.Int64   // clients that have not ended their handshake
-	refused    atomic.Int64   // clients whose refused handshake is held
+	handshakes atomic.Int64   // clients that are in no namespace, or have not ended their handshake
+	refused    atomic.Int64   // clients whose handshake was refused, until they are gone
 
 	mu       sync.Mutex // guards the rest
 	byID     map[string]*Session

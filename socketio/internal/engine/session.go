@@ -36,17 +36,18 @@ type Session struct {
 	acks   map[uint64]ownAck
 	ownIDs uint64
 
-	in       inbound
-	out      outbound
-	link     link
-	calls    []func()
-	calling  bool
-	deciding int         // calls of Library.Decide under way
-	refusals int         // namespaces refused so far
-	unproven int         // namespaces left that were never open
-	attempts int         // "authenticate" events that wait for the library
-	idle     flood.Burst // of a client that is let in nowhere
-	posts    int         // POSTs under way
+	in        inbound
+	out       outbound
+	link      link
+	calls     []func()
+	calling   bool
+	deciding  int         // calls of Library.Decide under way
+	refusals  int         // namespaces refused so far
+	refusedIn []string    // their names, of Engine.IO 3
+	unproven  int         // namespaces left that were never open
+	attempts  int         // "authenticate" events that wait for the library
+	idle      flood.Burst // of an unauthenticated client
+	posts     int         // POSTs under way
 
 	timer      *time.Timer
 	lastSeen   time.Time
@@ -56,9 +57,10 @@ type Session struct {
 	endedAt    time.Time
 	last       []message // what is said at the very end
 	refusal    *Refusal  // of a handshake that was refused
-	held       bool      // counted among the server's refused
+	held       bool      // counted among the server's refused, until it is closed
 	final      bool      // nothing more will be queued for the client
-	halfOpen   bool      // counted among the server's handshakes
+	brief      bool      // there is no time for the client to answer the last packets
+	halfOpen   bool      // in no namespace, or yet to show that it got OPEN; counted among the server's handshakes
 	cutOff     bool      // the client's side is finished
 }
 
@@ -67,7 +69,7 @@ func newSession(server *Server, d *dialect, r *http.Request, q url.Values) *Sess
 	s := &Session{
 		server: server, dialect: d, request: detach(r), id: rand.Text(), // 130 bits: it is all that a polling client shows
 		base64: q.Get("b64") != "" || q.Get("j") != "",
-		state:  connected, created: now, lastSeen: now, lastPing: now, leftAt: now, halfOpen: true,
+		state:  connected, created: now, lastSeen: now, lastPing: now, halfOpen: true,
 	}
 	s.text.begin(r, s.base64)
 	s.cond.L = &s.mu
@@ -161,10 +163,21 @@ func (s *Session) stay(nsp string) *Stay {
 
 func (s *Session) drop(st *Stay) {
 	s.stays = slices.DeleteFunc(s.stays, func(other *Stay) bool { return other == st })
-	if len(s.stays) == 0 && s.timer != nil && s.state == connected {
-		s.leftAt = time.Now()
-		s.timer.Reset(s.server.config.HandshakeTimeout) // see tick
+	if s.halfOpen || s.timer == nil || s.state != connected || s.liveLocked() {
+		return
 	}
+	s.halfOpen, s.leftAt = true, time.Now()
+	wait := s.server.config.HandshakeTimeout
+	if s.server.handshakes.Add(1) > int64(s.server.config.MaxHandshakes) {
+		wait, s.leftAt = 0, s.leftAt.Add(-wait) // there is no place for it
+	}
+	s.timer.Reset(wait) // see tick
+}
+
+// liveLocked tells whether the client is in a namespace, or is being told that it is
+// no longer.
+func (s *Session) liveLocked() bool {
+	return slices.ContainsFunc(s.stays, func(st *Stay) bool { return st.state >= admitted && !st.bare })
 }
 
 // provenLocked tells whether the client is let in anywhere.
@@ -188,21 +201,25 @@ func (s *Session) limitLocked() int {
 	return s.server.config.MaxUnauthenticated
 }
 
-// established notes that a client of Engine.IO 3 got the handshake's answer. In
-// Engine.IO 4 the handshake ends when the client is in a namespace.
+// established notes that a client of Engine.IO 3 got the handshake's answer. Otherwise
+// the handshake ends when the client is in a namespace.
 func (s *Session) established() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lastSeen = time.Now()
-	if s.dialect.entersRoot {
+	if s.dialect.entersRoot && s.liveLocked() {
 		s.establishedLocked()
 	}
 }
 
 func (s *Session) establishedLocked() {
-	if s.halfOpen {
-		s.halfOpen = false
-		s.server.handshakes.Add(-1)
+	if !s.halfOpen {
+		return
+	}
+	s.halfOpen = false
+	s.server.handshakes.Add(-1)
+	if c := &s.server.config; c.PingInterval < c.HandshakeTimeout && s.timer != nil && s.state == connected {
+		s.timer.Reset(0) // pings are due before the handshake's deadline
 	}
 }
 
@@ -246,19 +263,29 @@ func (s *Session) tick() {
 		s.timer.Reset(s.server.config.PingTimeout)
 		return
 	}
-	s.endLocked(end{reason: reason, keep: true})
-	s.farewellLocked()
+	// A client 1.x or 2.x that was refused in its namespace, in a root that does not
+	// exist, would reconnect without end if its transport just closed.
+	told := len(s.stays) == 1 && s.stays[0].bare
+	s.endLocked(end{reason: reason, keep: true, goodbye: told})
+	if !told {
+		s.farewellLocked()
+	}
 }
 
 // deadlineLocked tells what is due next, and why the session ends then. Without a
 // reason it does not, and the server pings.
 func (s *Session) deadlineLocked(now time.Time) (deadline time.Time, reason string) {
 	c := &s.server.config
-	if s.halfOpen {
-		if s.deciding > 0 {
-			return now.Add(c.HandshakeTimeout), "handshake timeout"
-		}
-		return s.created.Add(c.HandshakeTimeout), "handshake timeout"
+	left := s.leftAt
+	switch {
+	case s.deciding > 0:
+		left = now
+	case left.IsZero():
+		left = s.created
+	}
+	left = left.Add(c.HandshakeTimeout)
+	if s.halfOpen && s.leftAt.IsZero() {
+		return left, "handshake timeout"
 	}
 	// A client that waits for the library to take its packets is not idle.
 	if s.in.waiting > 0 {
@@ -273,7 +300,7 @@ func (s *Session) deadlineLocked(now time.Time) (deadline time.Time, reason stri
 		deadline = s.lastPing.Add(c.PingInterval)
 	}
 	// No namespace, no guard whose time runs: a client would stay unasked.
-	if left := s.leftAt.Add(c.HandshakeTimeout); len(s.stays) == 0 && left.Before(deadline) {
+	if s.halfOpen && left.Before(deadline) {
 		deadline, reason = left, "in no namespace"
 	}
 	return deadline, reason

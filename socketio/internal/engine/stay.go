@@ -21,6 +21,7 @@ type Stay struct {
 	// The session's mutex guards the rest.
 	id, pid  string
 	state    state
+	bare     bool // a root that the library did not declare
 	gate     Gate
 	entered  bool                    // Library.Admitted has returned
 	cancel   context.CancelCauseFunc // of Library.Decide

@@ -154,7 +154,7 @@ func (s *Session) attach(ws *wsConn) {
 		return
 	}
 	s.link.ws, s.link.writing = ws, true
-	if s.dialect.entersRoot {
+	if s.dialect.entersRoot && s.liveLocked() {
 		s.establishedLocked()
 	}
 	s.server.run(s, "reader", func() { s.readLoop(ws) })
@@ -227,6 +227,10 @@ func (s *Session) writeLoop(ws *wsConn) {
 			return
 		}
 		if last {
+			if s.brief {
+				s.lost(ws, net.ErrClosed)
+				return
+			}
 			// The writer stays marked as writing, so that there is no other
 			// goodbye.
 			_ = ws.conn.SetReadDeadline(time.Now().Add(s.server.config.CloseTimeout))
