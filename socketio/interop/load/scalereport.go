@@ -1,0 +1,88 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+)
+
+func header(table io.Writer) {
+	fmt.Fprint(table, "server\tEIO\tsockets")
+	for _, c := range columns {
+		name := c.name
+		if c.unit != "" {
+			name += " " + c.unit
+		}
+		fmt.Fprint(table, "\t", name)
+	}
+	fmt.Fprintln(table, "\t")
+}
+
+func row(table io.Writer, c cost) {
+	fmt.Fprintf(table, "%s\t%d\t%d", c.server, c.eio, c.n)
+	for _, col := range columns {
+		figure(table, col.value(c))
+	}
+	fmt.Fprintln(table, "\t")
+}
+
+func figure(table io.Writer, v float64) {
+	switch {
+	case v == 0:
+		fmt.Fprint(table, "\t")
+	case v < 10:
+		fmt.Fprintf(table, "\t%.1f", v)
+	default:
+		fmt.Fprintf(table, "\t%.0f", v)
+	}
+}
+
+// growth says for each server how many times the cost with the fewest sockets the
+// cost with the most is.
+func growth(table io.Writer, all []cost) {
+	for i, least := range all {
+		if i > 0 && all[i-1].server == least.server && all[i-1].eio == least.eio {
+			continue
+		}
+		most := least
+		for _, c := range all[i:] {
+			if c.server == least.server && c.eio == least.eio {
+				most = c
+			}
+		}
+		if most.n == least.n {
+			continue
+		}
+		fmt.Fprintf(table, "%s\t%d\t%d to %d", least.server, least.eio, most.n, least.n)
+		for _, col := range columns {
+			if v := col.value(least); v != 0 && col.value(most) != 0 {
+				fmt.Fprintf(table, "\t×%.2f", col.value(most)/v)
+			} else {
+				fmt.Fprint(table, "\t")
+			}
+		}
+		fmt.Fprintln(table, "\t")
+	}
+}
+
+// drawCharts writes the two pictures of docs/benchmarks.md.
+func drawCharts(dir string, all []cost) error {
+	for _, c := range []struct {
+		file, title, unit string
+		value             func(c cost) float64
+	}{
+		{"delivery.svg", "Processor time to deliver a broadcast to one socket", "µs", func(c cost) float64 { return micros(c.delivery) }},
+		{"memory.svg", "Memory of an idle socket", "KB", func(c cost) float64 { return float64(c.bytes) / 1000 }},
+	} {
+		ch := chart{title: c.title, unit: c.unit}
+		for _, one := range all {
+			ch.add(one.server+", Engine.IO "+strconv.Itoa(one.eio), float64(one.n), c.value(one))
+		}
+		if err := os.WriteFile(filepath.Join(dir, c.file), ch.svg(), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
