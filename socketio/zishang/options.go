@@ -1,6 +1,7 @@
 package zishang
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -124,7 +125,7 @@ func (s *Server) checkOptions(o *socket.ServerOptions, set *settings) {
 			set.transports[t.Name()] = true
 		}
 	}
-	if c := set.cors; c != nil && c.Credentials && (c.Origin == "*" || c.Origin == true || c.Origin == nil) {
+	if c := set.cors; c != nil && c.Credentials && (c.Origin == nil || c.IsOriginAllowed("https://"+rand.Text()+".invalid", c.Origin)) {
 		s.fail(errors.New("the CORS options let every origin send cookies: list the origins, or leave Credentials out"))
 	}
 }
