@@ -44,7 +44,7 @@ class Client {
   async discover() {
     this.as = await oauth.processDiscoveryResponse(this.issuer, await oauth.discoveryRequest(this.issuer, this.options));
     if (this.asked.keyPair) {
-      if (!keyPairs.has(this.asked.keyPair)) keyPairs.set(this.asked.keyPair, await oauth.generateKeyPair('ES256'));
+      if (!keyPairs.has(this.asked.keyPair)) keyPairs.set(this.asked.keyPair, await oauth.generateKeyPair(this.asked.keyAlg ?? 'ES256'));
       this.options.DPoP = oauth.DPoP(this.client, keyPairs.get(this.asked.keyPair));
     }
   }
@@ -136,6 +136,7 @@ class Client {
 
 // proof makes a DPoP proof with the npm package dpop, for a request that is not ours.
 async function proof({ keyPair, url, nonce, token }) {
+  if (!keyPairs.has(keyPair)) keyPairs.set(keyPair, await dpop.generateKeyPair('ES256'));
   return { proof: await dpop.generateProof(keyPairs.get(keyPair), url, 'GET', nonce || undefined, token) };
 }
 

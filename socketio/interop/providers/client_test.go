@@ -59,9 +59,10 @@ type asking struct {
 	Token    string          `json:"token,omitempty"`
 	Logout   json.RawMessage `json:"logout,omitempty"`
 	KeyPair  string          `json:"keyPair,omitempty"` // the name of a DPoP key
-	URL      string          `json:"url,omitempty"`     // of a proof
-	Nonce    string          `json:"nonce,omitempty"`   // of a proof
-	Cert     string          `json:"cert,omitempty"`    // a client certificate
+	KeyAlg   string          `json:"keyAlg,omitempty"`
+	URL      string          `json:"url,omitempty"`   // of a proof
+	Nonce    string          `json:"nonce,omitempty"` // of a proof
+	Cert     string          `json:"cert,omitempty"`  // a client certificate
 	Key      string          `json:"key,omitempty"`
 }
 

@@ -120,8 +120,8 @@ func must2[T any](v T, err error) T {
 	return v
 }
 
-// serve starts a Socket.IO server that accepts what v does.
-func serve(t testing.TB, v socketio.Authenticator, options ...socketio.Option) (url string) {
+// unstarted is a Socket.IO server that accepts what v does.
+func unstarted(t testing.TB, v socketio.Authenticator, options ...socketio.Option) *httptest.Server {
 	t.Helper()
 	s := zishang.NewServer(nil, zishang.WithLogger(quiet))
 	root, err := s.Authorize("/", v, options...)
@@ -132,42 +132,75 @@ func serve(t testing.TB, v socketio.Authenticator, options ...socketio.Option) (
 		s := args[0].(*socket.Socket)
 		_ = s.Emit("hello", zishang.SessionOf(s).Token().Subject)
 	})
-	server := httptest.NewServer(s)
+	server := httptest.NewUnstartedServer(s)
 	t.Cleanup(func() {
 		_ = s.Close()
 		server.Close()
 	})
-	return server.URL
+	return server
+}
+
+// serve is unstarted, started.
+func serve(t testing.TB, v socketio.Authenticator, options ...socketio.Option) (url string) {
+	t.Helper()
+	s := unstarted(t, v, options...)
+	s.Start()
+	return s.URL
 }
 
 // connect connects a socket.io-client with the token.
 func connect(t testing.TB, url, token string) *jsclient.Client {
 	t.Helper()
-	return jsclient.Start(t).Connect(t, jsclient.Options{
-		Version: jsclient.V4, URL: url, Auth: map[string]string{"token": token}, Extra: map[string]any{"reconnection": false},
-	})
+	return connectWith(t, jsclient.Options{URL: url, Auth: map[string]string{"token": token}})
+}
+
+// connectWith connects a socket.io-client that does not come back by itself, unless o
+// says otherwise.
+func connectWith(t testing.TB, o jsclient.Options) *jsclient.Client {
+	t.Helper()
+	o.Version = jsclient.V4
+	if o.Extra == nil {
+		o.Extra = map[string]any{}
+	}
+	if _, ok := o.Extra["reconnection"]; !ok {
+		o.Extra["reconnection"] = false
+	}
+	return jsclient.Start(t).Connect(t, o)
 }
 
 // accepted expects that a client with the token is let in as the subject.
 func accepted(t testing.TB, url, token, subject string) *jsclient.Client {
 	t.Helper()
 	c := connect(t, url, token)
+	greeted(t, c, subject)
+	return c
+}
+
+// greeted expects that the server greets the client as the subject.
+func greeted(t testing.TB, c *jsclient.Client, subject string) {
+	t.Helper()
 	if got := c.Expect(t, "hello").JSON(); got != `["`+subject+`"]` {
 		t.Errorf("the server greets %s, want %s", got, subject)
 	}
-	return c
 }
 
 // refused expects that a client with the token is sent away for one of the reasons.
 func refused(t testing.TB, what, url, token string, reasons ...verifier.Reason) {
 	t.Helper()
-	c := connect(t, url, token)
+	rejected(t, what, connect(t, url, token), reasons...)
+}
+
+// rejected expects that the client is sent away for one of the reasons. It returns what
+// the client is told.
+func rejected(t testing.TB, what string, c *jsclient.Client, reasons ...verifier.Reason) (told string) {
+	t.Helper()
 	defer c.Close(t)
-	told := c.Expect(t, "connect_error").JSON()
+	told = c.Expect(t, "connect_error").JSON()
 	for _, reason := range reasons {
 		if strings.Contains(told, `"reason":"`+string(reason)+`"`) {
-			return
+			return told
 		}
 	}
 	t.Errorf("%s: the client is told %s, want %s", what, told, reasons)
+	return told
 }

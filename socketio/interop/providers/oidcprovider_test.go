@@ -6,14 +6,11 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"math/big"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"testing"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
@@ -70,7 +67,7 @@ func startOIDCProvider(t testing.TB, alg string, settings map[string]any) *oidcP
 	a := newAuthority(t)
 	port := freePort(t)
 	p := &oidcProvider{authority: a, issuer: fmt.Sprintf("https://localhost:%d", port), settings: map[string]any{
-		"port": port, "key": a.key, "cert": a.cert, "alg": alg, "jwks": map[string]any{"keys": []any{privateJWK(t, alg, "key-1")}},
+		"port": port, "key": a.key, "cert": a.cert, "ca": a.ca, "alg": alg, "jwks": map[string]any{"keys": []any{privateJWK(t, alg, "key-1")}},
 	}}
 	for name, v := range settings {
 		p.settings[name] = v
@@ -103,10 +100,13 @@ func (p *oidcProvider) rotate(withdraw bool) {
 	p.restart()
 }
 
-// ask has the client "web" do something.
+// ask has a client do something: "web" unless a says otherwise.
 func (p *oidcProvider) ask(a asking) tokens {
 	p.t.Helper()
-	a.Issuer, a.ID, a.Secret = p.issuer, "web", "a secret of the client"
+	if a.ID == "" {
+		a.ID = "web"
+	}
+	a.Issuer, a.Secret = p.issuer, "a secret of the client"
 	return ask(p.t, a)
 }
 
@@ -186,28 +186,33 @@ func TestOIDCProviderOpaque(t *testing.T) {
 	revoked(t, asked, v, got.Access, "ada", func(token string) { p.ask(asking{Grant: "revoke", Token: token}) })
 }
 
-// TestOIDCProviderLogout: a logout at the provider ends the user's live sockets, whose
-// access tokens have no sid.
+// TestOIDCProviderLogout: a logout at the provider ends the live sockets of that login if
+// access tokens have sid, and all of the user's if they have none. Another user's go on.
 func TestOIDCProviderLogout(t *testing.T) {
-	t.Parallel()
-	registry := socketio.NewRegistry(nil)
-	t.Cleanup(func() { _ = registry.Close() })
-	var handler http.Handler
-	mux := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
-	endpoint := must[net.Listener](t)(net.Listen("tcp", "127.0.0.1:0"))
-	p := startOIDCProvider(t, "ES256", map[string]any{"backchannel": fmt.Sprintf("https://localhost:%d/logout", endpoint.Addr().(*net.TCPAddr).Port)})
-	logout := must[*verifier.Verifier](t)(verifier.New(p.keys(t, p.issuer), verifier.Issuer(p.issuer), verifier.Audience("web"), verifier.Type("logout+jwt")))
-	handler = must[http.Handler](t)(socketio.BackChannelLogout(logout, registry, nil))
-	mux.Listener = tls.NewListener(endpoint, &tls.Config{Certificates: []tls.Certificate{p.tls}})
-	mux.Start()
-	t.Cleanup(mux.Close)
+	for _, sid := range []bool{false, true} {
+		t.Run(fmt.Sprintf("sid=%t", sid), func(t *testing.T) {
+			t.Parallel()
+			registry := socketio.NewRegistry(nil)
+			t.Cleanup(func() { _ = registry.Close() })
+			endpoint := newAuthority(t).front(t)
+			p := startOIDCProvider(t, "ES256", map[string]any{"backchannel": endpoint.origin + "/logout", "sid": sid})
+			logout := must[*verifier.Verifier](t)(verifier.New(p.keys(t, p.issuer), verifier.Issuer(p.issuer), verifier.Audience("web"), verifier.Type("logout+jwt")))
+			endpoint.set(must[http.Handler](t)(socketio.BackChannelLogout(logout, registry, nil)))
 
-	url := serve(t, p.verifier(p.keys(t, p.issuer)), socketio.WithRegistry(registry))
-	got := p.code(chat)
-	live := accepted(t, url, got.Access, "ada")
-	other := accepted(t, url, p.clientCredentials(chat), "web")
-	p.ask(asking{Grant: "logout", Logout: got.Logout})
-	live.Expect(t, "disconnect")
-	other.ExpectNone(t, "disconnect")
-	refused(t, "the token after the logout", url, got.Access, socketio.ErrTokenRevoked)
+			url := serve(t, p.verifier(p.keys(t, p.issuer)), socketio.WithRegistry(registry))
+			laptop, phone := p.code(chat), p.code(chat)
+			first, second := accepted(t, url, laptop.Access, "ada"), accepted(t, url, phone.Access, "ada")
+			other := accepted(t, url, p.clientCredentials(chat), "web")
+			p.ask(asking{Grant: "logout", Logout: laptop.Logout})
+			first.Expect(t, "disconnect")
+			refused(t, "the token after the logout", url, laptop.Access, socketio.ErrTokenRevoked)
+			if sid {
+				second.ExpectNone(t, "disconnect")
+				p.ask(asking{Grant: "logout", Logout: phone.Logout})
+			}
+			second.Expect(t, "disconnect")
+			refused(t, "the other login's token", url, phone.Access, socketio.ErrTokenRevoked)
+			other.ExpectNone(t, "disconnect")
+		})
+	}
 }

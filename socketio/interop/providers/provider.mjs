@@ -1,8 +1,10 @@
 // An OpenID provider on the certified npm package oidc-provider, over TLS. Its settings
-// come as JSON in the environment variable SETTINGS: port, key and cert (PEM files), jwks
-// (private keys), backchannel (a URL that is told of logouts).
+// come as JSON in the environment variable SETTINGS: port, key, cert and ca (PEM files),
+// jwks (private keys), alg, backchannel (a URL that is told of logouts), sid (access tokens
+// have it).
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:https';
+import { X509Certificate } from 'node:crypto';
 import { Provider } from 'oidc-provider';
 
 const settings = JSON.parse(process.env.SETTINGS);
@@ -28,11 +30,12 @@ const client = {
 };
 
 const provider = new Provider(issuer, {
-  clients: [client, { client_id: 'server', client_secret: 'a secret of the server', grant_types: [], redirect_uris: [], response_types: [], id_token_signed_response_alg: settings.alg }],
+  clients: [client, { ...client, client_id: 'bound', tls_client_certificate_bound_access_tokens: true }, { client_id: 'server', client_secret: 'a secret of the server', grant_types: [], redirect_uris: [], response_types: [], id_token_signed_response_alg: settings.alg }],
   jwks: settings.jwks,
   scopes: ['openid', 'offline_access', 'chat'],
   cookies: { keys: ['cookie key'] },
   conformIdTokenClaims: true,
+  extraTokenClaims: (ctx) => (settings.sid ? { sid: ctx.oidc.entities.AuthorizationCode?.sid } : undefined),
   // Its own fetch refuses loopback addresses, where the server under test is.
   fetch: (url, { dispatcher, ...options }) => fetch(url, options),
   findAccount: (_, sub) => ({ accountId: sub, claims: () => ({ sub }) }),
@@ -43,7 +46,15 @@ const provider = new Provider(issuer, {
     clientCredentials: { enabled: true },
     introspection: { enabled: true, allowedPolicy: () => true },
     revocation: { enabled: true, allowedPolicy: () => true },
-    dPoP: { enabled: true },
+    dPoP: { enabled: true, nonceSecret: Buffer.alloc(32, 'secret'), requireNonce: () => true },
+    mTLS: {
+      enabled: true,
+      certificateBoundAccessTokens: true,
+      getCertificate: (ctx) => {
+        const { raw } = ctx.socket.getPeerCertificate();
+        return raw && new X509Certificate(raw);
+      },
+    },
     backchannelLogout: { enabled: true },
     rpInitiatedLogout: { enabled: true, logoutSource: (ctx, form) => { ctx.body = form; } },
     resourceIndicators: {
@@ -82,5 +93,6 @@ provider.use(async (ctx, next) => {
   return provider.interactionFinished(ctx.req, ctx.res, result, { mergeWithLastSubmission: true });
 });
 
-createServer({ key: readFileSync(settings.key), cert: readFileSync(settings.cert) }, provider.callback())
+const tls = { key: readFileSync(settings.key), cert: readFileSync(settings.cert), ca: readFileSync(settings.ca), requestCert: true, rejectUnauthorized: false };
+createServer(tls, provider.callback())
   .listen(settings.port, '127.0.0.1', () => console.log('ready'));

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed15b1dee8/socketio-jwt/jwks"
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/interop/jsclient"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 	"github.com/seed15b1dee8/socketio-jwt/verifier/introspection"
 	"github.com/seed15b1dee8/socketio-jwt/verifier/verifiertest"
@@ -136,6 +137,25 @@ func revoked(t *testing.T, asked *introspection.Client, v *verifier.Verifier, to
 	live.Expect(t, "unauthorized")
 	live.Expect(t, "disconnect")
 	refused(t, "a revoked token", url, token, verifier.ErrTokenInactive)
+}
+
+// unreachable: while the introspection endpoint is down, live sessions go on and a new
+// client is told to come back: its connection is closed, and it comes back by itself. It
+// is accepted when the endpoint is back.
+func unreachable(t *testing.T, asked *introspection.Client, v *verifier.Verifier, token, subject string, f *front) {
+	t.Helper()
+	url := serve(t, v, socketio.EndOnInactiveToken(asked, 100*time.Millisecond))
+	live := accepted(t, url, token, subject)
+	f.stop()
+	away := connectWith(t, jsclient.Options{URL: url, Auth: map[string]string{"token": token}, Extra: map[string]any{"reconnection": true}})
+	away.Expect(t, "disconnect")
+	live.ExpectNone(t, "unauthorized", "disconnect")
+	f.start()
+	greeted(t, away, subject)
+	if away.Saw("connect_error") {
+		t.Errorf("the client is told of an error, after which it would stay away\n%s", away.Log())
+	}
+	live.ExpectNone(t, "unauthorized", "disconnect")
 }
 
 // front is the server of a provider in this process. It can go down and come back.
