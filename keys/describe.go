@@ -8,7 +8,9 @@ import (
 	"encoding/asn1"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -19,60 +21,125 @@ const asPublic = "write the public key in PEM: openssl pkey -in FILE -pubout"
 // do about it.
 func describe(data []byte) string {
 	text := strings.TrimSpace(string(data))
-	lower := strings.ToLower(text)
-	first, _, _ := strings.Cut(text, "\n")
-	switch {
-	case text == "":
+	if text == "" {
 		return "it is empty"
-	case bytes.HasPrefix(data, []byte{0xff, 0xfe}), bytes.HasPrefix(data, []byte{0xfe, 0xff}), bytes.IndexByte(data, 0) == 1:
-		return "it is text in UTF-16, as PowerShell writes it: save it as UTF-8"
-	case bytes.HasPrefix(data, []byte{0x1f, 0x8b}):
-		return "it is compressed (gzip): unpack it"
-	case bytes.HasPrefix(data, []byte{0xfe, 0xed, 0xfe, 0xed}), bytes.HasPrefix(data, []byte{0xce, 0xce, 0xce, 0xce}):
-		return "it is a Java key store: export the certificate by keytool -exportcert -rfc"
-	case strings.HasPrefix(text, "PuTTY-User-Key-File-"):
-		return "it is a key of PuTTY, a private one: export the public key, and write it in PEM by ssh-keygen -e -m pkcs8"
-	case strings.HasPrefix(text, "---- BEGIN SSH2"):
-		return "it is an SSH public key (RFC 4716): write it in PEM by ssh-keygen -i -f FILE | ssh-keygen -e -m pkcs8 -f /dev/stdin"
-	case isSSH(first):
-		return "it is an SSH public key: write it in PEM by ssh-keygen -e -m pkcs8 -f FILE"
-	case strings.HasPrefix(text, "-----BEGIN PGP"):
-		return "it is a PGP key, which signs no tokens: expected -----BEGIN PUBLIC KEY-----"
+	}
+	for prefix, what := range fileKinds {
+		if bytes.HasPrefix(data, []byte(prefix)) {
+			return what
+		}
+	}
+	if bytes.IndexByte(data, 0) == 1 {
+		return inUTF16
+	}
+	for _, describe := range []func(string) string{describeSSH, describeMarkup, describeText, describeBase64} {
+		if what := describe(text); what != "" {
+			return what
+		}
+	}
+	switch what := describeDER(data); what {
+	case "":
+		return ""
+	case aBundle:
+		return "it is " + what + " in DER: openssl pkcs7 -inform DER -in FILE -print_certs writes the certificates"
+	default:
+		return "it is " + what + " in DER: " + asPublic
+	}
+}
+
+const inUTF16 = "it is text in UTF-16, as PowerShell writes it: save it as UTF-8"
+
+// fileKinds are kinds of file by their first bytes.
+var fileKinds = map[string]string{
+	"\xff\xfe":             inUTF16,
+	"\xfe\xff":             inUTF16,
+	"\x1f\x8b":             "it is compressed (gzip): unpack it",
+	"PK\x03\x04":           "it is compressed (zip): unpack it",
+	"\xfe\xed\xfe\xed":     "it is a Java key store: export the certificate by keytool -exportcert -rfc",
+	"\xce\xce\xce\xce":     "it is a Java key store: export the certificate by keytool -exportcert -rfc",
+	"PuTTY-User-Key-File-": "it is a key of PuTTY, a private one: export the public key, and write it in PEM by ssh-keygen -e -m pkcs8",
+	"---- BEGIN SSH2":      "it is an SSH public key (RFC 4716): write it in PEM by ssh-keygen -i -f FILE | ssh-keygen -e -m pkcs8 -f /dev/stdin",
+	"-----BEGIN PGP":       "it is a PGP key, which signs no tokens: expected -----BEGIN PUBLIC KEY-----",
+}
+
+// describeMarkup describes XML and HTML.
+func describeMarkup(text string) string {
+	lower := strings.ToLower(text)
+	switch {
 	case strings.Contains(lower, "<rsakeyvalue") || strings.Contains(lower, "<modulus>"):
 		return "it is a key in XML, as .NET writes it: " + asPublic
 	case strings.HasPrefix(lower, "<!doctype html"), strings.HasPrefix(lower, "<html"):
 		return "it is a web page: was it downloaded from the right address?"
 	case strings.HasPrefix(text, "<"):
 		return "it is XML: expected PEM or a JWK Set"
-	case strings.HasPrefix(text, "eyJ") && strings.Count(text, ".") == 2:
-		return "it is a token, not a key"
-	}
-	if der, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text), "")); err == nil {
-		if what := describeDER(der); what != "" {
-			return "it is " + what + " in base64, without the lines of PEM: put -----BEGIN PUBLIC KEY----- or its like before it and -----END PUBLIC KEY----- behind it"
-		}
-		if bytes.Contains(der, []byte(pemBegin)) {
-			return "it is PEM in base64: decode it once"
-		}
-		if bytes.HasPrefix(bytes.TrimSpace(der), []byte("{")) {
-			return "it is JSON in base64: decode it once"
-		}
-	}
-	if what := describeDER(data); what != "" {
-		return "it is " + what + " in DER: " + asPublic
 	}
 	return ""
 }
 
-// isSSH reports whether the line is one of authorized_keys.
-func isSSH(line string) bool {
-	fields := strings.Fields(line)
-	for i, f := range fields {
-		if (strings.HasPrefix(f, "ssh-") || strings.HasPrefix(f, "ecdsa-sha2-") || strings.HasPrefix(f, "sk-")) && i+1 < len(fields) && strings.HasPrefix(fields[i+1], "AAAA") {
-			return true
-		}
+var setting = regexp.MustCompile(`(?m)^(export )?[A-Za-z_][A-Za-z0-9_]*=\S`)
+
+// describeText describes texts of other kinds.
+func describeText(text string) string {
+	first, _, _ := strings.Cut(text, "\n")
+	upper := strings.ToUpper(first)
+	switch {
+	case strings.HasPrefix(text, "["):
+		return `it is a JSON array: a JWK Set is an object, {"keys": [...]} (RFC 7517 §5)`
+	case strings.HasPrefix(text, "eyJ") && strings.Count(text, ".") == 2:
+		return "it is a token, not a key"
+	case strings.Contains(upper, "BEGIN ") && (strings.Contains(upper, " KEY") || strings.Contains(upper, "CERTIFICATE")):
+		return fmt.Sprintf("its first line is damaged: expected -----BEGIN PUBLIC KEY----- or its like, with five hyphens on each side, in capitals; got %.40q", first)
+	case strings.Contains(text, "apiVersion:") && strings.Contains(text, "kind:"):
+		return "it is a manifest of Kubernetes: mount the Secret or ConfigMap and give the path of the mounted file"
+	case setting.MatchString(text) && strings.Contains(first, "="):
+		return "it is a file of settings (NAME=value): give the value alone"
 	}
-	return false
+	return ""
+}
+
+// describeBase64 describes what is in base64 as a whole.
+func describeBase64(text string) string {
+	text = strings.TrimRight(strings.Join(strings.Fields(text), ""), "=")
+	standard := strings.NewReplacer("-", "+", "_", "/").Replace(text)
+	der, err := base64.RawStdEncoding.DecodeString(standard)
+	if err != nil {
+		return ""
+	}
+	replaced := ""
+	if standard != text {
+		replaced = ", and write + and / for - and _"
+	}
+	switch what := describeDER(der); {
+	case what != "":
+		return "it is " + what + " in base64, without the lines of PEM: put -----BEGIN PUBLIC KEY----- or its like before it and -----END PUBLIC KEY----- behind it" + replaced
+	case bytes.Contains(der, []byte(pemBegin)):
+		return "it is PEM in base64: decode it once"
+	case bytes.HasPrefix(bytes.TrimSpace(der), []byte("{")):
+		return "it is JSON in base64: decode it once"
+	}
+	return ""
+}
+
+// describeSSH describes the first line if it is one of authorized_keys. ssh-keygen
+// writes no Ed25519 key in PEM, so that one is told as a JWK.
+func describeSSH(text string) string {
+	first, _, _ := strings.Cut(text, "\n")
+	fields := strings.Fields(first)
+	for i, f := range fields {
+		if !(strings.HasPrefix(f, "ssh-") || strings.HasPrefix(f, "ecdsa-sha2-") || strings.HasPrefix(f, "sk-")) || i+1 >= len(fields) || !strings.HasPrefix(fields[i+1], "AAAA") {
+			continue
+		}
+		blob, _ := base64.StdEncoding.DecodeString(fields[i+1])
+		switch {
+		case strings.HasPrefix(f, "sk-"):
+			return "it is an SSH public key of a security key, which signs no tokens: expected PEM or a JWK Set"
+		case f == "ssh-ed25519" && len(blob) == 4+len(f)+4+32:
+			return fmt.Sprintf(`it is an SSH public key, an Ed25519 one, which ssh-keygen does not write in PEM: write it as a JWK, {"kty":"OKP","crv":"Ed25519","x":"%s"}`,
+				base64.RawURLEncoding.EncodeToString(blob[len(blob)-32:]))
+		}
+		return "it is an SSH public key: write it in PEM by ssh-keygen -e -m pkcs8 -f FILE"
+	}
+	return ""
 }
 
 // describeJSON says what a JSON object is if it is not a JWK Set; "" if that is unknown.
@@ -96,6 +163,8 @@ func describeJSON(members map[string]json.RawMessage) string {
 		return `its member "keys" must be in small letters`
 	case has("jwks"):
 		return `the set is its member "jwks": give that alone`
+	case has("realm", "public_key"):
+		return `it is a realm of Keycloak: its keys are at "protocol/openid-connect/certs" behind the realm's address, for package jwks`
 	case has("error"):
 		return "it is an error message"
 	}
@@ -152,6 +221,22 @@ func (i subjectPublicKeyInfo) name() string {
 	return name
 }
 
+// pointOrParameters says what is unusual about an EC key that Go does not read.
+func (i subjectPublicKeyInfo) pointOrParameters() string {
+	if i.Algorithm.Algorithm.String() != "1.2.840.10045.2.1" {
+		return ""
+	}
+	if p := i.Algorithm.Parameters; p.Tag == asn1.TagSequence {
+		return "its curve is spelled out, not named: openssl ec -pubin -in FILE -param_enc named_curve writes the name"
+	}
+	if point := i.Key.RightAlign(); len(point) > 0 && (point[0] == 2 || point[0] == 3) {
+		return "its point is compressed: openssl ec -pubin -in FILE -conv_form uncompressed writes it in full"
+	}
+	return ""
+}
+
+const aBundle = "a bundle of certificates (PKCS #7)"
+
 // describeDER says what the DER is, "" if nothing that is known.
 func describeDER(der []byte) string {
 	if _, err := x509.ParseCertificate(der); err == nil {
@@ -185,7 +270,7 @@ func describeDER(der []byte) string {
 		Content asn1.RawValue
 	}
 	if _, err := asn1.Unmarshal(der, &bundle); err == nil && bundle.Type.String() == "1.2.840.113549.1.7.2" {
-		return "a bundle of certificates (PKCS #7)"
+		return aBundle
 	}
 	var store struct {
 		Version int
@@ -217,6 +302,9 @@ func parseSubject(der []byte) (material any, restrict bool, err error) {
 	}
 	k, err := x509.ParsePKIXPublicKey(der)
 	if err != nil {
+		if what := info.pointOrParameters(); what != "" {
+			return nil, false, errors.New(what)
+		}
 		if _, known := algorithmNames[info.Algorithm.Algorithm.String()]; known && (strings.Contains(err.Error(), "unknown") || strings.Contains(err.Error(), "unsupported")) {
 			return nil, false, fmt.Errorf("it is %s: %s", info.name(), expectedKeys)
 		}

@@ -3,18 +3,22 @@ package keys_test
 import (
 	"bytes"
 	"crypto/ecdh"
+	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"encoding/pem"
+	"math/big"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed15b1dee8/socketio-jwt/keys"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
@@ -182,6 +186,8 @@ func TestFaultsG10Files(t *testing.T) {
 	request := must(x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, p256Key()))
 	blob := append(binary.BigEndian.AppendUint32(nil, 11), "ssh-ed25519"...)
 	ssh := "ssh-ed25519 " + base64.StdEncoding.EncodeToString(append(blob, 0, 0, 0, 32, 1, 2, 3, 4, 5, 6)) + " ada@example.com\n"
+	sshEd25519 := "ssh-ed25519 " + base64.StdEncoding.EncodeToString(append(append(blob, 0, 0, 0, 32), edKey().Public().(ed25519.PublicKey)...)) + " ada\n"
+	chain := certificateChain()
 	body := strings.Join(strings.Split(strings.TrimSpace(publicPEM(rsaKey())), "\n")[1:], "\n")
 	body = body[:strings.Index(body, "-----END")]
 	ec := oid(1, 2, 840, 10045, 2, 1)
@@ -251,7 +257,7 @@ func TestFaultsG10Files(t *testing.T) {
 		{"a private key in DER", string(must(x509.MarshalPKCS8PrivateKey(edKey()))), "it is a private key in DER", true},
 		{"a private key in DER, PKCS #1", string(x509.MarshalPKCS1PrivateKey(rsaKey())), "it is a private key in DER", true},
 		{"a private key in DER, SEC 1", string(must(x509.MarshalECPrivateKey(p256Key()))), "it is a private key in DER", true},
-		{"a bundle in DER", string(pkcs7), "it is a bundle of certificates (PKCS #7) in DER", true},
+		{"a bundle in DER", string(pkcs7), "openssl pkcs7 -inform DER -in FILE -print_certs", true},
 		{"a key store", string(pkcs12), "it is a key store (PKCS #12), which holds a private key", true},
 		{"a Java key store", "\xfe\xed\xfe\xed\x00\x00\x00\x02", "it is a Java key store: export the certificate by keytool", true},
 		{"compressed", "\x1f\x8b\x08\x00\x00", "it is compressed (gzip)", true},
@@ -266,6 +272,25 @@ func TestFaultsG10Files(t *testing.T) {
 		{"an error message", `{"error":"not_found"}`, "it is an error message", true},
 		{"a private JWK", set(jwkOf(edKey(), members{"d": b64(edKey().Seed())})), "it is a private key, by its member", true},
 		{"white space alone", " \n\t", "it is empty", true},
+
+		{"a chain of certificates", chain, "block 2 is the certificate of the authority that issued block 1: give the signer's certificate alone", true},
+		{"two self-signed certificates of one name", certificate(p256Key(), 0) + certificate(rsaKey(), 0), "ES256", false},
+		{"a compressed point", spki(ec, curve(1, 2, 840, 10045, 3, 1, 7), append([]byte{2}, make([]byte, 32)...)), "its point is compressed: openssl ec -pubin -in FILE -conv_form uncompressed", true},
+		{"a curve spelled out", spki(ec, must(asn1.Marshal(struct{ Version int }{1})), append([]byte{4}, make([]byte, 64)...)), "its curve is spelled out, not named: openssl ec -pubin -in FILE -param_enc named_curve", true},
+		{"parameters and a private key", block("EC PARAMETERS", curve(1, 2, 840, 10045, 3, 1, 7)) + privatePEM(p256Key()), "a private key behind them", true},
+		{"other parameters", block("X9.42 DH PARAMETERS", nil), "these are parameters, not a key", true},
+		{"two labels", strings.Replace(publicPEM(rsaKey()), "END PUBLIC", "END RSA PUBLIC", 1), `it begins as "PUBLIC KEY" and ends as "RSA PUBLIC KEY"`, true},
+		{"four hyphens", strings.ReplaceAll(publicPEM(rsaKey()), "-----", "----"), "its first line is damaged", true},
+		{"dashes of a word processor", strings.ReplaceAll(publicPEM(rsaKey()), "--", "\u2014"), "its first line is damaged", true},
+		{"small letters", strings.ToLower(publicPEM(rsaKey())), "its first line is damaged", true},
+		{"base64url without its lines", strings.NewReplacer("\n", "", "+", "-", "/", "_", "=", "").Replace(body), "and write + and / for - and _", true},
+		{"an SSH key, Ed25519", sshEd25519, `which ssh-keygen does not write in PEM: write it as a JWK, {"kty":"OKP","crv":"Ed25519","x":"` + b64(edKey().Public().(ed25519.PublicKey)) + `"}`, true},
+		{"an SSH key of a security key", "sk-ssh-ed25519@openssh.com AAAAGnNr ada\n", "of a security key, which signs no tokens", true},
+		{"an array of JWKs", "[" + jwkOf(edKey(), nil).String() + "]", `a JWK Set is an object, {"keys": [...]}`, true},
+		{"settings", "JWT_SECRET=abc\nOTHER=1\n", "it is a file of settings (NAME=value): give the value alone", true},
+		{"a manifest of Kubernetes", "apiVersion: v1\nkind: Secret\ndata:\n  key: LS0tLS1\n", "it is a manifest of Kubernetes: mount", true},
+		{"a realm of Keycloak", `{"realm":"staff","public_key":"MIIB","token-service":"x"}`, "it is a realm of Keycloak", true},
+		{"a zip file", "PK\x03\x04\x14\x00", "it is compressed (zip)", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "key")
@@ -285,6 +310,16 @@ func TestFaultsG10Files(t *testing.T) {
 			}
 		})
 	}
+}
+
+// certificateChain is a certificate and that of its authority, in PEM.
+func certificateChain() string {
+	of := func(name string) *x509.Certificate {
+		return &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour)}
+	}
+	leaf := must(x509.CreateCertificate(rand.Reader, of("signer"), of("authority"), &p256Key().PublicKey, rsaKey()))
+	root := must(x509.CreateCertificate(rand.Reader, of("authority"), of("authority"), &rsaKey().PublicKey, rsaKey()))
+	return block("CERTIFICATE", leaf) + block("CERTIFICATE", root)
 }
 
 // TestFaultsG10PSS: an RSA key that is for PSS alone is never used with another scheme.

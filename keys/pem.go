@@ -19,8 +19,9 @@ const pemBegin = "-----BEGIN "
 // The keys have no id, unless [ID] gives one to the only key.
 //
 // A private key is refused, since a server that verifies has no use for it; so
-// are a certificate whose key usage is not signing, another block, a damaged
-// one, and text after the last. Text before a block is a comment.
+// are a certificate whose key usage is not signing, the certificate of the authority
+// that issued another one, any other block, a damaged one, and text after the last.
+// Text before a block is a comment.
 func PEM(data []byte, options ...Option) (*Set, error) { return loadPEM("PEM", data, options) }
 
 func loadPEM(what string, data []byte, options []Option) (*Set, error) {
@@ -29,6 +30,7 @@ func loadPEM(what string, data []byte, options []Option) (*Set, error) {
 		return nil, fmt.Errorf("keys: %s: %w", what, err)
 	}
 	var loaded []*verifier.Key
+	var certificates []*x509.Certificate // of the blocks, nil for one of another kind
 	for rest := data; len(bytes.TrimSpace(rest)) > 0; {
 		n := len(loaded) + 1
 		block, after := pem.Decode(rest)
@@ -46,11 +48,35 @@ func loadPEM(what string, data []byte, options []Option) (*Set, error) {
 			return nil, fmt.Errorf("keys: %s: block %d, %s: %w", what, n, block.Type, err)
 		}
 		loaded = append(loaded, k)
+		var c *x509.Certificate
+		if strings.HasSuffix(block.Type, "CERTIFICATE") {
+			c, _ = x509.ParseCertificate(block.Bytes)
+		}
+		certificates = append(certificates, c)
 	}
 	if o.ID != "" && len(loaded) > 1 {
 		return nil, fmt.Errorf("keys: %s: ID(%q) names one key, and there are %d", what, o.ID, len(loaded))
 	}
+	if i, j := authority(certificates); j > 0 {
+		return nil, fmt.Errorf("keys: %s: block %d is the certificate of the authority that issued block %d: give the signer's certificate alone", what, j, i)
+	}
 	return newSet(what, loaded)
+}
+
+// authority finds a certificate by which another one is signed, and returns the numbers
+// of both blocks, from 1; j is 0 if there is none. A block of another kind is nil.
+func authority(certificates []*x509.Certificate) (i, j int) {
+	for i, c := range certificates {
+		if c == nil || bytes.Equal(c.RawIssuer, c.RawSubject) {
+			continue
+		}
+		for j, by := range certificates {
+			if by != nil && bytes.Equal(c.RawIssuer, by.RawSubject) && by.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) == nil {
+				return i + 1, j + 1
+			}
+		}
+	}
+	return 0, 0
 }
 
 // errNoBlock says why no further block was found in text.
@@ -85,8 +111,17 @@ func whyDamaged(text []byte) string {
 		return ": it is a PGP key, which signs no tokens"
 	case !bytes.Contains(block, []byte("-----END ")):
 		return ": it has no -----END line: is it cut off?"
+	case label(block, pemBegin) != label(block, "-----END "):
+		return fmt.Sprintf(": it begins as %.40q and ends as %.40q", label(block, pemBegin), label(block, "-----END "))
 	}
 	return ""
+}
+
+// label returns what stands between the mark and the next hyphens.
+func label(block []byte, mark string) string {
+	_, after, _ := bytes.Cut(block, []byte(mark))
+	name, _, _ := bytes.Cut(after, []byte("-----"))
+	return string(name)
 }
 
 // publicKey reads the key of a block. pss says that it may be used with RSASSA-PSS
@@ -138,8 +173,8 @@ func otherBlock(block *pem.Block) error {
 		return errors.New("expected PUBLIC KEY, RSA PUBLIC KEY or CERTIFICATE: this is what an authority makes a certificate of; openssl req -pubkey -noout writes its key")
 	case block.Type == "PKCS7" || block.Type == "CMS":
 		return errors.New("expected PUBLIC KEY, RSA PUBLIC KEY or CERTIFICATE: openssl pkcs7 -print_certs writes the certificates of a bundle")
-	case block.Type == "EC PARAMETERS" || block.Type == "DH PARAMETERS":
-		return errors.New("expected PUBLIC KEY, RSA PUBLIC KEY or CERTIFICATE: these are parameters, not a key")
+	case strings.HasSuffix(block.Type, " PARAMETERS"):
+		return errors.New("expected PUBLIC KEY, RSA PUBLIC KEY or CERTIFICATE: these are parameters, not a key; openssl ecparam -genkey writes a private key behind them")
 	}
 	if what := describeDER(block.Bytes); what != "" {
 		return fmt.Errorf("expected PUBLIC KEY, RSA PUBLIC KEY or CERTIFICATE: the block holds %s under another name", what)
