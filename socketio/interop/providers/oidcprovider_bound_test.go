@@ -39,7 +39,7 @@ func (b bound) proof(nonce string) string {
 	return ask(b.t, asking{Grant: "proof", KeyPair: b.key, URL: outward, Token: b.token, Nonce: nonce}).Proof
 }
 
-// TestOIDCProviderDPoP: the provider and the server each ask for a nonce of their own. A
+// TestOIDCProviderDPoP: the provider and the server each ask for a nonce. A
 // proof is good once. A bound token is worth nothing without a proof by its key.
 func TestOIDCProviderDPoP(t *testing.T) {
 	for _, alg := range []string{"ES256", "Ed25519"} {
