@@ -4,7 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed15b1dee8/socketio-jwt/examples/internal/chatpage"
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/mint"
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/pagetrial"
 )
@@ -20,7 +19,8 @@ func TestBrowser(t *testing.T) {
 	pagetrial.Run(t, pagetrial.Site{
 		Name:    "quickstart",
 		Secret:  secret,
-		Handler: chatpage.New(secret, chatpage.Version2, server),
+		Handler: newSite(secret, server),
+		Second:  "/?client=2.5.0",
 		Silent:  "The server says: credentials_required: no token provided in time",
 	})
 }

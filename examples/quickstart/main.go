@@ -13,7 +13,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/seed15b1dee8/socketio-jwt/examples/internal/chatpage"
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/mint"
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/trial"
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
@@ -28,7 +27,7 @@ func run(ctx context.Context, addr string, then bool) error {
 		return err
 	}
 	defer server.Close()
-	site := chatpage.New(secret, chatpage.Version2, server)
+	site := newSite(secret, server)
 	return trial.Serve(ctx, addr, site, then, func(url string) error {
 		fmt.Printf("A Socket.IO server at %s that accepts only valid tokens. What becomes of\n\n", url)
 		d := demonstration{url: url, secret: secret, timeout: socketio.DefaultTimeout, patience: 10 * time.Second}

@@ -8,7 +8,6 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/seed15b1dee8/socketio-jwt/examples/internal/chatpage"
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/mint"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
@@ -25,7 +24,7 @@ func demonstrate(t *testing.T, patience time.Duration, options ...verifier.Optio
 	if err != nil {
 		t.Fatal(err)
 	}
-	site := httptest.NewServer(chatpage.New(secret, chatpage.Version2, server))
+	site := httptest.NewServer(newSite(secret, server))
 	t.Cleanup(func() {
 		if err := server.Close(); err != nil {
 			t.Error(err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +15,12 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/socketio/googollee"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
+
+// newSite serves the page with a client 4.x, and another page with a client 2.x. Both
+// connect to the same chat.
+func newSite(secret []byte, server http.Handler) http.Handler {
+	return chatpage.New(secret, chatpage.Version4.AuthenticatingByEvent(), server, chatpage.Version2)
+}
 
 // newServer makes the chat's server: anyone who has a token signed with the
 // secret, for this issuer and audience, may speak. The options are more of the

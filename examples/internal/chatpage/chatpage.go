@@ -2,8 +2,8 @@
 // a name, sees the claims of the token that the server mints, chats with the
 // others, and tries what happens with a bad token or none.
 //
-// The page works with clients 2.x, which authenticate by event, and 4.x, which
-// do in the handshake. The chat's server has to
+// The page works with clients 2.x, and with clients 4.x, which may authenticate by
+// event or in the handshake. The chat's server has to
 //
 //   - acknowledge the event "message", whose argument is a text, and emit
 //     "message" with {"from": name, "text": text} to everybody;
@@ -18,6 +18,7 @@ import (
 	"encoding/json"
 	"html/template"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -51,10 +52,17 @@ var (
 )
 
 // New returns the handler of the whole site: the page, its login, which signs
-// tokens with the secret, the script of the client, and the Socket.IO server.
-func New(secret []byte, client Client, socketio http.Handler) http.Handler {
+// tokens with the secret, the script of the client, and the Socket.IO server. The page
+// links to one for each of the other clients.
+func New(secret []byte, client Client, socketio http.Handler, others ...Client) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+	all := append([]Client{client}, others...)
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
+		chosen, others := choose(all, r.URL.Query().Get("client"))
+		script := "/socket.io/socket.io.js"
+		if chosen != client {
+			script = chosen.script()
+		}
 		h := w.Header()
 		h.Set("Content-Type", "text/html; charset=utf-8")
 		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self' "+cdn+"; style-src 'self'; img-src data:; "+
@@ -63,13 +71,18 @@ func New(secret []byte, client Client, socketio http.Handler) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		_ = page.Execute(w, struct {
 			Client  Client
+			Script  string
+			Others  []Client
 			MaxName int
-		}{client, MaxName}) // the browser went away, at worst
+		}{chosen, script, others, MaxName}) // the browser went away, at worst
 	})
 	mux.Handle("GET /page.css", Stylesheet())
 	mux.Handle("GET /page.js", asset("text/javascript; charset=utf-8", pageJS))
 	mux.Handle("POST /token", http.NewCrossOriginProtection().Handler(login(secret)))
 	mux.Handle("GET /socket.io/socket.io.js", client)
+	for _, c := range others {
+		mux.Handle("GET "+c.script(), c)
+	}
 	mux.Handle("/socket.io/", socketio)
 	return mux
 }
@@ -120,6 +133,12 @@ func login(secret []byte) http.Handler {
 		w.Header().Set("Cache-Control", "no-store")
 		_ = json.NewEncoder(w).Encode(map[string]string{"token": mint.HS256(secret, claims)})
 	})
+}
+
+// choose returns the client of a version, the first one if there is none, and the others.
+func choose(all []Client, version string) (chosen Client, others []Client) {
+	i := max(0, slices.IndexFunc(all, func(c Client) bool { return c.Version == version }))
+	return all[i], slices.Delete(slices.Clone(all), i, i+1)
 }
 
 // Claims are those of a token issued to a person at a time.

@@ -17,21 +17,32 @@ type Client struct {
 	Version   string // "2.5.0"
 	File      string // the script's place in the package
 	Integrity string // of the script, which the browser checks (Subresource Integrity)
+	ByEvent   bool   // whether it authenticates by an event, after it has connected
 }
 
-// Version2 is the last client of the protocol that go-socket.io speaks.
+// Version2 is the last client of the former protocol, Engine.IO 3.
 var Version2 = Client{
 	Version:   "2.5.0",
 	File:      "dist/socket.io.js",
 	Integrity: "sha384-tqdl9kmEvVoNmc1VEJOAh6MHoXRyDLu9H57pwBSQghqNF4NbG7DEA6Pj7oVleGOn",
+	ByEvent:   true,
 }
 
-// Version4 is a client of the protocol of today.
+// Version4 is a client of the current protocol. It authenticates in the handshake.
 var Version4 = Client{
 	Version:   "4.8.4",
 	File:      "dist/socket.io.min.js",
 	Integrity: "sha384-fBrXvbDtHoeKWJ/hcA6M+YGueiDW+h45I7V6F2kD1S8bOkrF9rZYPLVkCR6BLR/1",
 }
+
+// AuthenticatingByEvent is the client on a page that authenticates by event.
+func (c Client) AuthenticatingByEvent() Client {
+	c.ByEvent = true
+	return c
+}
+
+// script is the path of the script beside that of another client.
+func (c Client) script() string { return "/socket.io/" + c.Version + "/socket.io.js" }
 
 func (c Client) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := c.installed()

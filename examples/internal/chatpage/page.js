@@ -9,13 +9,13 @@ let session = null; // {token, claims}
 
 // enter opens a socket that presents a token, or nothing if it is null.
 //
-// Clients 2.x authenticate by event: they connect, emit "authenticate", and are
-// answered "authenticated" or "unauthorized". Later ones give the token to the
-// handshake, and do not connect without a good one.
+// By event a client connects, emits "authenticate", and is answered "authenticated" or
+// "unauthorized". By handshake, which clients 4.x can, it does not connect without a
+// good token.
 function enter(token, on) {
-  const modern = !(io.protocol < 5); // the builds of clients 4.x do not say
+  const byHandshake = document.body.dataset.auth === 'handshake';
   const options = { forceNew: true, reconnection: false };
-  if (modern && token) options.auth = { token };
+  if (byHandshake && token) options.auth = { token };
   const s = io(options);
   let inside = false;
   let over = false;
@@ -28,7 +28,7 @@ function enter(token, on) {
   let why = null; // what the server said last
 
   s.on('connect', () => {
-    if (modern) {
+    if (byHandshake) {
       inside = true;
       on.inside(s);
       return;
@@ -310,7 +310,7 @@ for (const button of document.querySelectorAll('[data-attack]')) {
 
 if (typeof io === 'undefined') {
   $('broken').hidden = false;
-  $('broken').textContent = 'The Socket.IO client could not be loaded from /socket.io/socket.io.js. '
+  $('broken').textContent = 'The Socket.IO client could not be loaded. '
     + 'It comes from an npm install, or else from its public CDN, which needs a network.';
   for (const control of document.querySelectorAll('button, input')) control.disabled = true;
 }

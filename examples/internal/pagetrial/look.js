@@ -62,7 +62,7 @@ var faint = () => {
 // ---- keyboard ----
 
 // controls lists what can be used, in the page's order.
-var controls = () => [...document.querySelectorAll('button, input, [tabindex]')]
+var controls = () => [...document.querySelectorAll('a[href], button, input, [tabindex]')]
   .filter((e) => shown(e) && !e.disabled && e.tabIndex >= 0).map(named);
 
 // focused names what has the focus, and complains if that cannot be seen.

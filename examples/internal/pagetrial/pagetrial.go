@@ -43,6 +43,9 @@ type Site struct {
 
 	Dark bool // what they are to look like
 
+	// Second is the path of the page in the second window, if it is another one.
+	Second string
+
 	// Silent is what the page tells of a socket that presents nothing.
 	Silent string
 }
@@ -59,9 +62,14 @@ func Run(t *testing.T, s Site) {
 
 	ada := browser.Open(t, server.URL)
 	ada.Resize(t, 1024, 860)
-	bob := ada.Another(t, server.URL)
+	bob := ada.Another(t, server.URL+s.Second)
 	pages := []*browser.Page{ada, bob}
 
+	if s.Second != "" {
+		if a, b := ada.Eval(t, clientVersion), bob.Eval(t, clientVersion); a == b {
+			t.Errorf("both windows have the client of Engine.IO %s", a)
+		}
+	}
 	t.Run("seen before the login", func(t *testing.T) { seen(t, ada) })
 	t.Run("chat", func(t *testing.T) { chat(t, ada, bob) })
 	t.Run("refusal", func(t *testing.T) { refused(t, ada, s.Silent) })
@@ -91,6 +99,9 @@ func Run(t *testing.T, s Site) {
 		}
 	}
 }
+
+// clientVersion is the revision of Engine.IO that the page's client speaks.
+const clientVersion = `String(io.protocol === 4 ? 3 : 4)`
 
 // shortLived is the site with a login whose tokens expire soon.
 func shortLived(s Site) http.Handler {
