@@ -1,6 +1,7 @@
 package zishang
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -226,10 +227,6 @@ func (g *guarded) Authenticated(s *socketio.Session) error {
 
 // enter lets the library go on with the socket, with what it has recovered.
 func (g *guarded) enter(recovered *socket.Session) {
-	raw := ""
-	if s := g.Current.Load(); s != nil {
-		raw = s.Token().Raw()
-	}
 	g.mu.Lock()
 	s, next, greeting := g.socket, g.next, g.greeting
 	went := g.went || s == nil
@@ -238,7 +235,7 @@ func (g *guarded) enter(recovered *socket.Session) {
 	if went {
 		return
 	}
-	withoutToken(s.Handshake(), raw)
+	g.redact(s.Handshake())
 	if greeting != "" {
 		g.Report(greeting, g.Stay.EmitAndSetGate(engine.Open, greeting))
 	}
@@ -246,6 +243,29 @@ func (g *guarded) enter(recovered *socket.Session) {
 		g.restore(recovered)
 	}
 	next(nil)
+}
+
+// redact removes credentials from the library's copy of the handshake, which FetchSockets
+// of any node publishes. Nobody else knows the copy yet.
+func (g *guarded) redact(h *socket.Handshake) {
+	presented := *g.Handshake
+	presented.Auth = h.Auth
+	raw := "" // copies of it may be anywhere
+	if s := g.Current.Load(); s != nil {
+		raw = s.Token().Raw()
+	} else if found, _ := verifier.DefaultExtractor().Extract(context.Background(), &presented); len(found) > 16 {
+		raw = found // of a guest
+	}
+	clean := presented.WithoutToken(raw)
+	clean.Header.Del("Sec-WebSocket-Protocol")
+	h.Headers, h.Query, h.Url = make(types.IncomingHttpHeaders), make(types.ParsedUrlQuery), clean.URL.RequestURI()
+	for name, values := range clean.Header {
+		h.Headers[name] = values
+	}
+	for name, values := range clean.Query {
+		h.Query[name] = values
+	}
+	h.Auth, _ = clean.Auth.(map[string]any)
 }
 
 // connecting is called when the library connects the socket, on the socket's queue,
