@@ -22,6 +22,7 @@ type wsConn struct {
 	base64  bool    // the client cannot take binary frames
 
 	compressFrom int // bytes; 0 for never
+	readLimit    int // bytes of a message after decompression
 
 	writer sync.Mutex
 }
@@ -52,9 +53,10 @@ func (e *Server) accept(w http.ResponseWriter, r *http.Request, d *dialect, base
 	}
 	// Above the limit that the readers keep themselves, which grows when the
 	// client authenticates, perhaps while a frame is awaited.
-	conn.SetReadLimit(int64(e.config.MaxMessage) + 1024)
+	most := e.config.MaxMessage + 1024
+	conn.SetReadLimit(int64(most))
 	flood.LimitPings(conn, maxIdle)
-	return &wsConn{conn: conn, dialect: d, out: cw.conn, base64: base64, compressFrom: e.config.CompressFrom}, nil
+	return &wsConn{conn: conn, dialect: d, out: cw.conn, base64: base64, compressFrom: e.config.CompressFrom, readLimit: most}, nil
 }
 
 // subprotocol chooses the first subprotocol that the client offers, as Node.js
@@ -121,7 +123,8 @@ func (c *wsConn) writeAttachment(a []byte) error {
 }
 
 // read returns the next packet. Of one that is too large it returns the beginning,
-// and reads past the rest.
+// and reads past the rest, up to readLimit: the limit of the connection counts the
+// bytes before decompression, of which one may become a thousand.
 func (c *wsConn) read(limit func() int) (frame, error) {
 	kind, r, err := c.conn.NextReader()
 	if err != nil {
@@ -129,7 +132,10 @@ func (c *wsConn) read(limit func() int) (frame, error) {
 	}
 	b, err := readLimited(r, limit())
 	if errors.Is(err, errTooLarge) && kind == websocket.TextMessage {
-		_, err = io.Copy(io.Discard, r)
+		var n int64
+		if n, err = io.Copy(io.Discard, io.LimitReader(r, int64(c.readLimit))); err == nil && n == int64(c.readLimit) {
+			return frame{}, errTooLarge
+		}
 		return frame{kind: typeTooLarge, data: b}, err
 	}
 	if err != nil {

@@ -27,23 +27,31 @@ func (b *Burst) Add(n int, now time.Time) int {
 	return b.n
 }
 
-// Websocket is a websocket that answers pings while it is read.
+// Websocket is a websocket that answers pings, and takes pongs, while it is read.
 type Websocket interface {
 	PingHandler() func(data string) error
 	SetPingHandler(func(data string) error)
+	SetPongHandler(func(data string) error)
 }
 
 var errPings = errors.New("flood: too many pings")
 
-// LimitPings has a websocket fail to be read after more pings than so many without a
+// LimitPings has reading a websocket fail after more pings and pongs than most, without a
 // pause of a second. It is for websockets that have yet to be read.
 func LimitPings(w Websocket, most int) {
 	answer := w.PingHandler()
-	var pings Burst // of the one who reads
-	w.SetPingHandler(func(data string) error {
-		if pings.Add(1, time.Now()) > most {
+	var frames Burst // of the one who reads
+	count := func() error {
+		if frames.Add(1, time.Now()) > most {
 			return errPings
+		}
+		return nil
+	}
+	w.SetPingHandler(func(data string) error {
+		if err := count(); err != nil {
+			return err
 		}
 		return answer(data)
 	})
+	w.SetPongHandler(func(string) error { return count() })
 }
