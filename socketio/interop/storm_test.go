@@ -21,7 +21,7 @@ import (
 // of the thousands; a few dozen are enough to see that nothing broke.
 var storms = flag.Int("storms", 40, "clients of each storm")
 
-const concurrency = 20
+const concurrency = 50
 
 // stormServer is a server for storms: what it acknowledges and emits is what
 // [jsclient.Storm] asks for.
@@ -52,13 +52,18 @@ func stormServer(t testing.TB, options ...socketio.Option) (*googollee.Server, s
 	return s, web.URL
 }
 
-// stormVersions are the clients of the storms.
-var stormVersions = []jsclient.Version{jsclient.V1, jsclient.V2, jsclient.V4}
+// stormVersions are the clients of the storms: all of them in large ones.
+func stormVersions() []jsclient.Version {
+	if *storms >= 1000 {
+		return bindings[0].versions
+	}
+	return []jsclient.Version{jsclient.V1, jsclient.V2, jsclient.V4}
+}
 
 // eachClient runs f for every version and choice of transports of the binding.
 func eachClient(t *testing.T, f func(t *testing.T, d *jsclient.Driver, o jsclient.Options)) {
 	d := jsclient.Start(t)
-	for _, version := range stormVersions {
+	for _, version := range stormVersions() {
 		for _, choice := range transportChoices {
 			t.Run(fmt.Sprintf("%s/%s", version, choice.name), func(t *testing.T) {
 				f(t, d, jsclient.Options{Version: version, Transports: choice.transports})
@@ -133,7 +138,7 @@ func TestStormStock(t *testing.T) {
 // changes from polling to a websocket.
 func TestStormUpgrades(t *testing.T) {
 	d := jsclient.Start(t)
-	for _, version := range stormVersions {
+	for _, version := range stormVersions() {
 		t.Run(string(version), func(t *testing.T) {
 			_, url := stormServer(t, socketio.ByHandshake())
 			o := jsclient.Options{Version: version, URL: url}
