@@ -1,38 +1,50 @@
-// Package socketio authorizes the sockets of a Socket.IO server: whichever
-// server that is, the decisions, their order and what the client is told are
-// made here, and a binding (package googollee or zishang) only carries them out.
+// Package socketio authorizes the sockets of a Socket.IO server, independent of the
+// server library. It decides who may connect, when a session ends, and what the
+// client is told. A binding (package googollee or zishang) carries that out:
 //
-// An [Authorizer] guards one namespace. It is built once, of an [Authenticator]
-// (a *verifier.Verifier, or anything else that turns a handshake into a token)
-// and options. A socket proves itself in one of two ways, those of the
-// JavaScript package socketio-jwt:
+//	server, err := googollee.NewServer(nil)
+//	chat, err := server.Authorize("/", v, socketio.ByHandshake(), socketio.SessionLimit(3, socketio.EvictOldest))
 //
-//   - In the handshake: [ByHandshake]. The token comes with the request or
-//     packet that opens the socket, and a socket without a good one is never
-//     opened.
-//   - By event: [ByEvent]. The socket opens, is kept from everything, and has
-//     until the [Timeout] to emit "authenticate" with {"token": "..."}. It is
-//     answered "authenticated" or "unauthorized".
+// A client authenticates in one of two ways, as with the JavaScript package
+// socketio-jwt:
 //
-// Either way an application sees a [Session]: the token, the application's own
-// user value, and a context that ends with the socket.
+//   - In the handshake, [ByHandshake]: the token comes with the request or packet
+//     that opens the socket. Without a valid token the socket does not open.
+//   - By event, [ByEvent]: the socket opens, but sends and receives no events. Until
+//     the [Timeout] the client must emit "authenticate" with {"token": "..."}. The
+//     answer is "authenticated" or "unauthorized".
+//
+// In both cases the application gets a [Session]: the token, your user value, and a
+// context that ends with the socket.
+//
+// # Contents
+//
+//   - Authentication: [ByHandshake], [ByEvent], [Optional], [Timeout], [MaxAttempts],
+//     [DisconnectNow], [DisconnectAfter], [User]
+//   - Sessions: [Session], [ExpiryNotice], [ExpiryGrace], [IgnoreExpiration],
+//     [MaxSessionAge], [SameIdentity], [EndOnFailedRenewal]
+//   - Ending sessions: [Registry], [Revocation], [BackChannelLogout],
+//     [EndOnWithdrawnKey], [EndOnInactiveToken]
+//   - Events and rooms: [Allow], [AllowRoom], [Scope], [Permission], [WithDecider],
+//     [RoomTokens]
+//   - Limits: [SessionLimit], [MaxPending], [MaxFailures], [ClientAddress]
+//   - Callbacks: [OnSuccess], [OnRenewed], [OnFailure], [Observe], [Audit],
+//     [WithLogger]
+//   - Several processes: [RevocationStore], [Presence], [FailureCounter]; package
+//     redisstore implements them
+//   - For authors of bindings: [New], [Authorizer], [Guard], [Pass], [Socket],
+//     [Defaults]
 //
 // # What it promises
 //
-// Every failure is told to the client, and ends in a disconnect within a bound:
-// a failed attempt does not stop the deadline, a client has few attempts
-// ([MaxAttempts]), and one that never acknowledges "unauthorized" is
-// disconnected all the same. Errors and panics of the application's own
-// functions refuse that one client.
+// Every rejected client receives the reason and is disconnected within a bounded
+// time: a failed attempt does not stop the deadline, a client has few attempts
+// ([MaxAttempts]), and a client that never acknowledges "unauthorized" is
+// disconnected at the deadline. An error or panic in one of your functions rejects
+// only that client.
 //
-// # Live sessions
-//
-// A session ends with its token ([IgnoreExpiration], [ExpiryGrace]), and at a
-// [MaxSessionAge]; the client is told before ([ExpiryNotice]). An "authenticate"
-// on an authenticated socket renews its token, and only for the same identity
-// ([SameIdentity]). The [Registry] knows who is connected, and [Registry.Revoke]
-// ends who should not be; [BackChannelLogout] does so as an OpenID provider says.
-// An event is handed to the application, or comes from it, only while the session
-// lives: its end, "unauthorized" as the last event and the disconnect are one step
-// ([Socket]).
+// A session ends with its token and at its [MaxSessionAge]. Its last event is
+// "unauthorized", and its end is one step: no event passes between the expiry and the
+// disconnect ([Socket]). An "authenticate" on a live session renews its token, for the
+// same identity only ([SameIdentity]).
 package socketio

@@ -1,33 +1,49 @@
-// Package verifier decides whether a JSON Web Token (RFC 7519) presented in a
-// connection's handshake authenticates its client.
+// Package verifier verifies JSON Web Tokens (RFC 7519) that clients send in the
+// handshake of a connection.
 //
-// It is a pipeline of small interfaces, each of which can be swapped:
+// It is a pipeline of small interfaces. You can replace each of them:
 //
 //	Handshake → [Extractor] → raw token → [KeyProvider] → signature → [ClaimValidator] → [Token]
 //
-// [New] composes them into a [Verifier], which is built once and safe for
-// concurrent use. Start there, with a key provider from package keys or jwks:
+// [New] builds a [Verifier] from a key provider of package keys or jwks. A Verifier
+// is safe for concurrent use:
 //
 //	secret, err := keys.Secret([]byte(os.Getenv("JWT_SECRET")))
 //	v, err := verifier.New(secret, verifier.Audience("chat"))
 //	token, err := v.Verify(ctx, raw)
 //
+// # Contents
+//
+//   - Build: [New], [NewOpaque], [Must], [Option]
+//   - Where the token is: [WithExtractor], [DefaultExtractor], [BearerHeader],
+//     [RequireBearerHeader], [RawHeader], [Subprotocol], [Query], [Cookie],
+//     [AuthPayload], [OneOf]
+//   - Which claims it needs: [Audience], [Issuer], [Subject], [RequireClaims],
+//     [ClaimEquals], [RequireScope], [RequirePermission], [CustomClaims],
+//     [AccessTokenProfile]
+//   - Time: [RequireExpiration], [MaxAge], [MaxLifetime], [ClockTolerance]
+//   - Your own checks: [Validate], [ClaimValidator]
+//   - Results: [Token], [ClaimsAs], [UnauthorizedError], [Reason]
+//   - Keys: [KeyProvider], [KeyProviderFunc], [Key], [NewKey]
+//   - Opaque tokens: [NewOpaque], [Introspector], [StillActive]
+//   - Relaxed checks: every name that begins with Ignore, Insecure or Allow
+//
 // # What it promises
 //
-//   - The token never chooses. Algorithms come from the [Key] and from the
-//     configuration (RFC 8725 §3.1); "none" is never accepted; jku, jwk, x5u and
-//     x5c in a header are never followed; a header with crit is refused, since no
-//     extension is implemented (RFC 7515 §4.1.11).
-//   - The checks, their order and their messages are those of the JavaScript
-//     package jsonwebtoken, because clients match on them. Go callers use
-//     errors.Is with a [Reason] and errors.As with [UnauthorizedError].
-//   - Where the JavaScript package is laxer than the RFCs (padding, duplicate
-//     members, payloads that are not objects), this one refuses.
+//   - Tokens do not choose. Algorithms come from the [Key] and the options
+//     (RFC 8725 §3.1). The verifier never accepts "none", never follows jku, jwk,
+//     x5u and x5c, and rejects crit, since it implements no extension
+//     (RFC 7515 §4.1.11).
+//   - Checks, their order and their messages are those of the JavaScript package
+//     jsonwebtoken, since clients match on them. Go programs use errors.Is with a
+//     [Reason], and errors.As with [UnauthorizedError].
+//   - It is strict where jsonwebtoken is not: it rejects padding, duplicate members
+//     and payloads that are not objects.
 //
 // # What it does not do
 //
-// It verifies signed tokens in the compact serialization (JWS). Encrypted
-// tokens (JWE), the JSON serialization and detached or unencoded payloads
-// (RFC 7797) are refused. Whether a token was revoked, and what happens to a
-// connection when its token expires, is the business of package socketio.
+// It verifies signed tokens in the compact serialization (JWS). It rejects encrypted
+// tokens (JWE), the JSON serialization, and detached or unencoded payloads
+// (RFC 7797). Package socketio handles revocation, and ends connections when their
+// tokens expire.
 package verifier

@@ -132,6 +132,23 @@ func TestTwoIssuers(t *testing.T) {
 	}
 }
 
+func TestOwnKeys(t *testing.T) {
+	issuer := verifiertest.NewIssuer("https://login.example.com/")
+	v, err := ownKeys(issuer.JWKSURL(), jwks.HTTPClient(issuer.Client()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.Verify(t.Context(), issuer.Token(verifiertest.Claims{"sub": "ada", "aud": "chat"})); err != nil {
+		t.Error(err)
+	}
+	if _, err := v.Verify(t.Context(), issuer.Token(verifiertest.Claims{"iss": "https://other/", "aud": "chat"})); !errors.Is(err, verifier.ErrIssuerMismatch) {
+		t.Error(err)
+	}
+	if _, err := ownKeys("http://localhost:8080/jwks.json", jwks.InsecureAllowHTTP()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestRotate(t *testing.T) {
 	current, previous := []byte(strings.Repeat("new ", 8)), []byte(strings.Repeat("old ", 8))
 	set, err := rotating(current, previous)

@@ -1,38 +1,35 @@
-// Package introspection asks a token introspection endpoint (RFC 7662) what an
-// opaque access token stands for.
+// Package introspection verifies opaque access tokens by asking the token
+// introspection endpoint of their issuer (RFC 7662).
 //
-//	asked, err := introspection.New("https://login.example.com/introspect", introspection.ClientSecret(id, secret))
-//	v, err := verifier.NewOpaque(asked, verifier.Audience("chat"))
+//	client, err := introspection.New("https://login.example.com/introspect", introspection.ClientSecret(id, secret))
+//	v, err := verifier.NewOpaque(client, verifier.Audience("chat"))
 //
-// Everything else is as with signed tokens: where the token is, which claims it
-// must have, and what binds it to a key.
+// Extractors, required claims and proofs of possession work as with signed tokens.
 //
 // # What it promises
 //
-// The same token is asked for once at a time, and its answer kept for a short
-// while ([TTL]), never beyond its exp; keys of the cache are hashes, so that it
-// holds no token. That the endpoint is out of reach, slow or answers nonsense is
-// never taken for an inactive token: the client is rejected with the retryable
-// [verifier.ErrKeysUnavailable], and that token is asked for again after a growing,
-// jittered pause of up to 30 s. A token that no endpoint can know, since it is not
-// 1*VSCHAR (RFC 6749 §A.12), is not asked for, and one that the endpoint answers
-// with 400 is rejected for good.
+// The client sends one request per token at a time. It caches the answer for a short
+// time ([TTL]), never beyond exp. The cache uses hashes, so it contains no tokens. An
+// unreachable or slow endpoint, or an unreadable answer, never makes a token inactive:
+// the client is rejected with the retryable [verifier.ErrKeysUnavailable]. The next
+// request for that token waits for a growing, jittered pause of up to 30 s. A token
+// with other characters than 1*VSCHAR (RFC 6749 §A.12) causes no request. A token that
+// the endpoint answers with 400 is rejected for good.
 //
-// Only https is spoken, no redirect followed, and an answer has a limit of 64 KiB
-// and, with the wait for one of 64 requests at a time, 5 s. Clients that send more
-// tokens than there are turns for are told to try again later. The endpoint is
-// taken to be down when three different tokens failed and none was answered for
-// 10 s; even then 20 tokens a second are tried, so that tokens that the endpoint
-// chokes on do not shut out good ones.
+// The client uses https only and follows no redirect. An answer has at most 64 KiB and
+// 5 s, including the wait for one of 64 concurrent requests. Tokens beyond that get a
+// retryable rejection. The endpoint counts as down when three different tokens failed
+// and no request succeeded for 10 s. Even then the client tries 20 tokens per second,
+// so that bad tokens do not block good ones.
 //
 // # Refresh tokens
 //
-// An introspection endpoint knows refresh tokens too, and calls them active. The
-// verifier rejects those whose answer says so (token_use, token_type, typ: dex,
-// Hydra, Keycloak, Curity, ForgeRock). Others need one option: for oidc-provider
-// RequireClaims("token_type"), which its refresh tokens do not have; for fosite,
+// An introspection endpoint also knows refresh tokens, and reports them as active. The
+// verifier rejects those whose answer says what they are (token_use, token_type, typ:
+// dex, Hydra, Keycloak, Curity, ForgeRock). Other servers need one option: for
+// oidc-provider RequireClaims("token_type"), which its refresh tokens lack; for fosite,
 // whose answers are the same for both, [verifier.TokenPrefix] of "ory_at_".
 //
-// A token that was revoked at its issuer is accepted until its answer has been
-// kept for as long as TTL and [MaxStale] say.
+// A token that its issuer has revoked is accepted until the cached answer expires: see
+// TTL and [MaxStale].
 package introspection
