@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -163,6 +164,70 @@ var rows = []struct {
 		}
 		return atMost(tr.issuer.Fetches(), 1)
 	}},
+	{name: "Retry-After as a date, with 429, is heeded", set: func(tr *trial) {
+		tr.issuer.Break(func(w http.ResponseWriter, _ *http.Request, _ http.HandlerFunc) {
+			w.Header().Set("Retry-After", time.Now().Add(time.Minute).UTC().Format(http.TimeFormat))
+			w.WriteHeader(http.StatusTooManyRequests)
+		})
+	}, try: func(tr *trial) error {
+		for range 20 {
+			_ = tr.good(tr.key)
+			time.Sleep(100 * time.Millisecond)
+		}
+		return atMost(tr.issuer.Fetches(), 1)
+	}},
+	{name: "a web page with status 200 is bridged as an outage", try: func(tr *trial) error {
+		tr.issuer.Break(verifiertest.Body("text/html", "<html><title>Maintenance</title></html>"))
+		time.Sleep(2 * ttl)
+		return tr.good(tr.key)
+	}},
+	{name: "max-age of a year keeps no withdrawn key", set: func(tr *trial) {
+		tr.issuer.SetHeader("Cache-Control", "public, max-age=31536000, immutable")
+	}, try: func(tr *trial) error {
+		if err := tr.good(tr.key); err != nil {
+			return err
+		}
+		tr.issuer.Publish(newKey(verifier.ES256, "key-2"))
+		tr.issuer.Withdraw("key-1")
+		return tr.gone(tr.key, 4*ttl)
+	}},
+	{name: "a redirect loop costs few requests", set: func(tr *trial) {
+		tr.issuer.Break(verifiertest.Redirect(tr.issuer.JWKSURL()))
+	}, try: func(tr *trial) error {
+		_ = tr.good(tr.key)
+		return atMost(tr.issuer.Fetches(), 12)
+	}},
+	{name: "two keys of one kid are both tried", set: func(tr *trial) {
+		tr.key = newKey(verifier.ES256, "key-1") // beside the first
+		tr.issuer.PublishJWK(tr.key.JWK())
+	}, try: good},
+	{name: "an answer that is compressed by itself", set: func(tr *trial) {
+		tr.issuer.Break(func(w http.ResponseWriter, r *http.Request, serve http.HandlerFunc) {
+			w.Header().Set("Content-Encoding", "gzip")
+			z := gzip.NewWriter(w)
+			defer z.Close()
+			serve(zipped{w, z}, r)
+		})
+	}, try: good},
+	{name: "a small answer that unpacks to much is cut", set: func(tr *trial) {
+		tr.issuer.Break(func(w http.ResponseWriter, _ *http.Request, _ http.HandlerFunc) {
+			w.Header().Set("Content-Encoding", "gzip")
+			z := gzip.NewWriter(w)
+			defer z.Close()
+			_, _ = io.WriteString(z, `{"keys":[`)
+			for chunk := strings.Repeat(" ", 1<<20); tr.sent.Load() < 256<<20; tr.sent.Add(int64(len(chunk))) {
+				if _, err := io.WriteString(z, chunk); err != nil {
+					return
+				}
+			}
+		})
+	}, try: func(tr *trial) error {
+		_ = tr.good(tr.key)
+		if sent := tr.sent.Load(); sent >= 256<<20 {
+			return fmt.Errorf("%d MiB were unpacked", sent>>20)
+		}
+		return nil
+	}},
 	{name: "an outage costs few requests", try: func(tr *trial) error {
 		before := tr.issuer.Fetches()
 		tr.issuer.Break(verifiertest.Status(http.StatusInternalServerError))
@@ -278,6 +343,14 @@ var rows = []struct {
 		return atMost(len(plain.Requests()), 0)
 	}},
 }
+
+// zipped is a response whose body is compressed.
+type zipped struct {
+	http.ResponseWriter
+	io.Writer
+}
+
+func (z zipped) Write(p []byte) (int, error) { return z.Writer.Write(p) }
 
 func good(tr *trial) error { return tr.good(tr.key) }
 
