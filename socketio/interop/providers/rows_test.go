@@ -141,13 +141,14 @@ func revoked(t *testing.T, asked *introspection.Client, v *verifier.Verifier, to
 
 // unreachable: while the introspection endpoint is down, live sessions go on and a new
 // client is told to come back: its connection is closed, and it comes back by itself. It
-// is accepted when the endpoint is back.
-func unreachable(t *testing.T, asked *introspection.Client, v *verifier.Verifier, token, subject string, f *front) {
+// is accepted when the endpoint is back. The two have different tokens, since two requests
+// about one token at a time share the answer.
+func unreachable(t *testing.T, asked *introspection.Client, v *verifier.Verifier, token, other, subject string, f *front) {
 	t.Helper()
 	url := serve(t, v, socketio.EndOnInactiveToken(asked, 100*time.Millisecond))
 	live := accepted(t, url, token, subject)
 	f.stop()
-	away := connectWith(t, jsclient.Options{URL: url, Auth: map[string]string{"token": token}, Extra: map[string]any{"reconnection": true}})
+	away := connectWith(t, jsclient.Options{URL: url, Auth: map[string]string{"token": other}, Extra: map[string]any{"reconnection": true}})
 	away.Expect(t, "disconnect")
 	live.ExpectNone(t, "unauthorized", "disconnect")
 	f.start()
