@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed15b1dee8/socketio-jwt/socketio/interop/jsclient"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/interop/npm"
 )
 
@@ -160,7 +159,7 @@ func ask(t testing.TB, a asking) (got tokens) {
 		if err := json.Unmarshal(a.Result, &got); err != nil {
 			t.Fatalf("%v: %s", err, a.Result)
 		}
-	case <-time.After(jsclient.Deadline):
+	case <-time.After(patience):
 		t.Fatalf("the client does not answer: %s", line)
 	}
 	return got

@@ -56,6 +56,10 @@ func freePort(t testing.TB) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
+// patience is how long a process may take to start, and a client to get a token: both
+// take a second on a machine that has nothing else to do.
+const patience = 3 * jsclient.Deadline
+
 // process is a provider's process, which can be stopped and started again.
 type process struct {
 	t    testing.TB
@@ -101,7 +105,7 @@ func (p *process) start() {
 	case <-ready:
 	case <-p.gone:
 		p.t.Fatalf("%s has ended:\n%s", p.name, p.output.String())
-	case <-time.After(jsclient.Deadline):
+	case <-time.After(patience):
 		p.stop()
 		p.t.Fatalf("%s is not ready:\n%s", p.name, p.output.String())
 	}
