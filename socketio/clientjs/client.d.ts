@@ -67,3 +67,6 @@ export function authenticated<Socket>(
   url: string,
   options: Options<Socket>,
 ): Connection<Socket>;
+
+// The global of client.js.
+export as namespace socketioJWT;

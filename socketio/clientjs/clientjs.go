@@ -42,17 +42,19 @@ func Script() []byte {
 	}, nil)
 }
 
-// Types returns the TypeScript declarations of the module, client.d.ts.
+// Types returns the TypeScript declarations, client.d.ts. The compiler looks for those of
+// the module in client.d.mts beside it.
 func Types() []byte { return bytes.Clone(types) }
 
-// Handler serves client.mjs, client.js (see [Script]) and client.d.ts. Mount it
-// with [http.StripPrefix]. Browsers ask each time whether a file has changed, by
+// Handler serves client.mjs, client.js (see [Script]), and [Types] as client.d.mts and
+// client.d.ts. Mount it with [http.StripPrefix]. Browsers ask each time whether a file has changed, by
 // its ETag.
 func Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /client.mjs", file("text/javascript; charset=utf-8", module))
 	mux.Handle("GET /client.js", file("text/javascript; charset=utf-8", Script()))
 	mux.Handle("GET /client.d.ts", file("text/plain; charset=utf-8", types))
+	mux.Handle("GET /client.d.mts", file("text/plain; charset=utf-8", types))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// StripPrefix of a prefix that ends with a slash leaves none in front.
 		if len(r.URL.Path) == 0 || r.URL.Path[0] != '/' {

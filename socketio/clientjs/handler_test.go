@@ -22,7 +22,7 @@ func TestHandler(t *testing.T) {
 		}{
 			"/client.mjs":  {"text/javascript; charset=utf-8", clientjs.Module()},
 			"/client.js":   {"text/javascript; charset=utf-8", clientjs.Script()},
-			"/client.d.ts": {"text/plain; charset=utf-8", clientjs.Types()},
+			"/client.d.ts": {"text/plain; charset=utf-8", clientjs.Types()}, "/client.d.mts": {"text/plain; charset=utf-8", clientjs.Types()},
 		} {
 			first := httptest.NewRecorder()
 			h.ServeHTTP(first, httptest.NewRequest("GET", base+path, nil))
