@@ -95,13 +95,18 @@ type cached struct {
 	ttl time.Duration
 }
 
+// kept returns what is kept, if anything is.
+func (c *cached) kept(s *Session, action Action, resource string) (error, bool) {
+	return s.pass.Load().decisions.get(decisionKey{c, action, resource})
+}
+
 // Decide returns what is kept, or asks.
 func (c *cached) Decide(ctx context.Context, s *Session, action Action, resource string) error {
-	p := s.pass.Load()
-	key := decisionKey{c, action, resource}
-	if err, ok := p.decisions.get(key); ok {
+	if err, ok := c.kept(s, action, resource); ok {
 		return err
 	}
+	p := s.pass.Load()
+	key := decisionKey{c, action, resource}
 	err := c.Decider.Decide(ctx, s, action, resource)
 	if u := (*verifier.UnauthorizedError)(nil); ctx.Err() == nil && !(errors.As(err, &u) && u != nil && u.Retryable) {
 		p.decisions.put(key, err, c.ttl)
@@ -315,6 +320,11 @@ func (a *Authorizer) ask(ctx context.Context, s *Session, all rules, action Acti
 
 // askOther asks a decider of the application's, within the timeout.
 func (a *Authorizer) askOther(ctx context.Context, s *Session, d Decider, action Action, resource string) (err error) {
+	if c, ok := d.(*cached); ok { // without the cost of a context
+		if err, known := c.kept(s, action, resource); known {
+			return err
+		}
+	}
 	if ctx == sessionContext {
 		ctx = s.Context()
 	}
