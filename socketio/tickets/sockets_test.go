@@ -9,9 +9,12 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/zishang520/socket.io/servers/socket/v3"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/googollee"
@@ -23,6 +26,9 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/socketio/zishang"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
+
+// ahead is how far the clock of the tickets is ahead.
+var ahead atomic.Int64
 
 func TestMain(m *testing.M) { os.Exit(jsclient.Main(m)) }
 
@@ -43,7 +49,7 @@ func server(t *testing.T, r *redis.Client, sockets func(t *testing.T, auth socke
 	if err != nil {
 		t.Fatal(err)
 	}
-	tk, err := tickets.New(guard, &tickets.Options{Secrets: [][]byte{secret}, Store: used})
+	tk, err := tickets.New(guard, &tickets.Options{Secrets: [][]byte{secret}, Store: used, Clock: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +78,9 @@ func onGoogollee(t *testing.T, auth socketio.Authenticator, options ...socketio.
 }
 
 func onZishang(t *testing.T, auth socketio.Authenticator, options ...socketio.Option) http.Handler {
-	s := zishang.NewServer(nil, zishang.WithLogger(slog.New(slog.DiscardHandler)))
+	o := socket.DefaultServerOptions()
+	o.SetAllowEIO3(true)
+	s := zishang.NewServer(o, zishang.WithLogger(slog.New(slog.DiscardHandler)))
 	if _, err := s.Authorize("/", auth, options...); err != nil {
 		t.Fatal(err)
 	}
@@ -101,8 +109,8 @@ func get(t *testing.T, s *httptest.Server, sub string) string {
 	return ticket.Ticket
 }
 
-// TestRealClients: on two processes with one Redis, a ticket opens one socket.
-func TestRealClients(t *testing.T) {
+func startRedis(t *testing.T) *redis.Client {
+	t.Helper()
 	r, err := outage.NewRedis()
 	if errors.Is(err, outage.ErrNoRedis) && os.Getenv("CI") != "true" {
 		t.Skip(err)
@@ -110,9 +118,47 @@ func TestRealClients(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(r.Stop)
+	t.Cleanup(r.Close)
 	client := redis.NewClient(&redis.Options{Addr: r.Address()})
 	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+// TestRedis: a ticket that was used, that expired, or that a page of another origin tried,
+// is refused by every process that shares the Redis.
+func TestRedis(t *testing.T) {
+	client := startRedis(t)
+	var nodes [2]*node
+	for i := range nodes {
+		used, err := redisstore.NewUsed(client, "test:tickets:")
+		if err != nil {
+			t.Fatal(err)
+		}
+		nodes[i] = newNode(t, tickets.Options{Secrets: [][]byte{secret}, Store: used})
+	}
+	ticket := nodes[0].ticket(t, bearer("ada")...)
+	if who, err := nodes[1].use(ticket); who != "ada" || err != nil {
+		t.Errorf("%q, %v", who, err)
+	}
+	page := []string{"Cookie", "session=" + token("ada"), "Origin", "http://chat.example"}
+	tried := nodes[0].ticket(t, page...)
+	_, err := nodes[1].use(tried, "Origin", "https://evil.example")
+	expectInvalid(t, err, "for the origin")
+	late := nodes[0].ticket(t, bearer("ada")...)
+	for _, n := range nodes {
+		_, err := n.use(ticket)
+		expectInvalid(t, err, "used before")
+		_, err = n.use(tried, page...)
+		expectInvalid(t, err, "used before")
+		n.clock.Advance(31 * time.Second)
+		_, err = n.use(late)
+		expectInvalid(t, err, "expired")
+	}
+}
+
+// TestRealClients: on two processes with one Redis, a ticket opens one socket.
+func TestRealClients(t *testing.T) {
+	client := startRedis(t)
 	d := jsclient.Start(t)
 
 	for _, row := range []struct {
@@ -124,6 +170,8 @@ func TestRealClients(t *testing.T) {
 		{"googollee, client 1.7.4", onGoogollee, jsclient.V1, "error"},
 		{"googollee, client 2.5.0", onGoogollee, jsclient.V2, "error"},
 		{"googollee, client 4.8.4", onGoogollee, jsclient.V4, "connect_error"},
+		{"zishang, client 1.7.4", onZishang, jsclient.V1, "error"},
+		{"zishang, client 2.5.0", onZishang, jsclient.V2, "error"},
 		{"zishang, client 4.8.4", onZishang, jsclient.V4, "connect_error"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -148,6 +196,12 @@ func TestRealClients(t *testing.T) {
 			ada.Expect(t, "connect")
 			refused(open(one, ticket, nil))
 			refused(open(two, ticket, nil))
+
+			late := get(t, one, "ada")
+			ahead.Store(int64(31 * time.Second))
+			refused(open(two, late, nil))
+			refused(open(one, late, nil))
+			ahead.Store(0)
 
 			// A live socket does not become somebody else by a ticket, and renews by
 			// one of its own.
