@@ -3,7 +3,9 @@ package signals
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -17,7 +19,7 @@ import (
 // authenticated by a JWT of the type global-token-revocation+jwt in its Authorization
 // header. Its iss and aud are the Issuer and the Audience, the endpoint's URL, of the
 // options; exp, iat and jti are required. A JWT authenticates one request: with another
-// body it is refused.
+// body it is refused, with [Options.Used] by every process.
 //
 // The user's sessions end, and tokens issued so far are refused. Answers are 204; 400
 // for a request that cannot be read or whose subject cannot be resolved; 401 for a bad
@@ -72,13 +74,9 @@ func (rc *receiver) requested(w http.ResponseWriter, r *http.Request) *refusal {
 	if err != nil {
 		return refuse("invalid_request", "the body cannot be read")
 	}
-	sum := sha256.Sum256(body)
-	// A request that comes again is the same one: it ends nothing that began since.
-	first := received{sum, rc.o.Clock()}
-	if known, ok, _ := rc.seen.PeekOrAdd(t.ID, first); ok && known.sum == sum {
-		first = known
-	} else if ok {
-		return &refusal{status: http.StatusUnauthorized, code: "authentication_failed", text: "the JWT was used for another request"}
+	first, refused := rc.first(ctx, t, sha256.Sum256(body))
+	if refused != nil {
+		return refused
 	}
 	var request struct {
 		SubID json.RawMessage `json:"sub_id"`
@@ -91,4 +89,40 @@ func (rc *receiver) requested(w http.ResponseWriter, r *http.Request) *refusal {
 		return refused
 	}
 	return rc.revoke(ctx, "global-token-revocation", t, all, first.at)
+}
+
+// first returns when the request was received: now, or when it came first. A request that
+// comes again is the same one and ends nothing that began since.
+func (rc *receiver) first(ctx context.Context, t *verifier.Token, sum [sha256.Size]byte) (received, *refusal) {
+	used := &refusal{status: http.StatusUnauthorized, code: "authentication_failed", text: "the JWT was used for another request"}
+	now := received{sum, rc.o.Clock()}
+	known, ok := rc.seen.Get(t.ID)
+	if !ok {
+		if rc.o.Used != nil {
+			switch added, err := rc.use(ctx, t); {
+			case err != nil:
+				return now, tryAgain(err)
+			case !added:
+				return now, used
+			}
+		}
+		if known, ok, _ = rc.seen.PeekOrAdd(t.ID, now); !ok {
+			return now, nil
+		}
+	}
+	if known.sum != sum {
+		return now, used
+	}
+	return known, nil
+}
+
+// use notes the JWT for all processes, and reports whether it is new.
+func (rc *receiver) use(ctx context.Context, t *verifier.Token) (added bool, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("signals: Used panicked: %v", r)
+		}
+	}()
+	id := sha256.Sum256([]byte(t.Issuer + "\x00" + t.ID))
+	return rc.o.Used.Add(ctx, hex.EncodeToString(id[:]), t.ValidUntil().Add(usedLonger))
 }

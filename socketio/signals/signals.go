@@ -39,6 +39,8 @@ const (
 	maxBody = 64 << 10 // bytes
 	maxIDs  = 10_000   // jti remembered
 	timeout = 10 * time.Second
+
+	usedLonger = time.Minute // than a JWT is good for: clocks differ
 )
 
 // Options sets up a receiver. Keys, Issuer and Audience are required.
@@ -86,6 +88,13 @@ type Options struct {
 	// Caller is the sub that the provider's requests must have, as Auth0 asks for.
 	// Any is good by default. [GlobalTokenRevocation] only.
 	Caller string
+
+	// Used shares with other processes which JWTs were received, so that a stolen one
+	// does not authenticate another request elsewhere: redisstore.Used. A JWT is then
+	// good in the process that received it first, and refused by the others. By default
+	// each process knows its own. [GlobalTokenRevocation] only: an event that comes again
+	// ends nothing that began after it, on any node.
+	Used socketio.UsedIDs
 
 	// Clock is [time.Now] by default.
 	Clock func() time.Time
