@@ -70,7 +70,7 @@ func TestAttachmentsWithoutBuffer(t *testing.T) {
 		Buffer *parser.Buffer
 		Nil    *inner
 		Time   time.Time
-		hidden any
+		_      any // like every field that is not exported
 	}
 	var any1 any
 	var any2 map[string]any

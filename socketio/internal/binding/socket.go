@@ -26,6 +26,7 @@ type Socket struct {
 	guard   atomic.Pointer[socketio.Guard]
 }
 
+//lint:ignore U1000 Handler has it, and sockets that embed a Socket
 func (s *Socket) socket() *Socket { return s }
 
 // Guard returns the guard, nil before Attach and in a public namespace.
