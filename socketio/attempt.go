@@ -188,8 +188,8 @@ func (g *Guard) succeed() {
 }
 
 // fail tells the client that an attempt failed, and sees to it that the socket
-// ends. An authenticated socket stays as it was, until it has failed too often
-// or if it was asked not to. A retryable failure is not counted against it.
+// ends. An authenticated socket is unchanged, until it has failed too often or
+// if it was asked not to. A retryable failure is not counted against it.
 func (g *Guard) fail(h *verifier.Handshake, err *verifier.UnauthorizedError) {
 	now := g.a.times()
 	g.mu.Lock()
@@ -215,8 +215,8 @@ func (g *Guard) fail(h *verifier.Handshake, err *verifier.UnauthorizedError) {
 		g.finish(err, nil, refused)
 		return
 	}
-	// Before the client knows, who may leave at once: whoever waits for what is told of
-	// a socket waits for this too.
+	// Before the client knows, who may leave at once: anyone who waits for what is told
+	// of a socket waits for this too.
 	g.notices.add(refused)
 	if live {
 		g.socket.Emit(EventUnauthorized, nil, newUnauthorized(err))

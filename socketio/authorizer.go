@@ -14,7 +14,7 @@ import (
 const (
 	ErrTimeout                verifier.Reason = "authentication_timeout"  // the socket did not authenticate in time
 	ErrTooManyAttempts        verifier.Reason = "too_many_attempts"       // the socket failed too often in a row, or its address did
-	ErrTooManyPending         verifier.Reason = "too_many_pending"        // of too many sockets that have yet to authenticate it has waited longest
+	ErrTooManyPending         verifier.Reason = "too_many_pending"        // of too many sockets that have not authenticated yet it has waited longest
 	ErrIdentityMismatch       verifier.Reason = "identity_mismatch"       // a renewal is for another identity
 	ErrSessionExpired         verifier.Reason = "session_expired"         // the session has reached its MaxSessionAge
 	ErrSessionLimit           verifier.Reason = "session_limit"           // the user has too many sessions
@@ -48,7 +48,7 @@ type Authorizer struct {
 }
 
 // New makes an authorizer of an authenticator and options. It fails where an
-// option makes no sense.
+// option is invalid.
 func New(auth Authenticator, options ...Option) (*Authorizer, error) {
 	if isNil(auth) {
 		return nil, errors.New("socketio: New: the authenticator is nil")

@@ -149,7 +149,7 @@ func (g *Guard) notify() {
 	}
 }
 
-// notifyLater delivers in a goroutine of its own: for callers that must not wait for a
+// notifyLater delivers in a separate goroutine: for callers that must not wait for a
 // callback.
 func (g *Guard) notifyLater() {
 	if g.notices.claim() {

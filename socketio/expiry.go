@@ -68,8 +68,8 @@ type lifetime struct {
 	aged       bool          // whether the end is that of MaxSessionAge
 }
 
-// deadline is the lifetime of a socket that has yet to authenticate: a duration, which
-// no wall clock changes.
+// deadline is the lifetime of a socket that has not authenticated yet: a duration,
+// which no wall clock changes.
 func deadline(d time.Duration) lifetime {
 	now := time.Now()
 	return lifetime{ends: now.Add(d), since: now, left: d}
@@ -150,7 +150,7 @@ func (g *Guard) unschedule() {
 }
 
 // tick is what the timer calls. It looks at what is due by now: a timer that was
-// set anew and fires all the same finds nothing.
+// set anew and fires nevertheless finds nothing.
 func (g *Guard) tick() {
 	defer g.rescue()
 	now := g.a.moment()

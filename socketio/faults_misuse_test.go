@@ -102,7 +102,7 @@ func TestFaultsD3TypedNil(t *testing.T) {
 	}
 }
 
-// TestFaultsD4Misuse: what makes no sense together is refused by New.
+// TestFaultsD4Misuse: options that contradict each other are an error of New.
 func TestFaultsD4Misuse(t *testing.T) {
 	user := socketio.User(func(context.Context, *verifier.Token, *verifier.Handshake) (any, error) { return nil, nil })
 	same := socketio.SameIdentity(func(_, _ *verifier.Token) bool { return true })
@@ -182,7 +182,7 @@ func TestFaultsD4WaitInOnSuccess(t *testing.T) {
 }
 
 // TestFaultsD4Hang: a function that ignores its context holds its handshake until the
-// timeout and a grace, not for ever; and not any number of them.
+// timeout and a grace, not forever; and not any number of them.
 func TestFaultsD4Hang(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})

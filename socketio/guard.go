@@ -35,7 +35,7 @@ type Guard struct {
 	failures int  // in a row
 	session  *Session
 	queue    []any                   // arguments of "authenticate" not yet looked at
-	cancel   context.CancelCauseFunc // of the verification under way, if any
+	cancel   context.CancelCauseFunc // of the verification in progress, if any
 	place    *list.Element           // among those that wait to authenticate; guarded by the list
 	timer    *time.Timer             // the only one; nil when nothing is due
 	lifetime
@@ -44,7 +44,7 @@ type Guard struct {
 // Attach begins to guard a socket that now exists, in the namespace of its
 // handshake, with what [Authorizer.Admit] returned for it. A socket with a pass
 // is authenticated at once; a guest is opened; any other is pending and its
-// deadline runs. The functions of [OnSuccess] run in a goroutine of their own.
+// deadline runs. The functions of [OnSuccess] run in a separate goroutine.
 //
 // Attach fails closed: without a handshake, or with a pass that was used before or
 // comes from another authorizer, the socket is closed at once.
@@ -110,7 +110,7 @@ func (noSocket) Open(string)                  {}
 func (noSocket) Authenticated(*Session) error { return nil }
 func (noSocket) Close(error, string, ...any)  {}
 
-// async runs f in a goroutine of its own. A panic ends this one socket.
+// async runs f in a separate goroutine. A panic ends this one socket.
 func (g *Guard) async(f func()) {
 	go func() {
 		defer g.rescue()
@@ -153,10 +153,10 @@ func (g *Guard) current() *Session {
 }
 
 // Authenticate takes the argument of an "authenticate" event, as encoding/json
-// decodes it into an any. It does not block: the answer is emitted later.
-// Attempts are looked at one by one, in order. A socket without a session that sends
-// more at once than [MaxAttempts] is disconnected; of the renewals of a session that
-// wait for the one under way only the last is kept.
+// decodes it into an any. It does not block: the answer is emitted later. Attempts
+// are looked at one by one, in order. A socket without a session that sends more at
+// once than [MaxAttempts] is disconnected; of the renewals of a session that wait
+// for the one in progress only the last is kept.
 func (g *Guard) Authenticate(data any) {
 	g.mu.Lock()
 	if g.state == closed {
@@ -169,7 +169,7 @@ func (g *Guard) Authenticate(data any) {
 			g.kick(errTooManyAttempts)
 			return
 		}
-		// A slow issuer is no fault of the session's, and the last renewal counts.
+		// A slow issuer is not a fault of the session's, and the last renewal counts.
 		g.queue = g.queue[:0]
 	}
 	if data == nil {

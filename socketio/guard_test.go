@@ -460,9 +460,9 @@ func TestSlowVerification(t *testing.T) {
 }
 
 // TestFlood: who sends attempts faster than they are looked at is disconnected,
-// and no more than MaxAttempts+1 are ever held.
-// TestOutOfTime: a verification that the server gives up, wherever it hung, is
-// nothing that its client has to stay away for.
+// and nothing else than MaxAttempts+1 are ever held. TestOutOfTime: a
+// verification that the server gives up, wherever it hung, is nothing that its
+// client has to stay away for.
 func TestOutOfTime(t *testing.T) {
 	hang := func(ctx context.Context) error { <-ctx.Done(); return fmt.Errorf("the database: %w", ctx.Err()) }
 	for name, test := range map[string]struct {

@@ -58,8 +58,8 @@ var (
 	}
 )
 
-// waiting are the sockets that have yet to authenticate, the one that has waited
-// longest first.
+// waiting are the sockets that have not authenticated yet, the one that has
+// waited longest first.
 type waiting struct {
 	mu   sync.Mutex
 	list list.List // of *Guard

@@ -149,7 +149,7 @@ func TestMaxPending(t *testing.T) {
 		attach()
 		attach()
 		guards[0].Authenticate(token("alice"))
-		sockets[0].want(t, "open authenticated", "handlers for alice") // and waits no more
+		sockets[0].want(t, "open authenticated", "handlers for alice") // and stops waiting
 		attach()
 		sockets[1].want(t)
 		attach()

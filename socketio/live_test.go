@@ -376,8 +376,8 @@ func TestClockJumps(t *testing.T) {
 			s.want(t, expired, "close")
 		})
 	})
-	// A clock that is set back is no reason to let a session outlive its token: as long
-	// as it had left, so long it lasts.
+	// A clock that is set back is not a reason to let a session outlive its token: as
+	// long as it had left, so long it lasts.
 	t.Run("back", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			g, s := join(t, newClocked(t), "alice exp=3600")

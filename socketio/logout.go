@@ -152,7 +152,7 @@ func (l *logout) logout(ctx context.Context, raw string) error {
 		return err
 	}
 	// A replay would do nothing new, for it ends what began before its iat. It
-	// is refused all the same, as section 2.6 asks.
+	// is refused nevertheless, as section 2.6 asks.
 	id := [2]string{t.Issuer, t.ID}
 	if until, ok := l.seen.Get(id); ok && time.Now().Before(until) {
 		return invalidLogout("the logout token has been received before")

@@ -15,8 +15,8 @@ import (
 
 // Tests of lines that could be broken without any other test noticing.
 
-// TestRenewalsDoNotPileUp: of the renewals that come while one is under way a few are
-// looked at, the last one among them, however many there are.
+// TestRenewalsDoNotPileUp: of the renewals that come while one is in progress a few
+// are looked at, the last one among them, however many there are.
 func TestRenewalsDoNotPileUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked atomic.Int64

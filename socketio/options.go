@@ -17,8 +17,9 @@ const (
 	DefaultMaxAttempts = 3
 )
 
-// An Option configures an [Authorizer]. [New] reports one that makes no sense, that
-// contradicts another or that is given twice where the first would be lost.
+// An Option configures an [Authorizer]. [New] returns an error for one that is
+// invalid, that contradicts another or that is given twice where the first
+// would be lost.
 type Option func(*config) error
 
 // Defaults are options that others may replace: for bindings, whose users give theirs
@@ -134,7 +135,7 @@ func ByHandshake() Option { return choose("ByHandshake", func(c *config) { c.byH
 // Optional lets sockets stay without authentication, as guests: there is no
 // deadline, and the application's events reach them, but handlers for
 // authenticated sockets do not run for them. A guest may authenticate at any
-// time by event. A token that is presented must be good all the same.
+// time by event. A token that is presented must be good nevertheless.
 func Optional() Option { return func(c *config) error { c.optional = true; return nil } }
 
 // Timeout is how long a socket may take to authenticate by event, from its
@@ -234,11 +235,11 @@ func OnFailure(f func(*verifier.Handshake, *verifier.UnauthorizedError)) Option 
 	}
 }
 
-// WithLogger sets where decisions are logged: who is let in, renews, is refused
-// and leaves at the level debug, panics of the application's functions at the
-// level error. A token is named by its jti or a short hash: neither tokens nor
-// what they claim are logged, unless an error of the application's own says so.
-// The default is [slog.Default].
+// WithLogger sets where decisions are logged: who is accepted, renews, is
+// refused and leaves at the level debug, panics of the application's functions
+// at the level error. A token is named by its jti or a short hash: neither
+// tokens nor what they claim are logged, unless an error of the application's
+// own says so. The default is [slog.Default].
 func WithLogger(l *slog.Logger) Option {
 	return once("WithLogger", func(c *config) error {
 		if l == nil {

@@ -87,7 +87,7 @@ func SameIdentity(f func(old, renewed *verifier.Token) bool) Option {
 }
 
 // EndOnFailedRenewal ends a session whose renewal fails, unless the failure is
-// retryable. By default it stays as it was, the client is told, and may try again
+// retryable. By default it is unchanged, the client is told, and may try again
 // until [MaxAttempts] or the session's end.
 func EndOnFailedRenewal() Option {
 	return func(c *config) error { c.endOnFailedRenewal = true; return nil }

@@ -57,7 +57,7 @@ type RegistryOptions struct {
 
 	// FailOpen says what to do while the Store is out of reach, so that
 	// somebody revoked elsewhere may not be known here: let sockets
-	// authenticate and renew all the same. By default they are refused with
+	// authenticate and renew nevertheless. By default they are refused with
 	// [ErrRevocationsUnavailable], which is retryable. Live sessions stay in
 	// either case, and revocations made here hold here. Both changes are
 	// logged, and [Registry.Err] tells.
@@ -313,7 +313,7 @@ func (r *Registry) add(s *Session, at place) (evicted []*Session, again bool, er
 	t, limit := s.Token(), s.guard.a.limit
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	// The check and the entry are one step: whoever revokes the token later
+	// The check and the entry are one step: anyone who revokes the token later
 	// finds the session.
 	if err := r.check(t); err != nil {
 		return nil, false, err

@@ -118,7 +118,7 @@ func TestSessionLimit(t *testing.T) {
 		}
 		g, _ := enter(t, a, "/admin", "alice jti=4")
 		g.Closed()
-		// A renewal is no further session.
+		// A renewal is not a further session.
 		first.Authenticate(token("alice jti=5"))
 		synctest.Wait()
 		if got := ids(r, socketio.Filter{Subject: "alice", Issuer: "issuer"}); got != "/5 /2" {
@@ -231,7 +231,7 @@ func TestRevoke(t *testing.T) {
 						t.Errorf("by handshake: %v", err)
 					}
 				}
-				// The entry has an end of its own.
+				// The entry has its own end.
 				time.Sleep(10 * time.Second)
 				for _, w := range people {
 					g, s := enter(t, a, "/", w)
@@ -245,7 +245,7 @@ func TestRevoke(t *testing.T) {
 	}
 }
 
-// TestRevokedRenewal: the session stays as it was, and a revoked predecessor does
+// TestRevokedRenewal: the session is unchanged, and a revoked predecessor does
 // not end who was renewed.
 func TestRevokedRenewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

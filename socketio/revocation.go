@@ -23,11 +23,11 @@ type Revocation struct {
 	SessionID string `json:"sid,omitempty"` // the issuer's session
 	TokenID   string `json:"jti,omitempty"` // the one token
 
-	// IssuedBefore spares tokens that were issued (iat) at that time or
-	// later: a user who logs in anew is let in. A token that does not tell
-	// is not spared. Zero spares none. Mind that iat is in whole seconds.
+	// IssuedBefore spares tokens that were issued (iat) at that time or later:
+	// a user who logs in anew is accepted. A token that does not tell is not
+	// spared. Zero spares none. Mind that iat is in whole seconds.
 	//
-	// An iat that lies ahead is no proof: a session that began before that time is
+	// An iat that lies ahead is not proof: a session that began before that time is
 	// not spared whatever its token's iat, and a token that claims to be issued more
 	// than a second from now is rejected until then ([verifier.UnauthorizedError]
 	// says that it may be tried again).

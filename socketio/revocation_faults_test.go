@@ -365,7 +365,7 @@ func TestFaultsI10OneLogLine(t *testing.T) {
 }
 
 // TestFaultsI11LogoutGivenUp: a logout whose request the provider gives up is
-// applied everywhere all the same.
+// applied everywhere nevertheless.
 func TestFaultsI11LogoutGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &oddStore{put: func(ctx context.Context, _ socketio.Revocation) error { return ctx.Err() }}
@@ -389,7 +389,7 @@ func TestFaultsI11LogoutGivenUp(t *testing.T) {
 	})
 }
 
-// syncStore is a store that may lose its list, with a clock of its own.
+// syncStore is a store that may lose its list, with its own clock.
 type syncStore struct {
 	*memoryStore
 	ahead time.Duration

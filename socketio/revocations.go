@@ -40,7 +40,7 @@ func newRevocations() revocations {
 func (l *revocations) now() time.Time { return time.Now().Add(min(0, l.skew)) }
 
 // outlast returns the revocation with an expiry that no withdrawal covers, so that
-// whoever is revoked again is.
+// anyone who is revoked again is.
 func (l *revocations) outlast(v Revocation) Revocation {
 	for _, old := range l.revoked[v.key()] {
 		if old.Withdrawn && old.filter() == v.filter() && !v.Expires.After(old.Expires) {

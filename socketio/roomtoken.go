@@ -24,9 +24,9 @@ var (
 )
 
 // RoomTokens lets sessions join a room with a token for it, whatever [AllowRoom] says: a
-// short-lived JWT that the application's backend issues. v verifies it. Give it a
-// verifier of its own, with an audience or type ([verifier.Type]) that the tokens of
-// connections do not have. A room token must have
+// short-lived JWT that the application's backend issues. v verifies it. Give it its own
+// verifier, with an audience or type ([verifier.Type]) that the tokens of connections do
+// not have. A room token must have
 //
 //   - room: the name of the room, exactly;
 //   - sub: that of the session's token;

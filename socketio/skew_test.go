@@ -24,7 +24,7 @@ func refusal(t *testing.T, a *socketio.Authorizer, word string) *verifier.Unauth
 
 // TestFaultsC1IssuerAhead: "log out everywhere" ends every session there is, whatever its
 // token claims about its iat, and its tokens stay out, on every node; the user's next
-// login is let in.
+// login is accepted.
 func TestFaultsC1IssuerAhead(t *testing.T) {
 	for name, row := range map[string]struct{ first, second string }{
 		"5 s ahead":                {"alice jti=1 iat=5", "alice jti=2 iat=4"},
@@ -206,7 +206,7 @@ func TestFaultsI9Outage(t *testing.T) {
 			})
 		})
 	}
-	// What is no outage still counts.
+	// What is not an outage still counts.
 	synctest.Test(t, func(t *testing.T) {
 		g, s := join(t, newLive(t), "ada")
 		for range 3 {

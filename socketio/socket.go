@@ -39,9 +39,9 @@ type Socket interface {
 	Authenticated(s *Session) error
 
 	// Close ends the socket in one step: from now on nothing of the
-	// application's gets in or out, not even what it emitted just before and
-	// is still on its way through the server. If event is not empty it is sent
-	// as the last one, and the socket is then disconnected. cause says why, for
+	// application's gets in or out, not even what it emitted just before and is
+	// still in flight through the server. If event is not empty it is sent as
+	// the last one, and the socket is then disconnected. cause says why, for
 	// the server's log and hooks.
 	Close(cause error, event string, args ...any)
 }

@@ -141,7 +141,7 @@ func TestFaultsHSweepKeepsTheRenewed(t *testing.T) {
 }
 
 // TestFaultsI14SlowIssuers: 300 issuers that time out do not delay the sweep of the
-// 301st, nor does one that ignores its context for ever.
+// 301st, nor does one that ignores its context forever.
 func TestFaultsI14SlowIssuers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})

@@ -50,11 +50,11 @@ func (a *Authorizer) check(ctx context.Context, h *verifier.Handshake) (*Pass, *
 	return v.pass, v.err
 }
 
-// bounded calls f in a goroutine of its own and returns what it returns, or false if
+// bounded calls f in a separate goroutine and returns what it returns, or false if
 // that takes longer than ctx and a grace: f is then left behind and counted.
 func bounded[T any](a *Authorizer, ctx context.Context, f func() T) (v T, returned bool) {
 	done := make(chan T, 1)
-	var abandoned atomic.Bool // swapped by whoever comes first: f, or who waits for it
+	var abandoned atomic.Bool // swapped by the first of: f, or who waits for it
 	go func() {
 		var v T
 		defer func() {

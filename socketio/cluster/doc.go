@@ -24,6 +24,6 @@
 // and the log says so. A message that cannot be understood is logged and dropped.
 // No answer to another node carries a credential: see [Handshake].
 //
-// Whoever can write to the broker can send to every client and disconnect it.
-// Protect it as you protect the servers.
+// Anyone who can write to the broker can send to every client and disconnect
+// it. Protect it as you protect the servers.
 package cluster

@@ -239,7 +239,7 @@ func (p *guardedServer) members() []member {
 	return list
 }
 
-// strangers are the clients of a peer that have not authenticated.
+// unauthenticated clients are the clients of a peer that have not authenticated.
 func (p *guardedServer) strangers() []*jsclient.Client { return p.pending }
 
 // checkStrangers: clients that have not authenticated have heard nothing and are still
@@ -313,9 +313,9 @@ func TestAlone(t *testing.T) {
 	}
 }
 
-// TestStrangers: what Node.js does to all sockets, or to those that have yet to
-// authenticate by name, does not happen to them: nor does it when they have
-// authenticated afterwards.
+// TestStrangers: what Node.js does to all sockets, or to those that have not
+// authenticated yet by name, does not happen to them: nor does it when they
+// have authenticated afterwards.
 func TestStrangers(t *testing.T) {
 	t.Run("googollee", func(t *testing.T) {
 		address := needRedis(t)

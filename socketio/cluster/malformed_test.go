@@ -77,7 +77,7 @@ var channels = map[string]string{
 	"broadcast": "socket.io#/#", "request": "socket.io-request#/#", "response": "socket.io-response#/#",
 }
 
-// TestMalformed: a message that makes no sense changes nothing, is logged without its
+// TestMalformed: a message that is invalid changes nothing, is logged without its
 // content and in bounds, and the next one is handled.
 func TestMalformed(t *testing.T) {
 	m := cluster.NewMemory()
@@ -197,7 +197,7 @@ func TestRefused(t *testing.T) {
 	expect(t, "a message that is too large for who receives it", s.heard("one"))
 }
 
-// TestNew: options that make no sense are errors.
+// TestNew: options that are invalid are errors.
 func TestNew(t *testing.T) {
 	m := cluster.NewMemory()
 	for what, o := range map[string]*cluster.Options{

@@ -79,8 +79,8 @@ func TestNodeJSOnly(t *testing.T) {
 	expect(t, "allRooms", all, "12", "one")
 }
 
-// TestFaultsA8: whoever asks, no node is told a socket's token, wherever the client
-// presented it.
+// TestFaultsA8: no node learns a socket's token, whichever node asks, wherever
+// the client presented it.
 func TestFaultsA8(t *testing.T) {
 	const secret, opaque = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl", "opaque+token/with=specials"
 	address := needRedis(t)

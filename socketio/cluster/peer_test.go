@@ -151,7 +151,7 @@ func (m goMember) stayMute() {
 	m.sockets[m.name].answer = nil
 }
 
-// jsPeer is a server on Node.js, with clients of its own.
+// jsPeer is a server on Node.js, with its own clients.
 type jsPeer struct {
 	*jsserver.Server
 	clients []*jsMember

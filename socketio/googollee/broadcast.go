@@ -15,8 +15,8 @@ import (
 // the server has [Options.Cluster], otherwise on its own. Start one with
 // [Namespace.To] or [Namespace.Except]; each method returns another one.
 //
-// Sockets that have yet to authenticate are never among them. Errors say that other
-// nodes could not be told or asked; this node's sockets have had their part.
+// Sockets that have not authenticated yet are never among them. Errors say that
+// other nodes could not be told or asked; this node's sockets have had their part.
 type BroadcastOperator struct {
 	namespace *Namespace
 	to        cluster.Target
@@ -148,12 +148,12 @@ func (b BroadcastOperator) Disconnect(closeConnection bool) error {
 	return nil
 }
 
-// Broadcast emits an event to every socket that is let in. No client can hold it
-// up. See [Namespace.To] for more.
+// Broadcast emits an event to every socket that is accepted. No client can hold
+// it up. See [Namespace.To] for more.
 func (n *Namespace) Broadcast(event string, args ...any) { n.To().Emit(event, args...) }
 
-// BroadcastTo emits an event to every socket of a room that is let in. Each
-// socket is in a room of its own, which is called by its ID.
+// BroadcastTo emits an event to every socket of a room that is accepted. Each
+// socket is in its own room, which is called by its ID.
 func (n *Namespace) BroadcastTo(room, event string, args ...any) { n.To(room).Emit(event, args...) }
 
 // OnServerSideEmit sets the handler of an event that other servers of the cluster
@@ -236,7 +236,7 @@ func (l *local) selected(to cluster.Target) []*socket {
 	return list
 }
 
-// admitted returns the sockets of a target that are let in.
+// admitted returns the sockets of a target that are accepted.
 func (l *local) admitted(to cluster.Target) []*socket {
 	return slices.DeleteFunc(l.selected(to), func(s *socket) bool { return !s.Stay.Passes() || s.Stay.Over() })
 }

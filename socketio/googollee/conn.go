@@ -39,7 +39,7 @@ var _ gosio.Conn = (*Conn)(nil)
 func (c *Conn) Session() *socketio.Session { return c.socket.Current.Load() }
 
 // ID returns the socket's ID, which the client knows as socket.id. It is hard to
-// guess. A client 1.x or 2.x has the same one in every namespace, and whoever
+// guess. A client 1.x or 2.x has the same one in every namespace, and anyone who
 // knows it can speak for that client over polling.
 func (c *Conn) ID() string { return c.socket.ID() }
 

@@ -1,6 +1,6 @@
 // Package googollee serves Socket.IO clients 1.x to 4.x, and accepts only those
 // with a valid JSON Web Token. It has the API of go-socket.io
-// (github.com/googollee/go-socket.io), on an engine of its own: that library is
+// (github.com/googollee/go-socket.io), on a separate engine: that library is
 // archived, and its server cannot stand on the open internet (see
 // docs/security.md).
 //

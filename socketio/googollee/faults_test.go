@@ -51,7 +51,7 @@ func open(t testing.TB, url string) *rawclient.Session {
 	return c
 }
 
-// TestFault01UpgradeLosesRequests: a POST that is under way while the client
+// TestFault01UpgradeLosesRequests: a POST that is in progress while the client
 // changes to a websocket is refused, and with it the connection.
 func TestFault01UpgradeLosesRequests(t *testing.T) {
 	refused := func(url string) bool {
@@ -155,8 +155,8 @@ func TestFault03PollOnWebsocketSession(t *testing.T) {
 	ws.read("3")
 }
 
-// TestFault04GuessedSessionID: ids are counted, and whoever guesses one speaks as
-// that client.
+// TestFault04GuessedSessionID: ids are counted, and anyone who guesses one speaks
+// as that client.
 func TestFault04GuessedSessionID(t *testing.T) {
 	stock(t, shown, func(t *testing.T) {
 		said := make(chan string, 1)
@@ -196,7 +196,7 @@ func TestFault04GuessedSessionID(t *testing.T) {
 }
 
 // TestFault05RefusedAfterConnect: a client that OnConnect refuses is told that it is
-// connected, is told nothing else, and its session stays for ever.
+// connected, is told nothing else, and its session stays forever.
 func TestFault05RefusedAfterConnect(t *testing.T) {
 	stock(t, shown, func(t *testing.T) {
 		server, url := stockServer(t, func(s *gosio.Server) {
@@ -312,7 +312,7 @@ func TestFault09BroadcastsStall(t *testing.T) {
 	const n = 400
 	stock(t, shown, func(t *testing.T) {
 		server, url := stockServer(t, func(*gosio.Server) {})
-		dial(t, raw(url)).read("40") // unauthenticated, and reads no more
+		dial(t, raw(url)).read("40") // unauthenticated, and stops reading
 		done := make(chan struct{})
 		go func() {
 			defer close(done)

@@ -47,7 +47,7 @@ func newNamespace(s *Server, name string, a *socketio.Authorizer) *Namespace {
 	}
 }
 
-// OnConnect sets the handler of sockets that are let in without
+// OnConnect sets the handler of sockets that are accepted without
 // authentication: those of a public namespace, and the guests of an optional
 // one. An error disconnects the socket.
 func (n *Namespace) OnConnect(f func(c *Conn) error) { n.onConnect = f }

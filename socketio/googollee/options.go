@@ -16,8 +16,8 @@ type Options struct {
 	// origin would otherwise act with its visitor's cookies.
 	CORS *CORS
 
-	// CheckOrigin decides in the place of CORS, by the Origin header. An origin
-	// that it admits may send cookies and read the answers.
+	// CheckOrigin decides instead of CORS, by the Origin header. An origin that
+	// it admits may send cookies and read the answers.
 	CheckOrigin func(*http.Request) bool
 
 	// Transports are those that the server offers, "polling" and "websocket" by

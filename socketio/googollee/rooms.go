@@ -86,7 +86,7 @@ func (n *Namespace) exitRooms(s *socket) {
 }
 
 // Count returns the number of sockets in the namespace, those included that have
-// yet to authenticate.
+// not authenticated yet.
 func (n *Namespace) Count() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -108,8 +108,8 @@ func (n *Namespace) RoomLen(room string) int {
 	return len(n.rooms[room])
 }
 
-// ForEach calls f for each socket of this node that is let in and in the room, or for
-// each in the namespace if room is "". It holds no lock: f may do anything.
+// ForEach calls f for each socket of this node that is accepted and in the room, or
+// for each in the namespace if room is "". It holds no lock: f may do anything.
 func (n *Namespace) ForEach(room string, f func(c *Conn)) {
 	var to cluster.Target
 	if room != "" {

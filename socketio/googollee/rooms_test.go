@@ -8,7 +8,7 @@ import (
 )
 
 // TestSelected: what goes to others, to a room and to each socket reaches those that are
-// let in, and nobody else.
+// accepted, and nobody else.
 func TestSelected(t *testing.T) {
 	s := serve(t, nil, func(s *server) {
 		s.Namespace.OnEvent("join", func(c *googollee.Conn, room string) string { c.Join(room); return room })

@@ -30,7 +30,7 @@ type Server struct {
 }
 
 // NewServer makes a server. Nil options are the defaults. It fails where an
-// option makes no sense.
+// option is invalid.
 func NewServer(o *Options) (*Server, error) {
 	if o == nil {
 		o = &Options{}
@@ -75,10 +75,10 @@ func NewServer(o *Options) (*Server, error) {
 
 // Authorize guards a namespace, "/" for the root, with an authenticator, such as
 // a *[verifier.Verifier], and options. Without options sockets authenticate by
-// event ([socketio.ByEvent]). It fails where an option makes no sense, where the
-// authenticator reads longer tokens than Options.MaxUnauthenticatedMessage lets
-// in, or where the namespace is there already. Guard namespaces before the server
-// serves.
+// event ([socketio.ByEvent]). It fails where an option is invalid, where the
+// authenticator reads longer tokens than Options.MaxUnauthenticatedMessage
+// accepts, or where the namespace is there already. Guard namespaces before the
+// server serves.
 func (s *Server) Authorize(namespace string, auth socketio.Authenticator, options ...socketio.Option) (*Namespace, error) {
 	a, err := socketio.New(auth, append([]socketio.Option{socketio.Defaults(socketio.WithLogger(s.logger))}, options...)...)
 	if err != nil {

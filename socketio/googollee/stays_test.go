@@ -268,7 +268,7 @@ func TestFaultsA2Identity(t *testing.T) {
 }
 
 // TestFaultsA3FormerStay: what is left of a stay that is over reaches nobody who
-// comes after it, whatever ended it and whoever comes.
+// comes after it, whatever ended it and whichever client comes.
 func TestFaultsA3FormerStay(t *testing.T) {
 	for _, next := range []string{"b", "a", ""} { // another user, the same user again, a guest
 		for _, ended := range []string{"left", "revoked"} {
@@ -439,7 +439,7 @@ func chaotic(t *testing.T, c *burster, r *rand.Rand) {
 				packets = append(packets, c.connect("/event", ""), `42/event,["authenticate",{"token":"good.`+tag+`"}]`,
 					`42/event,["who","`+tag+`"]`, "41/event,")
 			}
-			if last := packets[len(packets)-1]; r.IntN(3) == 0 { // a pause in which it is let in
+			if last := packets[len(packets)-1]; r.IntN(3) == 0 { // a pause in which it is accepted
 				if c.send(packets[:len(packets)-1]...) != nil {
 					break
 				}

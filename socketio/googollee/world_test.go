@@ -43,7 +43,7 @@ const (
 // children are the programs that tests run beside them.
 var children = map[string]func(){}
 
-// stock shows a fault in the stock library, in a process of its own: f runs there,
+// stock shows a fault in the stock library, in a separate process: f runs there,
 // and what it prints must contain want. Our side follows the call.
 func stock(t *testing.T, want string, f func(t *testing.T)) {
 	t.Helper()

@@ -293,7 +293,7 @@ func TestUser(t *testing.T) {
 	}
 }
 
-// TestSlow: an authenticator that takes too long is no verdict about the token.
+// TestSlow: an authenticator that takes too long is not a verdict about the token.
 func TestSlow(t *testing.T) {
 	auth := socketio.AuthenticatorFunc(func(ctx context.Context, _ *verifier.Handshake) (*verifier.Token, error) {
 		<-ctx.Done()

@@ -17,7 +17,7 @@ type script []step
 
 type step func(r *run)
 
-// run is one row under way with one version of the client over one choice of
+// run is one row in progress with one version of the client over one choice of
 // transports.
 type run struct {
 	testing.TB

@@ -145,7 +145,7 @@ func handshakeRows() []behaviour {
 	}
 }
 
-// awayAtFirst are keys that cannot be had the first time they are asked for.
+// awayAtFirst are keys that cannot be fetched the first time they are asked for.
 func awayAtFirst(t testing.TB) verifier.KeyProvider {
 	t.Helper()
 	var asked atomic.Int64

@@ -254,7 +254,7 @@ func TestZishangMemory(t *testing.T) {
 
 // inUse is the memory of the live heap and of stacks.
 func inUse() int64 {
-	time.Sleep(200 * time.Millisecond) // what is on its way settles: this is measured, not asserted
+	time.Sleep(200 * time.Millisecond) // what is in flight settles: this is measured, not asserted
 	runtime.GC()
 	runtime.GC()
 	var m runtime.MemStats

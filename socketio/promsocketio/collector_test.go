@@ -176,7 +176,7 @@ func durations(outcome string, n int) string {
 	return b.String()
 }
 
-// TestKeys: two key sets beside each other, one of which cannot be had.
+// TestKeys: two key sets beside each other, one of which cannot be fetched.
 func TestKeys(t *testing.T) {
 	issuer := verifiertest.NewIssuer("https://a.test/", verifiertest.NewKey(verifier.EdDSA, "k1"))
 	good, err := jwks.OIDC("https://a.test/", jwks.HTTPClient(issuer.Client()), quiet)

@@ -372,7 +372,7 @@ func TestFaultsI10Separation(t *testing.T) {
 }
 
 // TestFaultsI12SlowLink: a list that takes longer than the client's time-outs is
-// read all the same.
+// read nevertheless.
 func TestFaultsI12SlowLink(t *testing.T) {
 	t.Parallel()
 	const many = 20_000

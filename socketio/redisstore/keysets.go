@@ -15,8 +15,8 @@ import (
 // all, and a process that starts while the issuer is down has its keys: it is a
 // jwks.Store. It is safe for concurrent use.
 //
-// Whoever can write to Redis chooses the keys, and so can sign any token. Give KeySets a
-// Redis that nobody else writes to.
+// Anyone who can write to Redis chooses the keys, and so can sign any token. Give
+// KeySets a Redis that nobody else writes to.
 type KeySets struct {
 	client redis.UniversalClient
 	prefix string

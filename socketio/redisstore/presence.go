@@ -38,8 +38,7 @@ var _ socketio.Presence = (*Presence)(nil)
 // NewPresence makes a presence from a client, which the caller closes, and the prefix
 // of its keys, such as "chat:presence". A process tells Redis three times in the lease
 // that it is there; the sessions of one that has crashed are gone when its lease is
-// over, by Redis' clock. Zero is [DefaultLease]. Each registry needs a presence of its
-// own.
+// over, by Redis' clock. Zero is [DefaultLease]. Each registry needs its own presence.
 //
 // Like [New], it returns an error if Redis may evict the keys.
 func NewPresence(client redis.UniversalClient, prefix string, lease time.Duration) (*Presence, error) {
@@ -287,8 +286,8 @@ func (p *Presence) keep(ctx context.Context, f *socketio.PresenceFollower) error
 		f.Reached()
 		if ticked {
 			extra := there - f.Count()
-			// A difference that stays is no session on its way: a command that was
-			// given up has been executed late, or keys were lost.
+			// A difference that stays is not a session in flight: a command that
+			// was given up has been executed late, or keys were lost.
 			if extra != 0 && extra == before {
 				if err := p.repair(ctx, f); err != nil {
 					return err

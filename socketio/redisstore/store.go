@@ -47,7 +47,7 @@ var _ socketio.RevocationSyncer = (*Store)(nil)
 
 // New makes a store from a client, which the caller closes, and the key of the
 // list, such as "chat:revocations". Processes with the same key and database
-// number share their revocations. Whoever can write the key can end sessions;
+// number share their revocations. Anyone who can write the key can end sessions;
 // deleting it brings nobody back while a process that knows the list is running.
 //
 // New returns an error wrapping [socketio.ErrStoreMisconfigured] if Redis answers

@@ -263,7 +263,7 @@ func (rc *receiver) updated(sub json.RawMessage, fields map[string]json.RawMessa
 
 func text(raw json.RawMessage) string {
 	var s string
-	_ = json.Unmarshal(raw, &s) // "" if it is no string
+	_ = json.Unmarshal(raw, &s) // "" if it is not a string
 	return s
 }
 

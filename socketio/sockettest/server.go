@@ -28,8 +28,8 @@ type handler struct {
 	forGuests bool
 }
 
-// NewServer makes a server that lets in whom the authenticator does. It panics
-// where an option makes no sense. Without one sockets authenticate by event
+// NewServer makes a server that accepts whom the authenticator does. It panics
+// where an option is invalid. Without one sockets authenticate by event
 // ([socketio.ByEvent]).
 func NewServer(auth socketio.Authenticator, options ...socketio.Option) *Server {
 	a, err := socketio.New(auth, options...)

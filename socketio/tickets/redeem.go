@@ -209,7 +209,7 @@ func derive(secret, salt []byte) (cipher.AEAD, []byte) {
 const maxUsed = 1 << 16
 
 // memory is a Store of this process. When it is full of tickets that could still be
-// used it takes no more, since to forget one would be to accept it again.
+// used it accepts nothing further, since to forget one would be to accept it again.
 type memory struct {
 	now func() time.Time
 

@@ -258,7 +258,7 @@ func TestAnotherUser(t *testing.T) {
 		t.Errorf("a ticket that would be bound to nothing: %d", w.Code)
 	}
 
-	// A socket that presents a token of its own beside the ticket.
+	// A socket that presents its own token beside the ticket.
 	n = newNode(t, tickets.Options{})
 	_, err = n.use(n.ticket(t, bearer("ada")...), "Cookie", "token="+token("mallory"))
 	if !errors.Is(err, verifier.ErrTokenConflict) {
@@ -290,7 +290,7 @@ func TestAsking(t *testing.T) {
 	}
 }
 
-// TestForged: what was not issued with these secrets is no ticket, in any spelling.
+// TestForged: what was not issued with these secrets is not a ticket, in any spelling.
 func TestForged(t *testing.T) {
 	n, other := newNode(t, tickets.Options{}), newNode(t, tickets.Options{})
 	ticket := n.ticket(t, bearer("ada")...)
@@ -336,7 +336,7 @@ func TestSecretsRotate(t *testing.T) {
 	expectInvalid(t, err, "not issued with these secrets")
 }
 
-// TestStoreLost: an error is no answer, and the client may come back.
+// TestStoreLost: an error is not an answer, and the client may come back.
 func TestStoreLost(t *testing.T) {
 	store := &sharedStore{}
 	n := newNode(t, tickets.Options{Store: store, Secrets: [][]byte{secret}})

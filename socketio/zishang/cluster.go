@@ -22,7 +22,7 @@ import (
 //
 // Other nodes are told of a socket's ID, rooms, handshake and Data, encoded as JSON; the
 // handshake has no credentials ([cluster.Handshake]). Do not change a value after you
-// have given it to SetData. Sockets that have yet to authenticate hear nothing and are
+// have given it to SetData. Sockets that have not authenticated yet hear nothing and are
 // shown to nobody. Connection state recovery needs another adapter.
 //
 // Close the cluster after the server. The cluster is that of one server.
@@ -183,8 +183,8 @@ func first(args []any) []any {
 	return args[:1]
 }
 
-// FetchSockets lists the sockets of all nodes. The callback runs in a goroutine of its
-// own, with what is known and an error if not all nodes have answered.
+// FetchSockets lists the sockets of all nodes. The callback runs in a separate
+// goroutine, with what is known and an error if not all nodes have answered.
 func (a *clusterAdapter) FetchSockets(opts *socket.BroadcastOptions) func(func([]socket.SocketDetails, error)) {
 	if a.isLocal(opts) {
 		return a.Adapter.FetchSockets(opts)
@@ -258,7 +258,7 @@ func roomNames(rooms []socket.Room) []string {
 }
 
 // ServerSideEmit sends an event to the other servers. A function at the end is called
-// with what they answer, in a goroutine of its own.
+// with what they answer, in a separate goroutine.
 func (a *clusterAdapter) ServerSideEmit(args []any) error {
 	var ack socket.Ack
 	if n := len(args); n > 0 {

@@ -39,7 +39,7 @@ func optionsOf(to cluster.Target) *socket.BroadcastOptions {
 }
 
 // each calls f for the sockets of a target. The library knows no others than those that
-// are let in.
+// are accepted.
 func (a *clusterAdapter) each(to cluster.Target, f func(*socket.Socket)) {
 	a.Adapter.FetchSockets(optionsOf(to))(func(all []socket.SocketDetails, _ error) {
 		for _, d := range all {

@@ -11,8 +11,8 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 )
 
-// TestOneConnectionIsNoCrowd: whoever asks for many dynamic namespaces at once
-// does not crowd out those who wait to authenticate.
+// TestOneConnectionIsNoCrowd: anyone who asks for many dynamic namespaces at
+// once does not crowd out those who wait to authenticate.
 func TestOneConnectionIsNoCrowd(t *testing.T) {
 	web := serve(t, nil, func(io *Server) {
 		guard(t, io, regexp.MustCompile(`^/tenant-\d+$`), byName(),

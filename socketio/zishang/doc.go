@@ -12,8 +12,8 @@
 //
 // A [Server] puts the unmodified library on this module's engine, which owns transports,
 // packets and limits. [Server.Authorize] and [Server.Public] declare the namespaces there
-// are: any other does not exist for clients. The library hears of a client once it is let
-// in, so no handler runs and no broadcast reaches it before.
+// are: any other does not exist for clients. The library hears of a client once it is
+// accepted, so no handler runs and no broadcast reaches it before.
 //
 // The token comes in the handshake: auth: {token} of the client's options, or the places
 // that the verifier's extractor looks at. With [socketio.ByEvent] it comes in an
@@ -24,8 +24,8 @@
 // # One stay, one library client
 //
 // The engine calls a client's presence in one namespace a stay. For each the library is
-// given a connection of its own, which ends with the stay, whatever becomes of the
-// client's other namespaces. What is left of a former stay therefore cannot speak to or
-// for a later one. Which packets pass is the engine's decision alone; see the table of
-// states in socketio/internal/engine.
+// given its own connection, which ends with the stay, whatever becomes of the client's
+// other namespaces. What is left of a former stay therefore cannot speak to or for a
+// later one. Which packets pass is the engine's decision alone; see the table of states
+// in socketio/internal/engine.
 package zishang

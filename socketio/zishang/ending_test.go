@@ -115,7 +115,7 @@ func TestEndWithheld(t *testing.T) {
 	if reason := <-reasons; reason != "server namespace disconnect" && reason != "transport close" {
 		t.Errorf("it is disconnected: %v", reason)
 	}
-	if n := late.Load(); n > 1 { // one may be on its way
+	if n := late.Load(); n > 1 { // one may be in flight
 		t.Errorf("%d events were handled after the end", n)
 	}
 	again := dial(t, web)

@@ -15,8 +15,8 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-// A server that lets in who has a token signed with the secret. What a client
-// without one is told is shown in the protocol's own words.
+// A server that accepts clients that have a token signed with the secret. What
+// a client without one is told is shown in the protocol's own words.
 func Example() {
 	key, err := verifier.NewKey([]byte("a secret of at least thirty-two bytes"), verifier.KeyOptions{})
 	if err != nil {

@@ -82,7 +82,7 @@ func (s *Server) enter(a *engine.Arrival, h *verifier.Handshake) (binding.Handle
 }
 
 // Admitted guards the stay, has the library make a socket of it, and answers the client
-// that has yet to authenticate.
+// that has not authenticated yet.
 func (g *guarded) Admitted() {
 	if g.Attach(g); g.Authorizer == nil {
 		g.Guest.Store(true)

@@ -182,8 +182,8 @@ func (a *onceAdapter) RestoreSession(pid socket.PrivateSessionId, offset string)
 }
 
 // TestRecoveryIsNotUsedUp: a session is there for the next attempt when a socket that
-// came to recover it has not authenticated, whoever refused it, and whatever adapter
-// keeps it.
+// came to recover it has not authenticated, no matter which function rejected it, and
+// whatever adapter keeps it.
 func TestRecoveryIsNotUsedUp(t *testing.T) {
 	for name, adapter := range map[string]socket.AdapterConstructor{"the library's adapter": nil, "one that gives once": &once{}} {
 		t.Run(name, func(t *testing.T) {

@@ -40,7 +40,7 @@ func RefusalDelay(d time.Duration) ServerOption {
 }
 
 // MaxUnauthenticatedMessage is the largest message in bytes that a client may send before
-// it is let in anywhere (40 KiB): its token has to fit in.
+// it is accepted anywhere (40 KiB): its token has to fit in.
 func MaxUnauthenticatedMessage(n int) ServerOption {
 	return func(c *engine.Config) { c.MaxUnauthenticated = n }
 }
@@ -108,7 +108,7 @@ func (s *Server) fail(err error) {
 	}
 }
 
-// checkOptions looks for options that make no sense here.
+// checkOptions looks for options that are invalid here.
 func (s *Server) checkOptions(o *socket.ServerOptions, set *settings) {
 	if o.Parser() != nil {
 		s.fail(errors.New("a parser of its own is not supported: leave SetParser out"))

@@ -126,7 +126,7 @@ func ownerOf(session *socket.SessionToPersist) (owner *verifier.Token, ok bool) 
 }
 
 // claim returns the session that was presented, with what was missed by now, if it is
-// that of who has authenticated. Either way it is used up.
+// that of the user that has authenticated. Either way it is used up.
 func (a *adapter) claim(pid socket.PrivateSessionId, offset string, by *socketio.Authorizer, t *verifier.Token) *socket.Session {
 	a.mu.Lock()
 	p := a.presented[pid]
@@ -244,7 +244,7 @@ var errNotRecovered = &verifier.UnauthorizedError{
 }
 
 // claim returns the session that the socket came to recover, as it is by now, if it
-// is that of who has authenticated; nil if it came for none.
+// is that of the user that has authenticated; nil if it came for none.
 func (r *recovery) claim(g *guarded, s *socketio.Session) (*socket.Session, error) {
 	if r.adapter == nil {
 		return nil, nil

@@ -30,7 +30,7 @@ type Server struct {
 	base    *base
 	logger  *slog.Logger
 	options settings
-	err     error // why the options make no sense
+	err     error // why the options are invalid
 
 	recovering sync.Map // the *guarded that presents a session, by the name that the library knows
 	shared     lastBroadcast
@@ -43,8 +43,8 @@ type Server struct {
 
 // NewServer makes a server of the library's options and of more, which the library does
 // not have; nil options are the defaults. It copies them: a change that follows has no
-// effect. Where an option makes no sense, Authorize and Public return an error that says
-// so, and the server serves nobody.
+// effect. Where an option is invalid, Authorize and Public return an error that says so,
+// and the server serves nobody.
 func NewServer(options *socket.ServerOptions, more ...ServerOption) *Server {
 	s := &Server{logger: slog.Default(), byName: make(map[string]*declaration)}
 	if options == nil {
@@ -54,7 +54,7 @@ func NewServer(options *socket.ServerOptions, more ...ServerOption) *Server {
 	s.library.Enter = s.enter
 	s.base = newBase(s, own)
 	s.io = socket.NewServer(nil, own)
-	s.io.SetConnectTimeout(never) // the engine has a deadline of its own
+	s.io.SetConnectTimeout(never) // the engine has its own deadline
 	s.io.Bind(s.base)
 	config := s.options.config
 	for _, option := range more {
@@ -91,7 +91,7 @@ func (s *Server) IO() *socket.Server { return s.io }
 //
 // The library gets to know a client when it has authenticated: handlers of "connection"
 // and middlewares run for such clients only, and broadcasts reach no others. It fails
-// where an option makes no sense and where the namespace is declared already.
+// where an option is invalid and where the namespace is declared already.
 func (s *Server) Authorize(namespace any, auth socketio.Authenticator, options ...socketio.Option) (socket.Namespace, error) {
 	defaults := socketio.Defaults(socketio.ByHandshake(), socketio.WithLogger(s.logger))
 	a, err := socketio.New(auth, append([]socketio.Option{defaults}, options...)...)
@@ -182,7 +182,7 @@ type Emitter interface {
 // session: the client is told if it is an [*verifier.UnauthorizedError],
 // otherwise only that the server rejected it.
 //
-// It differs from the library's event "connection" where guests are let in
+// It differs from the library's event "connection" where guests are accepted
 // ([socketio.Optional]), who have no session: "connection" is when they come, and
 // OnAuthenticated when they have authenticated.
 func OnAuthenticated(namespace Emitter, f func(s *socket.Socket, session *socketio.Session) error) {

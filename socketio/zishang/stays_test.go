@@ -138,7 +138,7 @@ func chaosOfStays(t *testing.T, byEvent bool, protocol string) {
 	}
 }
 
-// oneLife is a connection that sends bursts. Each stay's token has an id of its own.
+// oneLife is a connection that sends bursts. Each stay's token has its own id.
 func oneLife(t *testing.T, url, protocol string, byEvent bool, name string) {
 	var raw *burst
 	dialer := websocket.Dialer{NetDialContext: func(ctx context.Context, network, address string) (net.Conn, error) {

@@ -91,7 +91,7 @@ func TestPayloads(t *testing.T) {
 		c.send(`40{"token":123,"padding":"` + strings.Repeat("x", 900_000) + `"}`)
 		c.expect(refusalPacket("/", errTokenTooLong))
 	})
-	// What is no packet of Socket.IO's ends the connection, and nothing else.
+	// What is not a packet of Socket.IO's ends the connection, and nothing else.
 	for _, packet := range []string{
 		`40"a string"`, `40[1]`, `40{`, `450-["a"]`, `451-{"token":1}`, `40/,`, `4`, `49`, `42["message"]`, `4`, `40` + strings.Repeat("[", 100_000),
 	} {
@@ -153,7 +153,7 @@ func FuzzPayload(f *testing.F) {
 }
 
 // TestLastWords: a client whose session ends is told why after everything that
-// was emitted before, and nothing comes after it, whoever emits.
+// was emitted before, and nothing comes after it, no matter which code emits.
 func TestLastWords(t *testing.T) {
 	sockets := make(chan *socket.Socket, 1)
 	web := serve(t, nil, func(io *Server) {
@@ -340,8 +340,8 @@ func TestRefusalsAreCounted(t *testing.T) {
 	}
 }
 
-// TestIdlePackets: who is let in nowhere may ask the library for so many things,
-// and who is let in for as many as it likes.
+// TestIdlePackets: who is accepted nowhere may ask the library for so many
+// things, and who is accepted for as many as it likes.
 func TestIdlePackets(t *testing.T) {
 	web := serve(t, nil, func(io *Server) { guard(t, io, "/", byName(), socketio.ByEvent()) })
 	for name, packet := range map[string]string{

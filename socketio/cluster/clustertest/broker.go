@@ -1,6 +1,6 @@
 // Package clustertest tests implementations of the interfaces of package cluster:
-// whoever writes a cluster.Broker for another message system calls [RunBroker] from
-// a test.
+// anyone who writes a cluster.Broker for another message system calls [RunBroker]
+// from a test.
 package clustertest
 
 import (

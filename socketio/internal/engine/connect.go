@@ -12,7 +12,7 @@ import (
 
 const (
 	maxRefusals = 100  // refused CONNECTs of one session, before it ends
-	maxUnproven = 16   // namespaces that a client who is let in nowhere may leave: with each it gets a new deadline
+	maxUnproven = 16   // namespaces that a client who is accepted nowhere may leave: with each it gets a new deadline
 	maxAttempts = 8    // "authenticate" events that wait for the library at once
 	maxOwnAcks  = 64   // acknowledgements that one session may owe before ours are not asked for
 	maxAcks     = 4096 // the same for the application's
@@ -49,7 +49,7 @@ func (s *Session) connectLocked(p *packet, tooLarge bool) {
 	s.decideLocked(st, a, 0)
 }
 
-// decideLocked has the library decide about a stay, in a goroutine of its own.
+// decideLocked has the library decide about a stay, in a separate goroutine.
 // tries counts the decisions that were put off before.
 func (s *Session) decideLocked(st *Stay, a *Arrival, tries int) {
 	s.deciding++

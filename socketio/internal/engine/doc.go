@@ -1,6 +1,6 @@
 // Package engine serves Socket.IO clients to a server library: it owns the
 // transports, the packets, the gates and the limits. The library above sees only
-// whole packets of clients that were let in.
+// whole packets of clients that were accepted.
 //
 // A [Server] is the http.Handler that clients talk to. It speaks Engine.IO 3 with
 // Socket.IO protocol 4 (clients 1.x and 2.x) and Engine.IO 4 with protocol 5

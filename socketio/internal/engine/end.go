@@ -78,8 +78,8 @@ func (s *Session) endLocked(e end) {
 	s.finishLocked()
 }
 
-// finishLocked says the last words of a session that is closing. Whoever writes
-// to the client then ends the connection.
+// finishLocked says the last words of a session that is closing. Anyone who
+// writes to the client then ends the connection.
 func (s *Session) finishLocked() {
 	if s.final {
 		return

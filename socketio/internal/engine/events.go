@@ -44,11 +44,11 @@ func toASCII(data []byte) []byte {
 }
 
 // Send sends an event of the application's where the gate lets it, and reports
-// whether it is on its way. ack, if not nil, comes back as [Packet.Ack] with the
-// client's acknowledgement, in its turn among the client's packets; it is for
-// events made by [NewEvent]. If ack is an [Answer], that receives the
-// acknowledgement at once. When the client owes 4096 it is not asked for one, and an
-// event with an Answer is not sent.
+// whether it is in flight. ack, if not nil, comes back as [Packet.Ack] with the
+// client's acknowledgement, in its turn among the client's packets; it is for events
+// made by [NewEvent]. If ack is an [Answer], that receives the acknowledgement at
+// once. When the client owes 4096 it is not asked for one, and an event with an
+// Answer is not sent.
 func (st *Stay) Send(e *Event, ack any) bool {
 	s := st.session
 	s.mu.Lock()
@@ -163,7 +163,7 @@ func (p *Packet) size() int {
 	return n
 }
 
-// ownAck waits for an acknowledgement: of an event of our own, or of one of the
+// ownAck waits for an acknowledgement: of our own event, or of one of the
 // application's, if app is not nil.
 type ownAck struct {
 	stay *Stay

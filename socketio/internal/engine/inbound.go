@@ -71,9 +71,10 @@ func (s *Session) lateFrameLocked(f frame) {
 }
 
 // maxIdle is how many packets a client may send without a pause of a second while it is
-// let in nowhere, nor was a moment ago. It has reason for a few: what it emits too early
-// is dropped, and what comes after its end is read only so that the goodbye is not lost.
-// Each costs little, but ten thousand at once keep a processor from everybody else.
+// accepted nowhere, nor was a moment ago. It has reason for a few: what it emits too
+// early is dropped, and what comes after its end is read only so that the goodbye is not
+// lost. Each costs little, but ten thousand at once keep a processor from everybody
+// else.
 const maxIdle = 1000
 
 // idleLocked takes note of a packet that comes now, and reports whether it is one too
@@ -183,7 +184,7 @@ func (s *Session) authenticateLocked(st *Stay, p *packet) error {
 	if len(p.data) > s.server.config.MaxUnauthenticated {
 		return s.postAuthenticateLocked(st, nil, true)
 	}
-	args, err := p.args() // an attachment stays its placeholder, which is no token
+	args, err := p.args() // an attachment stays its placeholder, which is not a token
 	if err != nil {
 		return err
 	}

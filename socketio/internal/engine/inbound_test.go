@@ -315,8 +315,8 @@ func TestManyOwedAcknowledgements(t *testing.T) {
 	})
 }
 
-// TestIdlePackets: who is let in nowhere is cut off when it sends too much at once, also
-// behind its end, and who is let in, or takes its time, is not.
+// TestIdlePackets: who is accepted nowhere is cut off when it sends too much at once,
+// also behind its end, and who is accepted, or takes its time, is not.
 func TestIdlePackets(t *testing.T) {
 	pending := func(_ *world, _ *Config, h *hooks) {
 		h.Decide = admitAll(Pending)
@@ -414,7 +414,7 @@ func TestIdlePackets(t *testing.T) {
 			ws.read("3")
 			w.last.End("", nil)
 			synctest.Wait()
-			for range 3 { // a moment ago it was let in
+			for range 3 { // a moment ago it was accepted
 				ws.write(flood...)
 			}
 			synctest.Wait()

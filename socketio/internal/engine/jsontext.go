@@ -16,8 +16,8 @@ const maxDepth = 64
 // between its tokens.
 //
 // It exists beside encoding/json because the library behind us reads packets
-// with a scanner of its own and encoding/json in turn, and the two disagree on
-// white space, on commas inside an event's name, and on what an attachment's
+// with its own scanner and encoding/json in turn, and the two disagree on white
+// space, on commas inside an event's name, and on what an attachment's
 // placeholder is. What this type lets through has one reading only.
 type compactor struct {
 	src         []byte

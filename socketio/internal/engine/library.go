@@ -78,7 +78,7 @@ type Arrival struct {
 type Gate uint8
 
 const (
-	// Pending lets in nothing but "authenticate", which goes to
+	// Pending accepts nothing but "authenticate", which goes to
 	// Library.Authenticate, and lets out nothing but [Stay.Emit].
 	Pending Gate = iota
 	// Guest lets everything pass but "authenticate". The client still counts

@@ -210,7 +210,7 @@ func FuzzCompact(f *testing.F) {
 		ascii := appendASCII(nil, out)
 		var a, b any
 		if json.Unmarshal(out, &a) != nil || json.Unmarshal(ascii, &b) != nil || !isASCII(ascii) || !reflect.DeepEqual(a, b) {
-			// Numbers beyond float64 are JSON all the same.
+			// Numbers beyond float64 are JSON nevertheless.
 			if !strings.ContainsAny(string(out), "eE") {
 				t.Fatalf("%q became %q", out, ascii)
 			}

@@ -35,7 +35,7 @@ type poller struct {
 // returned at once would be followed by the next one at once.
 const noopDelay = 100 * time.Millisecond
 
-// wakeLocked tells whoever writes to the client that there is something to do.
+// wakeLocked tells anyone who writes to the client that there is something to do.
 func (s *Session) wakeLocked() {
 	l := &s.link
 	if ws := l.ws; ws != nil {
@@ -60,9 +60,10 @@ type pollAnswer struct {
 }
 
 // answerLocked gives the answer to p, if it is time for one. While an upgrade is
-// under way data goes out by polling, since the probe's answer may never reach the
-// client. A poll without data brings NOOP: the client waits for its poll to return
-// before it changes over. The session's last words are kept for the websocket.
+// in progress data goes out by polling, since the probe's answer may never reach
+// the client. A poll without data brings NOOP: the client waits for its poll to
+// return before it changes over. The session's last words are kept for the
+// websocket.
 func (s *Session) answerLocked(p *poller) (pollAnswer, bool) {
 	noop := pollAnswer{batch: []message{{text: []byte{typeNoop}}}}
 	switch {
@@ -83,8 +84,8 @@ func (s *Session) answerLocked(p *poller) (pollAnswer, bool) {
 // servePoll answers a GET when there is something for the client. The later of
 // two polls takes over: a proxy that repeats a request must not end the session.
 func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
-	// A server's own timeouts are meant for what is under way. That for reading
-	// would even take effect in a handler: as the loss of the client.
+	// A server's own timeouts are meant for what is in progress. That for
+	// reading would even take effect in a handler: as the loss of the client.
 	rc := http.NewResponseController(w)
 	_ = rc.SetReadDeadline(time.Time{})
 	_ = rc.SetWriteDeadline(time.Time{})
@@ -149,7 +150,7 @@ func (s *Session) finishPoll(w http.ResponseWriter, r *http.Request, a pollAnswe
 	}
 }
 
-// writePoll writes the answer to a poll, and waits until it is on its way.
+// writePoll writes the answer to a poll, and waits until it is in flight.
 func (e *Server) writePoll(w http.ResponseWriter, r *http.Request, d *dialect, batch []message, b64 bool) error {
 	j := ""
 	if d.jsonp {
@@ -247,9 +248,9 @@ func (s *Session) receiveTooLarge(w http.ResponseWriter, r *http.Request, body [
 	return true
 }
 
-// maxPosts is how many POSTs of one session may be under way. A client has one;
-// a proxy may repeat it. What waits for the library is bounded, and so must be
-// what waits to be let in there.
+// maxPosts is how many POSTs of one session may be in progress. A client has
+// one; a proxy may repeat it. What waits for the library is bounded, and so
+// must be what waits to be accepted there.
 const maxPosts = 4
 
 func (s *Session) beginPost() bool {

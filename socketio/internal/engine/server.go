@@ -32,7 +32,7 @@ type Server struct {
 	drained  chan struct{} // closed when draining and without sessions
 }
 
-// New makes a server. It fails if config makes no sense.
+// New makes a server. It fails if config is invalid.
 func New(config Config, library Library) (*Server, error) {
 	config, err := config.withDefaults()
 	if err != nil {
@@ -138,7 +138,7 @@ func (e *Server) serveSession(w http.ResponseWriter, r *http.Request, transport 
 	switch {
 	case s == nil && transport == "polling" && r.Method == http.MethodPost:
 		// A client that was refused, or whose session has just ended, says
-		// goodbye to an id that is not there any more. That is no error.
+		// goodbye to an id that is not there any more. That is not an error.
 		if body, _, err := readBody(w, r, 16); err == nil && d.isGoodbye(body) {
 			writeOK(w)
 			return
@@ -312,7 +312,7 @@ func (e *Server) Shutdown(ctx context.Context, r *Refusal) error {
 	}
 }
 
-// guard calls a function that may be, or may call, somebody else's. Its panic is
+// guard calls a function that may be, or may call, another's. Its panic is
 // logged, and ends the session it concerns.
 func (e *Server) guard(s *Session, what string, f func()) {
 	defer func() {

@@ -41,18 +41,18 @@ type Session struct {
 	link      link
 	calls     []func()
 	calling   bool
-	deciding  int         // calls of Library.Decide under way
+	deciding  int         // calls of Library.Decide in progress
 	refusals  int         // namespaces refused so far
 	refusedIn []string    // their names, of Engine.IO 3
 	unproven  int         // namespaces left that were never open
 	attempts  int         // "authenticate" events that wait for the library
 	idle      flood.Burst // of an unauthenticated client
-	posts     int         // POSTs under way
+	posts     int         // POSTs in progress
 
 	timer      *time.Timer
 	lastSeen   time.Time
 	lastPing   time.Time // when the server pinged last
-	lastProven time.Time // when a packet came of a client that was let in
+	lastProven time.Time // when a packet came of a client that was accepted
 	leftAt     time.Time // when the last namespace was left
 	endedAt    time.Time
 	last       []message // what is said at the very end
@@ -105,7 +105,7 @@ func (s *Session) Transport() string {
 	return "polling"
 }
 
-// Writable reports whether a message would be on its way to the client at once.
+// Writable reports whether a message would be in flight to the client at once.
 func (s *Session) Writable() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -180,7 +180,7 @@ func (s *Session) liveLocked() bool {
 	return slices.ContainsFunc(s.stays, func(st *Stay) bool { return st.state >= admitted && !st.bare })
 }
 
-// provenLocked tells whether the client is let in anywhere.
+// provenLocked tells whether the client is accepted anywhere.
 func (s *Session) provenLocked() bool {
 	return slices.ContainsFunc(s.stays, func(st *Stay) bool { return st.gate != Pending })
 }

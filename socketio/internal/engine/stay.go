@@ -8,8 +8,8 @@ import (
 )
 
 // Stay is one client's presence in one namespace, from its CONNECT to its end. It
-// has an identity of its own: a client that leaves a namespace and comes back is
-// another Stay. On a stay that is over every method does nothing, for ever. The
+// has its own identity: a client that leaves a namespace and comes back is
+// another Stay. On a stay that is over every method does nothing, forever. The
 // methods may be called from any goroutine, and wait for neither the client nor
 // the library.
 type Stay struct {
@@ -126,9 +126,9 @@ func (st *Stay) SetGate(gate Gate) {
 	}
 }
 
-// Emit sends an event of the binding's own, whatever the gate. ack, if not nil,
-// is called at most once, with the client's acknowledgement; when the client owes
-// 64 it is not asked for one. The error is of marshalling the arguments.
+// Emit sends the binding's own event, whatever the gate. ack, if not nil, is
+// called at most once, with the client's acknowledgement; when the client owes 64
+// it is not asked for one. The error is of marshalling the arguments.
 func (st *Stay) Emit(event string, ack func(args []json.RawMessage), args ...any) error {
 	s := st.session
 	s.mu.Lock()
@@ -261,7 +261,7 @@ func (st *Stay) closeLocked() {
 	st.session.drop(st)
 }
 
-// leaveLocked ends a stay for the library and for whoever waits for an
+// leaveLocked ends a stay for the library and for anyone who waits for an
 // acknowledgement. cut drops what the library has not been given yet. The stay is
 // closing afterwards, or closed if the library never had it.
 func (s *Session) leaveLocked(st *Stay, reason string, cut bool) {

@@ -30,7 +30,7 @@ func TestWebsocket(t *testing.T) {
 		w.root.Send(NewEvent(root, []byte(`["file",{"_placeholder":true,"num":0}]`), [][]byte{{1, 2, 3}}), nil)
 		ws.read(`451-["file",{"_placeholder":true,"num":0}]`, "b4AQID")
 
-		// Fault 3: a poll with its id is no change of transport.
+		// Fault 3: a poll with its id is not a change of transport.
 		if r, err := c.Get(w.Context()); err != nil || r.Status != http.StatusBadRequest {
 			t.Errorf("a poll was answered %v, %v", r, err)
 		}

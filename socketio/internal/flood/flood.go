@@ -1,5 +1,5 @@
-// Package flood has what the bindings share to bound what clients cost that are let in
-// nowhere.
+// Package flood has what the bindings share to bound what clients cost that are
+// accepted nowhere.
 package flood
 
 import (
@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// JustNow is how long a client may send what was on its way when it was let in nowhere
-// any more.
+// JustNow is how long a client may send what was in flight when it was accepted
+// nowhere any more.
 const JustNow = 5 * time.Second
 
 // Burst counts what comes without a pause of a second. The zero value is ready.

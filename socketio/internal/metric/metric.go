@@ -24,7 +24,7 @@ const (
 	Guest    = "guest"
 
 	Disconnected = "disconnected" // the reason of a session that authorization did not end
-	Other        = "other"        // a reason beyond those that have a label of their own
+	Other        = "other"        // a reason beyond those that have their own label
 )
 
 // By tells the way in which a token comes.

@@ -88,7 +88,7 @@ func TestKnownIsComplete(t *testing.T) {
 			})
 		}
 	}
-	if len(found) != len(known)-1 { // Disconnected is no refusal
+	if len(found) != len(known)-1 { // Disconnected is not a refusal
 		t.Errorf("the sources have %d reasons, and known has %d", len(found), len(known)-1)
 	}
 }

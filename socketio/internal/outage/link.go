@@ -174,7 +174,7 @@ type chunk struct {
 
 // copy passes on what one end sends, and its end.
 func (k *Link) copy(to, from net.Conn, toClient bool) {
-	chunks := make(chan chunk, 1<<10) // on their way
+	chunks := make(chan chunk, 1<<10) // in flight
 	var reader sync.WaitGroup
 	reader.Go(func() {
 		defer close(chunks)

@@ -14,7 +14,7 @@ import (
 // ErrNoRedis says that there is no redis-server on this machine.
 var ErrNoRedis = errors.New("redis-server is not installed (Debian: apt-get install redis-server)")
 
-// Redis is a redis-server process of its own on a port of the loopback interface,
+// Redis is its own redis-server process on a port of the loopback interface,
 // which keeps nothing when it stops.
 type Redis struct {
 	address  string

@@ -21,7 +21,7 @@ var (
 )
 
 // Install installs the clients and returns the folder that has them in its
-// node_modules, as sio1, sio2 and sio4: for tests that run scripts of their own.
+// node_modules, as sio1, sio2 and sio4: for tests that run their own scripts.
 // Without Node the test is skipped, or fails if CI is true.
 func Install(t testing.TB) string {
 	t.Helper()

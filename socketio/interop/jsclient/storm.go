@@ -69,7 +69,7 @@ type StormResult struct {
 	Samples    []StormSample  // the first failures
 	Transports map[string]int // what each ended on: "websocket", "polling", "none"
 	Payloads   map[string]int // the refusals received, as JSON
-	Overlapped int            // clients whose upgrade fell amid their traffic
+	Overlapped int            // clients whose upgrade fell inside their traffic
 
 	Elapsed       time.Duration
 	P50, P99, Max time.Duration // from opening to success

@@ -1,6 +1,6 @@
 // Package jsserver runs Socket.IO servers on Node.js for cluster tests: npm's
 // socket.io 4.8.4 with @socket.io/redis-adapter 8.3.0, and @socket.io/redis-emitter
-// 5.1.0, each in a process of its own. [Start] starts one, [Server.Do] has it
+// 5.1.0, each in a separate process. [Start] starts one, [Server.Do] has it
 // broadcast and the like.
 //
 // The package serves the tests of this module and promises no compatibility.

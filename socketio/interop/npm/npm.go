@@ -32,8 +32,7 @@ func Check(t testing.TB, err error) {
 
 // Install runs npm ci with a package.json and its lock file, once for all programs
 // of this module, and returns the folder that has node_modules. Several programs may
-// get here at once: each works in a folder of its own and the first to rename it
-// wins.
+// get here at once: each works in its own folder and the first to rename it wins.
 func Install(name string, packageJSON, packageLock []byte) (dir string, err error) {
 	for _, tool := range []string{"node", "npm"} {
 		if _, err := exec.LookPath(tool); err != nil {

@@ -172,7 +172,7 @@ func connectWith(t testing.TB, o jsclient.Options) *jsclient.Client {
 	return jsclient.Start(t).Connect(t, o)
 }
 
-// accepted expects that a client with the token is let in as the subject.
+// accepted expects that a client with the token is accepted as the subject.
 func accepted(t testing.TB, url, token, subject string) *jsclient.Client {
 	t.Helper()
 	c := connect(t, url, token)

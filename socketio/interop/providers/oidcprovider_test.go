@@ -50,7 +50,7 @@ func privateJWK(t testing.TB, alg, kid string) map[string]string {
 	return jwk
 }
 
-// oidcProvider is npm's oidc-provider in a process of its own.
+// oidcProvider is npm's oidc-provider in a separate process.
 type oidcProvider struct {
 	*authority
 	process
@@ -134,8 +134,8 @@ func (p *oidcProvider) verifier(keys verifier.KeyProvider, options ...verifier.O
 		verifier.AccessTokenProfile(), verifier.Issuer(p.issuer), verifier.Audience(chat), verifier.RequireScope("chat"))...))
 }
 
-// TestOIDCProvider: an access token is let in; any other kind is refused, with the
-// reason.
+// TestOIDCProvider: an access token is accepted; any other kind is refused, with
+// the reason.
 func TestOIDCProvider(t *testing.T) {
 	for _, alg := range []string{"RS256", "PS256", "ES256", "Ed25519"} {
 		t.Run(alg, func(t *testing.T) {
@@ -170,8 +170,8 @@ func TestOIDCProviderSlow(t *testing.T) {
 	slow(t, startOIDCProvider(t, "ES256", nil).rows())
 }
 
-// TestOIDCProviderOpaque: an opaque token is let in while it is active, and its live
-// socket ends when it is revoked; refresh tokens and ID tokens are refused.
+// TestOIDCProviderOpaque: an opaque token is accepted while it is active, and its
+// live socket ends when it is revoked; refresh tokens and ID tokens are refused.
 func TestOIDCProviderOpaque(t *testing.T) {
 	t.Parallel()
 	p := startOIDCProvider(t, "ES256", nil)
