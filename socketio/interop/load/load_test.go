@@ -43,7 +43,7 @@ func TestChurn(t *testing.T) {
 
 func TestAttack(t *testing.T) {
 	for _, server := range []string{"gosio", "zishang"} {
-		for _, name := range []string{"half-frame", "huge-frames", "namespaces"} {
+		for _, name := range []string{"half-frame", "huge-frames", "namespaces", "compression-bomb", "websocket-pongs"} {
 			t.Run(server+"/"+name, func(t *testing.T) {
 				command(t, attack, "-for", "500ms", "-timeout", "1s", "-rate", "20", "-servers", server, "-attacks", name)
 			})

@@ -5,6 +5,7 @@
 //
 //	go run . compare            # processor time of each server, in one run
 //	go run . compare -idle 5000 # memory of idle sockets
+//	go run . compare -sockets 1000,10000 # events, broadcasts, memory, leaving; beside Node's
 //	go run . churn -n 30000     # connects and refusals, and what is left of them
 //	go run . attack             # how honest clients fare while others misbehave
 //	go run . soak -for 30m      # everything a client may do, at a steady rate

@@ -25,6 +25,7 @@ type cost struct {
 
 	connect   time.Duration // processor time of one connect, with authentication
 	perSecond float64       // connects
+	refused   time.Duration // of one client that is refused
 	bytes     int64         // of an idle socket: heap and stacks
 	resident  int64
 	routines  float64       // goroutines of an idle socket
@@ -47,6 +48,7 @@ var columns = []struct {
 }{
 	{"connect", "µs", func(c cost) float64 { return micros(c.connect) }},
 	{"connects/s", "", func(c cost) float64 { return c.perSecond }},
+	{"refused", "µs", func(c cost) float64 { return micros(c.refused) }},
 	{"idle", "KB", func(c cost) float64 { return float64(c.bytes) / 1000 }},
 	{"resident", "KB", func(c cost) float64 { return float64(c.resident) / 1000 }},
 	{"goroutines", "", func(c cost) float64 { return c.routines }},
@@ -110,6 +112,7 @@ func scale(args []string, out io.Writer) error {
 		}
 	}
 	growth(table, all)
+	beside(table, all)
 	_ = table.Flush()
 	if *charts != "" {
 		return drawCharts(*charts, all)
@@ -152,6 +155,8 @@ type trial struct {
 	width int
 	token func(i int) string
 	cost  cost
+
+	expired string // a token
 }
 
 // measure takes all figures of one number of sockets. The order matters: memory is
@@ -161,7 +166,7 @@ func measure(m *minter, kind string, eio, n, width, work int) (cost, error) {
 	for i := range users {
 		users[i] = prefix(kind) + m.token(fmt.Sprint("user ", i), time.Hour)
 	}
-	t := &trial{width: width, cost: cost{server: kind, eio: eio, n: n}, token: func(i int) string {
+	t := &trial{width: width, expired: prefix(kind) + m.expired(), cost: cost{server: kind, eio: eio, n: n}, token: func(i int) string {
 		if i%revokedOf == 0 && ours(kind) {
 			return prefix(kind) + m.token(fmt.Sprint("victim ", i), time.Hour)
 		}
@@ -197,6 +202,9 @@ func (t *trial) all(work int) error {
 		return err
 	}
 	if err := t.knocking(); err != nil {
+		return err
+	}
+	if err := t.refusals(work); err != nil {
 		return err
 	}
 	s, err := t.connect()
@@ -260,6 +268,14 @@ func (t *trial) knocking() error {
 	}
 	t.cost.unasked = (after.inUse() - before.inUse()) / int64(n)
 	return nil
+}
+
+// refusals measures clients with an expired token.
+func (t *trial) refusals(work int) error {
+	n := min(t.cost.n, work/10)
+	r, err := t.p.run(t.c, n, t.width, true, func(int) string { return t.expired })
+	t.cost.refused = r.cpu / 1000 // which is for 1,000
+	return err
 }
 
 func (t *trial) connect() (*swarm, error) {

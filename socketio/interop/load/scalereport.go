@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 )
 
 func header(table io.Writer) {
@@ -85,4 +86,25 @@ func drawCharts(dir string, all []cost) error {
 		}
 	}
 	return nil
+}
+
+// beside says how many times the costs of Node's server, and of the library with a hand-written
+// check, ours are, for the same number of sockets and revision of Engine.IO.
+func beside(table io.Writer, all []cost) {
+	for _, one := range all {
+		for _, other := range all {
+			if !ours(one.server) || other.n != one.n || other.eio != one.eio || other.server != one.server+"-hand" && !strings.HasPrefix(other.server, "node") {
+				continue
+			}
+			fmt.Fprintf(table, "%s to %s\t%d\t%d", one.server, other.server, one.eio, one.n)
+			for _, col := range columns {
+				if v := col.value(other); v != 0 && col.value(one) != 0 {
+					fmt.Fprintf(table, "\t×%.2f", col.value(one)/v)
+				} else {
+					fmt.Fprint(table, "\t")
+				}
+			}
+			fmt.Fprintln(table, "\t")
+		}
+	}
 }
