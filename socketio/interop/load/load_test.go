@@ -61,6 +61,11 @@ func TestSoak(t *testing.T) {
 	command(t, soak, "-for", "2s", "-rate", "50")
 }
 
+// TestCrash: everybody comes back, and the dead node's sessions are gone within the lease.
+func TestCrash(t *testing.T) {
+	command(t, crash, "-n", "100", "-lease", "3s")
+}
+
 // TestFaults: in the short time nobody is let in who should not be, or kept out for
 // longer than is documented.
 func TestFaults(t *testing.T) {

@@ -11,6 +11,7 @@
 //	go run . soak -for 30m      # everything a client may do, at a steady rate
 //	go run . faults             # issuer, Redis and network fail in turn
 //	go run . scale              # open sockets by the thousand: events, broadcasts, memory, leaving
+//	go run . crash -n 2000      # one of two nodes is killed: everybody comes back
 //
 // It is a module of its own, so that nobody inherits what it is measured beside.
 package main
@@ -33,9 +34,10 @@ var commands = map[string]func(args []string, out io.Writer) error{
 	"soak":    soak,
 	"faults":  faults,
 	"scale":   scale,
+	"crash":   crash,
 }
 
-const usage = "usage: load compare|churn|attack|soak|faults|scale [flags], and -h for the flags of each"
+const usage = "usage: load compare|churn|attack|soak|faults|scale|crash [flags], and -h for the flags of each"
 
 func main() {
 	if len(os.Args) < 2 {

@@ -50,6 +50,12 @@ func (s setup) authorization() (*verifier.Verifier, []socketio.Option, *socketio
 		if o.Store, err = redisstore.New(redis.NewClient(&redis.Options{Addr: s.Redis}), "load:revocations"); err != nil {
 			return nil, nil, nil, err
 		}
+		if s.Lease > 0 {
+			if presence, err = redisstore.NewPresence(redis.NewClient(&redis.Options{Addr: s.Redis}), "load:presence", s.Lease); err != nil {
+				return nil, nil, nil, err
+			}
+			o.Presence = presence
+		}
 	}
 	r := socketio.NewRegistry(&o)
 	synced, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -67,6 +73,9 @@ func (s setup) authorization() (*verifier.Verifier, []socketio.Option, *socketio
 	}
 	return v, options, r, nil
 }
+
+// presence is that of the server in this process, nil without one.
+var presence *redisstore.Presence
 
 // sweep is how often it is asked whether the keys of live sessions are still good.
 const sweep = time.Second

@@ -59,13 +59,18 @@ func (p *process) run(c client, n, width int, refused bool, token func(i int) st
 		return r, err
 	}
 	r.cpu = time.Duration(after.CPU-before.CPU) * 1000 / time.Duration(n)
+	return r, p.counts(c, before, after, n, refused)
+}
+
+// counts checks how many sockets of a run of n the server accepted.
+func (p *process) counts(c client, before, after report, n int, refused bool) (err error) {
 	expected := before.Authenticated
 	if !refused {
 		expected += int64(n)
 	}
 	for end := time.Now().Add(2 * time.Second); c.in == "event" && after.Authenticated < expected && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if after, err = p.ask("use"); err != nil { // a handler may be behind
-			return r, err
+			return err
 		}
 	}
 	// Who came by handshake hears that it is in before the handler runs, and may be
@@ -76,9 +81,9 @@ func (p *process) run(c client, n, width int, refused bool, token func(i int) st
 		early = int64(n)
 	}
 	if after.Authenticated > expected || after.Authenticated < expected-early {
-		return r, fmt.Errorf("%d of %d sockets were accepted", after.Authenticated-before.Authenticated, n)
+		return fmt.Errorf("%d of %d sockets were accepted", after.Authenticated-before.Authenticated, n)
 	}
-	return r, nil
+	return nil
 }
 
 // lanes runs f for every number below n, so many at a time, up to the first

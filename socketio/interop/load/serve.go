@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +18,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio"
 )
 
 // report is what a server tells of itself. Bytes, but for CPU: nanoseconds of
@@ -30,6 +33,7 @@ type report struct {
 	Sessions      int   `json:"sessions"`
 	Authenticated int64 `json:"authenticated"`
 	Revoked       int   `json:"revoked"`
+	Present       int   `json:"present"` // sessions of all servers
 
 	// What went wrong with a revocation: it may hold in the process alone.
 	Trouble string `json:"trouble,omitempty"`
@@ -120,31 +124,42 @@ func serve(args []string, in io.Reader, out io.Writer) error {
 	answer := json.NewEncoder(out)
 	for lines := bufio.NewScanner(in); lines.Scan(); {
 		r := report{CPU: processorTime(), Goroutines: runtime.NumGoroutine(), Sessions: a.sessions(), Authenticated: authenticated.Load()}
-		switch command, argument, _ := strings.Cut(lines.Text(), " "); command {
-		case "use":
-		case "size":
-			r.size()
-		case "rest":
-			r.rest()
-			if *memory != "" {
-				if err := writeHeap(*memory); err != nil {
-					return err
-				}
-			}
-		case "broadcast":
-			a.broadcast(argument == "crowd")
-		case "revoke":
-			if err := r.revoke(a, argument); err != nil {
-				return err
-			}
-		case "quit":
+		command, argument, _ := strings.Cut(lines.Text(), " ")
+		if command == "quit" {
 			return a.close()
-		default:
-			return fmt.Errorf("serve: %q is no command", lines.Text())
+		}
+		if err := r.fill(a, command, argument, *memory); err != nil {
+			return err
 		}
 		if err := answer.Encode(r); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// fill does what a command asks for and notes what came of it. A profile of the memory
+// goes to a file, if it has a name.
+func (r *report) fill(a *app, command, argument, memory string) (err error) {
+	switch command {
+	case "use":
+	case "size":
+		r.size()
+	case "rest":
+		r.rest()
+		if memory != "" {
+			return writeHeap(memory)
+		}
+	case "broadcast":
+		a.broadcast(argument == "crowd")
+	case "revoke":
+		return r.revoke(a, argument)
+	case "present":
+		if r.Present, err = presence.Count(context.Background(), socketio.Filter{}); err != nil {
+			r.Trouble = err.Error()
+		}
+	default:
+		return fmt.Errorf("serve: %q is not a command", command)
 	}
 	return nil
 }

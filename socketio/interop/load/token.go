@@ -32,6 +32,7 @@ type verification struct {
 	TTL      time.Duration `json:"ttl,omitempty"`
 	MaxStale time.Duration `json:"maxStale,omitempty"`
 	Redis    string        `json:"redis,omitempty"` // where revocations are shared
+	Lease    time.Duration `json:"lease,omitempty"` // of sessions in a presence, which is shared too; 0 is without
 }
 
 // minter signs tokens.

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/outage"
+)
+
+// crash kills one of two nodes that share a presence, with n websockets on it. All
+// clients come back at the other, as clients behind a load balancer do, and the presence
+// must forget the sessions of the dead node within the lease.
+func crash(args []string, out io.Writer) error {
+	f := flags("crash")
+	n := f.Int("n", 2000, "websockets")
+	width := f.Int("width", 50, "sockets being opened at a time")
+	lease := f.Duration("lease", 10*time.Second, "of the presence")
+	only := list(f, "servers", "gosio,zishang", "servers: gosio, zishang")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	m, err := newMinter("HS256")
+	if err != nil {
+		return err
+	}
+	table := tabwriter.NewWriter(out, 14, 0, 2, ' ', 0)
+	defer table.Flush()
+	fmt.Fprintln(table, "server\twebsockets\tback after\tdead sessions gone after\tlease")
+	for _, kind := range only() {
+		if err := crashOne(table, m, kind, *n, *width, *lease); err != nil {
+			return fmt.Errorf("%s: %w", kind, err)
+		}
+	}
+	return nil
+}
+
+func crashOne(out io.Writer, m *minter, kind string, n, width int, lease time.Duration) error {
+	redis, err := outage.NewRedis()
+	if err != nil {
+		return err
+	}
+	defer redis.Stop()
+	v := m.verify
+	v.Redis, v.Lease = redis.Address(), lease
+	dying, err := start(v, kind, "handshake")
+	if err != nil {
+		return err
+	}
+	defer dying.stop()
+	living, err := start(v, kind, "handshake")
+	if err != nil {
+		return err
+	}
+	defer living.stop()
+	token := func(i int) string { return m.token(fmt.Sprint("user ", i), time.Hour) }
+	s, err := gather(client{url: dying.url, eio: 4, in: "auth"}, n, width, token)
+	if err != nil {
+		return err
+	}
+	defer s.scatter()
+	if err := present(living, n, patience); err != nil {
+		return fmt.Errorf("before: %w", err)
+	}
+	killed := time.Now()
+	if err := dying.cmd.Process.Kill(); err != nil {
+		return err
+	}
+	if err := await("websockets that ended", s.gone.Load, int64(n)); err != nil {
+		return err
+	}
+	back, err := gather(client{url: living.url, eio: 4, in: "auth"}, n, width, token)
+	if err != nil {
+		return err
+	}
+	defer back.scatter()
+	all := time.Since(killed)
+	// The lease, and the time in which a registry tells its presence what has changed.
+	if err := present(living, n, lease+10*time.Second-all); err != nil {
+		return fmt.Errorf("after: %w", err)
+	}
+	gone := time.Since(killed)
+	if lost := back.gone.Load(); lost > 0 {
+		return fmt.Errorf("%d websockets that had come back were lost", lost)
+	}
+	fmt.Fprintf(out, "%s\t%d\t%v\t%v\t%v\n", kind, n, all.Round(10*time.Millisecond), gone.Round(10*time.Millisecond), lease)
+	return nil
+}
+
+// present waits until all servers together have so many sessions.
+func present(p *process, want int, most time.Duration) error {
+	for end := time.Now().Add(most); ; time.Sleep(50 * time.Millisecond) {
+		r, err := p.ask("present")
+		if err != nil {
+			return err
+		}
+		if r.Present == want && r.Trouble == "" {
+			return nil
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("the presence has %d sessions, expected %d %s", r.Present, want, r.Trouble)
+		}
+	}
+}
