@@ -68,6 +68,7 @@ func serveFuzz(f *testing.F) *fuzzed {
 			}
 		})
 		n.OnEvent("any", func(c *googollee.Conn, v any) any { touch(c); return v })
+		n.OnEvent("rest", func(c *googollee.Conn, args ...any) int { touch(c); return len(args) })
 		n.OnEvent("file", func(c *googollee.Conn, b parser.Buffer, more []map[string]*parser.Buffer) *parser.Buffer {
 			touch(c)
 			return &b
@@ -135,6 +136,7 @@ var fuzzSeeds = []string{
 	"40{}", `40{"token":"good.x"}`, `40/a,{"token":["good.x"]}` + "\n" + `42/a,["any"]`, "40/a,\n40/a,\n41/a,", "bAQID", "3", `40{"a":{"_placeholder":true,"num":0}}`,
 	`42["any",1]`, `421["any",{"a":[1,2]}]`, `42["library"]`, `42["library","x"]`, `451-["file",{"_placeholder":true,"num":0}]` + "\nb4AQID",
 	`452-["file",{"_placeholder":true,"num":1},[{"x":{"num":0,"_placeholder":true}}]]` + "\nb4AAAA\nb4BBBB",
+	`451-1["any",{"x":[{"_placeholder":true,"num":0}]}]` + "\nb4AQID", `452-["rest",1,{"_placeholder":true,"num":1}]` + "\nb4AAAA\nb4BBBB", `42["rest"]`, `42[7,"x"]`,
 	`45100000000-["file"]`, `459999999999999999-["x"]`, `41999999-["x"]`, `4399[]`, `41["x"]`, "40/a?token=good.x\n" + `42/a,["any"]`, "40/a,\n41/a,",
 	`42["authenticate",{"token":"good.x"}]` + "\n" + `42["file",{"_placeholder":true,"num":7}]`, `42["\u0000ack"]`, `42["any,]",1]`, `42 ["any"]`,
 	"2\n2probe\n5\n6\n3\n1", `44"x"`, "0{}", "b4", "bb", "", `42["any",` + "\xff]", `42["any","` + "\U0001F600\u00e4" + `"]`,
