@@ -31,7 +31,7 @@ func stormServer(t testing.TB, options ...socketio.Option) (*googollee.Server, s
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := s.Authorize("/", policy{}.authenticator(t), options...)
+	n, err := s.Authorize("/", policy{}.authenticator(t), append([]socketio.Option{patience}, options...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
