@@ -328,10 +328,7 @@ func TestFaultsA8(t *testing.T) {
 func TestFaultsC3(t *testing.T) {
 	var step atomic.Int64
 	clock := func() time.Time { return time.Now().Add(time.Duration(step.Load())) }
-	until := time.Now().Add(time.Hour)
-	auth := socketio.AuthenticatorFunc(func(context.Context, *verifier.Handshake) (*verifier.Token, error) {
-		return &verifier.Token{Issuer: "i", Subject: "ada", ExpiresAt: until}, nil
-	})
+	auth := socketio.AuthenticatorFunc(expiring(time.Now().Add(time.Hour)))
 	for _, kind := range []string{`42["event"]`, `43%s[]`, `420["event"]`, `451-["event",{"_placeholder":true,"num":0}]`} {
 		t.Run(kind, func(t *testing.T) {
 			step.Store(0)
