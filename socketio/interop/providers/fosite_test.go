@@ -231,7 +231,8 @@ func TestFositeOpaque(t *testing.T) {
 	accepted(t, serve(t, loose), got.Refresh, "ada").Close(t) // why the prefix is needed
 
 	unreachable(t, asked, v, got.Access, p.code(chat).Access, "ada", p.front)
-	revoked(t, asked, v, got.Access, "ada", func(token string) {
+	// Another token: the client waits before it asks again about one whose request failed.
+	revoked(t, asked, v, p.code(chat).Access, "ada", func(token string) {
 		ask(t, asking{Grant: "revoke", Issuer: p.issuer, ID: "web", Secret: "secret", Token: token})
 	})
 }
