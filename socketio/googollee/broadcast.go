@@ -286,9 +286,9 @@ func (l *local) BroadcastWithAck(ctx context.Context, event cluster.Payload, to 
 	return len(asked)
 }
 
-// acknowledged passes on the first value of an acknowledgement.
-func (a *broadcastAck) acknowledged(p *engine.Packet) {
-	if a.context.Err() != nil {
+// Acknowledged passes on the first value of an acknowledgement.
+func (a *broadcastAck) Acknowledged(p *engine.Packet) {
+	if a.context.Err() != nil || !p.Passes() {
 		return
 	}
 	a.answer(firstValue(p))
@@ -344,8 +344,8 @@ func (l *local) Join(to cluster.Target, rooms []string) {
 func (l *local) Leave(to cluster.Target, rooms []string) {
 	for _, s := range l.admitted(to) {
 		for _, room := range rooms {
+			s.LeftRoom(room) // see Conn.Leave
 			s.LeaveRoom(room)
-			s.LeftRoom(room)
 		}
 	}
 }

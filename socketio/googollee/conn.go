@@ -122,14 +122,14 @@ func (c *Conn) To(rooms ...string) BroadcastOperator {
 
 // Leave takes the socket out of a room.
 func (c *Conn) Leave(room string) {
+	c.socket.LeftRoom(room) // first: it must not forget a join that follows
 	c.socket.LeaveRoom(room)
-	c.socket.LeftRoom(room)
 }
 
 // LeaveAll takes the socket out of every room, that of its own ID included.
 func (c *Conn) LeaveAll() {
-	c.socket.namespace.leaveRooms(c.socket)
 	c.socket.LeftRoom("")
+	c.socket.namespace.leaveRooms(c.socket)
 }
 
 // Rooms returns the rooms that the socket is in, in no order. It is in none when

@@ -3,8 +3,10 @@ package googollee_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/cluster"
@@ -152,5 +154,32 @@ func TestVolatile(t *testing.T) {
 		if body != `9:42["now"]` {
 			t.Errorf("%s: got %s", name, body)
 		}
+	}
+}
+
+// TestAskAllInHandler: a handler that asks all clients hears its own client's answer too.
+func TestAskAllInHandler(t *testing.T) {
+	result := make(chan error, 1)
+	s := serve(t, nil, func(s *server) {
+		s.OnEvent("ask", func(*googollee.Conn) {
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			answers, err := s.Namespace.To().EmitWithAck(ctx, "question")
+			if err == nil && (len(answers) != 1 || string(answers[0].JSON) != `"yes"`) {
+				err = fmt.Errorf("got %v", answers)
+			}
+			result <- err
+		})
+	})
+	ws := s.join("alice")
+	ws.write(`42["ask"]`)
+	packet, err := ws.Read()
+	id, _, found := strings.Cut(strings.TrimPrefix(packet, "42"), `["question"]`)
+	if err != nil || !found {
+		t.Fatalf("got %q, %v", packet, err)
+	}
+	ws.write("43" + id + `["yes"]`)
+	if err := <-result; err != nil {
+		t.Error(err)
 	}
 }

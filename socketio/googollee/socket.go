@@ -28,6 +28,7 @@ type socket struct {
 
 	welcomed atomic.Bool // whether OnAuthenticated has returned and it may stay
 
+	attached  chan struct{} // closed when the guard, if any, is there
 	connected chan struct{} // closed when OnConnect has returned, where it is due
 
 	mu       sync.Mutex // guards the rest
@@ -41,7 +42,7 @@ type socket struct {
 }
 
 func newSocket(n *Namespace, h *verifier.Handshake) *socket {
-	s := &socket{namespace: n, arrived: time.Now(), connected: make(chan struct{})}
+	s := &socket{namespace: n, arrived: time.Now(), attached: make(chan struct{}), connected: make(chan struct{})}
 	s.Logger, s.Authorizer, s.Handshake = n.server.logger, n.auth, h
 	s.conn.socket = s
 	return s
@@ -52,6 +53,7 @@ func (s *socket) Admitted() {
 	n := s.namespace
 	n.add(s)
 	s.Attach(s)
+	close(s.attached)
 	if s.Pass != nil && s.Guard().Session() == nil {
 		close(s.connected)
 		return // what was good is no longer: Close follows, and refuses it
@@ -190,10 +192,6 @@ func (s *socket) acknowledged(p *engine.Packet) {
 	if !s.mayHandle(true) || !p.Passes() {
 		return
 	}
-	if a, ok := p.Ack.(*broadcastAck); ok {
-		a.acknowledged(p)
-		return
-	}
 	f := p.Ack.(reflect.Value)
 	_ = s.protect("an acknowledgement", func() error {
 		args, err := decode(p, parametersOf(f.Type(), 0))
@@ -211,7 +209,7 @@ func (s *socket) acknowledged(p *engine.Packet) {
 // is told if they do not.
 func (s *socket) join(room, token string) error {
 	if s.Authorizer != nil && s.Guard() == nil {
-		<-s.connected // it is being guarded
+		<-s.attached
 	}
 	return s.JoinRoom(room, token, func() { s.namespace.joinRoom(room, s) })
 }

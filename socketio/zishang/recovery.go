@@ -68,8 +68,6 @@ func (a *adapter) RestoreSession(alias socket.PrivateSessionId, offset string) (
 	owner, marked := ownerOf(session.SessionToPersist)
 	by := g.Authorizer
 	switch {
-	case by == nil && !marked:
-		session.MissedPackets = nil // see enter
 	case by == nil || !marked:
 		return nil, nil // of a namespace that was not guarded then, or is not now
 	default:
@@ -126,8 +124,9 @@ func ownerOf(session *socket.SessionToPersist) (owner *verifier.Token, ok bool) 
 }
 
 // claim returns the session that was presented, with what was missed by now, if it is
-// that of the user that has authenticated. Either way it is used up.
-func (a *adapter) claim(pid socket.PrivateSessionId, offset string, by *socketio.Authorizer, t *verifier.Token) *socket.Session {
+// that of the user that has authenticated. Either way it is used up. The socket joins the
+// rooms that it may still be in: of no others does it hear what was missed.
+func (a *adapter) claim(pid socket.PrivateSessionId, offset string, by *socketio.Authorizer, t *verifier.Token, s *socket.Socket) *socket.Session {
 	a.mu.Lock()
 	p := a.presented[pid]
 	if p == nil || a.pending[p.Sid] != p {
@@ -142,10 +141,18 @@ func (a *adapter) claim(pid socket.PrivateSessionId, offset string, by *socketio
 			return nil
 		}
 	}
-	a.Adapter.PersistSession(p.SessionToPersist)
+	s.Join(p.Rooms.Keys()...) // the gate is closed: nothing is heard twice
+	limited := *p.SessionToPersist
+	limited.Rooms = types.NewSet(socket.Room(p.Sid))
+	for _, room := range p.Rooms.Keys() {
+		if s.Rooms().Has(room) {
+			limited.Rooms.Add(room)
+		}
+	}
+	a.Adapter.PersistSession(&limited)
 	a.mu.Lock()
 	if a.presented[pid] == p { // its lifetime begins anew
-		p = &presented{p.SessionToPersist, time.Now()}
+		p = &presented{&limited, time.Now()}
 		a.presented[pid] = p
 		a.order = append(a.order, p)
 	}
@@ -249,7 +256,7 @@ func (r *recovery) claim(g *guarded, s *socketio.Session) (*socket.Session, erro
 	if r.adapter == nil {
 		return nil, nil
 	}
-	if session := r.adapter.claim(r.old, r.offset, g.Authorizer, s.Token()); session != nil {
+	if session := r.adapter.claim(r.old, r.offset, g.Authorizer, s.Token(), g.socketOf()); session != nil {
 		return session, nil
 	}
 	return nil, errNotRecovered
@@ -264,12 +271,11 @@ func (r *recovery) drop(g *guarded) {
 	}
 }
 
-// restore gives the socket its rooms, its data, and what it missed.
+// restore gives the socket its data, and what it missed in its rooms.
 func (g *guarded) restore(session *socket.Session) {
 	data, _ := session.Data.(map[string]any)
 	s := g.socketOf()
 	s.SetData(data[keptData])
-	s.Join(session.Rooms.Keys()...)
 	encoder := s.Nsp().Server().Encoder()
 	for _, event := range session.MissedPackets {
 		missed := &parser.Packet{Type: parser.EVENT, Nsp: s.Nsp().Name(), Data: event}

@@ -100,10 +100,10 @@ func (a *adapter) AddAll(id socket.SocketId, rooms *types.Set[socket.Room]) {
 
 // Del takes a socket out of a room.
 func (a *adapter) Del(id socket.SocketId, room socket.Room) {
-	a.Adapter.Del(id, room)
 	if g, ok := a.sockets.Load(id); ok {
-		g.(*guarded).LeftRoom(string(room))
+		g.(*guarded).LeftRoom(string(room)) // first: it must not forget a join that follows
 	}
+	a.Adapter.Del(id, room)
 }
 
 // LeaveRoom takes the socket out of a room, for the guard ([socketio.RoomLeaver]).

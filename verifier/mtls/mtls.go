@@ -70,7 +70,7 @@ func TrustHeader(name string, format Format, proxies ...netip.Prefix) Option {
 			return errors.New("mtls: TrustHeader: the name of the header is empty")
 		}
 		if format != StructuredField && format != EscapedPEM {
-			return fmt.Errorf("mtls: TrustHeader: %d is not a Format", format)
+			return fmt.Errorf("mtls: TrustHeader: %d is not a Format: expected StructuredField or EscapedPEM", format)
 		}
 		if c.proxies, err = proxy.New(proxies); err != nil {
 			return fmt.Errorf("mtls: TrustHeader: %w", err)

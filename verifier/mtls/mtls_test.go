@@ -149,7 +149,7 @@ func TestMisconfigured(t *testing.T) {
 	network := netip.MustParsePrefix("10.0.0.0/8")
 	for word, option := range map[string]Option{
 		"the name":         TrustHeader("", StructuredField, network),
-		"no Format":        TrustHeader("Client-Cert", 0, network),
+		"not a Format":     TrustHeader("Client-Cert", 0, network),
 		"are missing":      TrustHeader("Client-Cert", StructuredField),
 		"not valid":        TrustHeader("Client-Cert", StructuredField, netip.Prefix{}),
 		"an option is nil": nil,

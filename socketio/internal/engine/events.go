@@ -89,6 +89,12 @@ type Answer chan *Packet
 // NewAnswer makes an Answer.
 func NewAnswer() Answer { return make(Answer, 1) } // the engine never waits for its reader
 
+// Acknowledged takes the acknowledgements of one event of many clients, each as soon as it
+// comes: a handler of the same client's may be waiting for it.
+type Acknowledged interface {
+	Acknowledged(p *Packet)
+}
+
 // Forget gives up an acknowledgement: ack, which must be comparable, is what Send was
 // given.
 func (st *Stay) Forget(ack any) {
@@ -199,8 +205,12 @@ func (s *Session) acknowledgedLocked(st *Stay, p *packet, attachments [][]byte) 
 	if a.app != nil {
 		answer := newPacket(st, p, attachments)
 		answer.Ack = a.app
-		if c, ok := a.app.(Answer); ok {
-			c <- answer
+		switch ack := a.app.(type) {
+		case Answer:
+			ack <- answer
+			return nil
+		case Acknowledged:
+			s.post("an acknowledgement", func() { ack.Acknowledged(answer) })
 			return nil
 		}
 		s.pushLocked(delivery{stay: st, packet: answer})

@@ -1,0 +1,80 @@
+package zishang
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/zishang520/socket.io/servers/socket/v3"
+)
+
+// pidOf returns the private id that a CONNECT packet gives.
+func pidOf(t *testing.T, packet string) string {
+	t.Helper()
+	_, answer, _ := strings.Cut(packet, `"pid":"`)
+	pid, _, found := strings.Cut(answer, `"`)
+	if !found {
+		t.Fatalf("%s has no pid", packet)
+	}
+	return pid
+}
+
+// offsetOf returns the offset at the end of an event.
+func offsetOf(packet string) string {
+	return packet[strings.LastIndex(packet, `,"`)+2 : strings.LastIndex(packet, `"`)]
+}
+
+// TestMissedOfForbiddenRoom: a client that recovers its session with fewer rights is told
+// nothing of what was sent to the rooms that it may not join any more.
+func TestMissedOfForbiddenRoom(t *testing.T) {
+	options := socket.DefaultServerOptions()
+	options.SetConnectionStateRecovery(socket.DefaultConnectionStateRecovery())
+	r := newRuled(t, options)
+	f := upgrade(t, r.web)
+	f.send(`40/chat,{"token":"` + r.token("ada", "w", "red") + `"}`)
+	pid := pidOf(t, f.next())
+	s := <-r.sockets
+	s.Join("org:red:a")
+	_ = s.Emit("hello")
+	offset := offsetOf(f.next())
+	_ = f.conn.Close()
+	<-r.left
+	_ = r.chat.To("org:red:a").Emit("secret", "of red")
+
+	f = upgrade(t, r.web)
+	f.send(`40/chat,{"token":"` + r.token("ada", "w", "blue") + `","pid":"` + pid + `","offset":"` + offset + `"}`)
+	heard(t, f, `40/chat,`, pid)
+	heard(t, f, `42/chat,["unauthorized"`, `"room":"org:red:a"`, `"reason":"forbidden"`)
+	<-r.sockets
+	f.send(`42/chat,1["read","x"]`)
+	if got := f.next(); strings.Contains(got, "secret") {
+		t.Errorf("the client is told %s", got)
+	}
+}
+
+// TestPublicIsNotRecovered: in a public namespace a session begins anew, and the client
+// is told so.
+func TestPublicIsNotRecovered(t *testing.T) {
+	options := socket.DefaultServerOptions()
+	options.SetConnectionStateRecovery(socket.DefaultConnectionStateRecovery())
+	sockets, left := make(chan *socket.Socket, 2), make(chan struct{}, 2)
+	web := serve(t, options, func(s *Server) {
+		_ = public(t, s, "/p").On("connection", func(args ...any) {
+			s := args[0].(*socket.Socket)
+			_ = s.On("disconnect", func(...any) { left <- struct{}{} })
+			sockets <- s
+		})
+	})
+	f := upgrade(t, web)
+	f.send(`40/p,`)
+	pid := pidOf(t, f.next())
+	_ = (<-sockets).Emit("hello")
+	offset := offsetOf(f.next())
+	_ = f.conn.Close()
+	<-left
+
+	f = upgrade(t, web)
+	f.send(`40/p,{"pid":"` + pid + `","offset":"` + offset + `"}`)
+	if again := pidOf(t, f.next()); again == pid || (<-sockets).Recovered() {
+		t.Error("the client is told that its session was recovered")
+	}
+}
