@@ -87,6 +87,28 @@ func watchClient(client redis.UniversalClient) redis.UniversalClient {
 	return redis.NewClient(&o)
 }
 
+// subscribing returns a client for subscriptions, to the same server as the given one, and
+// what closes it. It speaks RESP2: with RESP3 go-redis v9.17 looks at the name of each
+// message before it reads it, and drops a message whose name its buffer has only in part.
+func subscribing(client redis.UniversalClient) (redis.UniversalClient, func()) {
+	var own redis.UniversalClient
+	switch c := client.(type) {
+	case *redis.Client:
+		o := *c.Options()
+		o.Protocol, o.MinIdleConns = 2, 0
+		o.DisableIdentity, o.MaintNotificationsConfig = true, &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+		own = redis.NewClient(&o)
+	case *redis.ClusterClient:
+		o := *c.Options()
+		o.Protocol, o.MinIdleConns = 2, 0
+		o.DisableIdentity, o.MaintNotificationsConfig = true, &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+		own = redis.NewClusterClient(&o)
+	default:
+		return client, func() {}
+	}
+	return own, func() { _ = own.Close() }
+}
+
 // scan reads the answer of a script: strings, and whole numbers.
 func scan(answer []any, into ...any) error {
 	if len(answer) != len(into) {

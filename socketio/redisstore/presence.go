@@ -254,7 +254,9 @@ func (p *Presence) Follow(ctx context.Context, f *socketio.PresenceFollower) err
 
 // keep renews the lease until ctx ends or that fails.
 func (p *Presence) keep(ctx context.Context, f *socketio.PresenceFollower) error {
-	sub := p.client.Subscribe(ctx, p.channel+"#"+p.node)
+	client, closeClient := subscribing(p.client)
+	defer closeClient()
+	sub := client.Subscribe(ctx, p.channel+"#"+p.node)
 	if _, err := sub.ReceiveTimeout(ctx, answerTimeout); err != nil {
 		_ = sub.Close()
 		return fmt.Errorf("redisstore: presence: %w", err)
