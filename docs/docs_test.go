@@ -168,7 +168,7 @@ func TestCommands(t *testing.T) {
 		t.Error(err)
 	}
 	ci := read(t, "../.ci/run")
-	for _, command := range []string{`go run "./$d" -once`, "go test -race -timeout 15m -p 3 -parallel 3 ./..."} {
+	for _, command := range []string{`go run "./$d" -once`, "go test -race -timeout 15m -p 3 ./..."} {
 		if !strings.Contains(ci, command) {
 			t.Errorf(".ci/run does not run %q", command)
 		}
