@@ -77,7 +77,7 @@ type PresenceFollower struct {
 	Ended func(id string, replaced bool)
 
 	// Doubted says that the user of a session of this process wants to log in
-	// elsewhere, and that there is no place. The registry then ends the session if its
+	// elsewhere, and that no place is left. The registry then ends the session if its
 	// connection is gone ([Liveness]), or otherwise calls Update with it.
 	Doubted func(id string)
 

@@ -43,7 +43,7 @@ type wire struct {
 // settled is heard in answer to what Rest sends.
 const settled = "settled"
 
-// nowhere is a namespace that there is not.
+// nowhere is a namespace that does not exist.
 const nowhere = "/bindingtest-nowhere"
 
 // read reads packets until the connection closes.

@@ -105,19 +105,18 @@ func (b *Broker) Subscribers(ctx context.Context, channel string) (int, error) {
 
 // Open implements [cluster.Broker].
 func (b *Broker) Open(ctx context.Context, receive func(cluster.Topic, cluster.Message)) (cluster.Link, error) {
-	client, closeClient := subscribing(b.client)
 	l := &link{
-		sub: client.Subscribe(ctx), closeClient: closeClient, receive: receive,
+		sub: subscribe(ctx, b.client), receive: receive,
 		patterns: make(map[string]cluster.Topic), waiting: make(map[string]chan struct{}),
 		done: make(chan struct{}), ended: make(chan struct{}),
 	}
 	l.context, l.cancel = context.WithCancel(context.Background())
 	if err := l.sub.Ping(ctx); err != nil {
-		l.close()
+		_ = l.sub.Close()
 		return nil, fmt.Errorf("redisstore: %w", err)
 	}
 	if _, err := l.sub.ReceiveTimeout(ctx, linkHeartbeat); err != nil {
-		l.close()
+		_ = l.sub.Close()
 		return nil, fmt.Errorf("redisstore: %w", err)
 	}
 	go l.run()
@@ -127,13 +126,12 @@ func (b *Broker) Open(ctx context.Context, receive func(cluster.Topic, cluster.M
 // link is a subscription of a [Broker]. The client would connect again by itself;
 // the link ends with the first failure instead.
 type link struct {
-	sub         *redis.PubSub
-	closeClient func() // sub's
-	receive     func(cluster.Topic, cluster.Message)
-	context     context.Context // ends with Close
-	cancel      context.CancelFunc
-	done        chan struct{} // closed when the link is lost
-	ended       chan struct{} // closed when run has returned
+	sub     *subscription
+	receive func(cluster.Topic, cluster.Message)
+	context context.Context // ends with Close
+	cancel  context.CancelFunc
+	done    chan struct{} // closed when the link is lost
+	ended   chan struct{} // closed when run has returned
 
 	mu       sync.Mutex               // guards the rest
 	patterns map[string]cluster.Topic // of prefixes, by their pattern
@@ -149,12 +147,7 @@ func (l *link) run() {
 	l.err = fmt.Errorf("redisstore: %w", err)
 	l.mu.Unlock()
 	close(l.done)
-	l.close()
-}
-
-func (l *link) close() {
 	_ = l.sub.Close()
-	l.closeClient()
 }
 
 func (l *link) listen() error {

@@ -87,26 +87,39 @@ func watchClient(client redis.UniversalClient) redis.UniversalClient {
 	return redis.NewClient(&o)
 }
 
-// subscribing returns a client for subscriptions, to the same server as the given one, and
-// what closes it. It speaks RESP2: with RESP3 go-redis v9.17 looks at the name of each
-// message before it reads it, and drops a message whose name its buffer has only in part.
-func subscribing(client redis.UniversalClient) (redis.UniversalClient, func()) {
+// subscription is a subscription with its own client, to the same server as the given
+// one. Close closes both.
+type subscription struct {
+	*redis.PubSub
+	client redis.UniversalClient // nil for the client that was given
+}
+
+// subscribe speaks RESP2: with RESP3 go-redis v9.17 looks at the name of each message
+// before it reads it, and drops a message whose name its buffer has only in part.
+func subscribe(ctx context.Context, client redis.UniversalClient, channels ...string) *subscription {
+	quiet := &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	var own redis.UniversalClient
 	switch c := client.(type) {
 	case *redis.Client:
 		o := *c.Options()
-		o.Protocol, o.MinIdleConns = 2, 0
-		o.DisableIdentity, o.MaintNotificationsConfig = true, &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+		o.Protocol, o.MinIdleConns, o.DisableIdentity, o.MaintNotificationsConfig = 2, 0, true, quiet
 		own = redis.NewClient(&o)
 	case *redis.ClusterClient:
 		o := *c.Options()
-		o.Protocol, o.MinIdleConns = 2, 0
-		o.DisableIdentity, o.MaintNotificationsConfig = true, &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+		o.Protocol, o.MinIdleConns, o.DisableIdentity, o.MaintNotificationsConfig = 2, 0, true, quiet
 		own = redis.NewClusterClient(&o)
 	default:
-		return client, func() {}
+		return &subscription{PubSub: client.Subscribe(ctx, channels...)}
 	}
-	return own, func() { _ = own.Close() }
+	return &subscription{own.Subscribe(ctx, channels...), own}
+}
+
+func (s *subscription) Close() error {
+	err := s.PubSub.Close()
+	if s.client != nil {
+		_ = s.client.Close()
+	}
+	return err
 }
 
 // scan reads the answer of a script: strings, and whole numbers.

@@ -27,8 +27,7 @@ type follower struct {
 	cancel context.CancelCauseFunc
 	id     string
 	watch  redis.UniversalClient // for checks
-	sub    *redis.PubSub
-	unsub  func() // closes sub's client
+	sub    *subscription
 	tasks  sync.WaitGroup
 	heard  chan string   // probes
 	hint   chan struct{} // the list is another, says the channel
@@ -50,8 +49,7 @@ func (s *Store) newFollower(ctx context.Context, to *socketio.RevocationSync) (*
 	f.watch = watchClient(s.client)
 	// The subscription comes first: what is put while the list is read comes
 	// through the channel.
-	client, closeClient := subscribing(s.client)
-	f.sub, f.unsub = client.Subscribe(f.ctx, s.channel, f.own()), closeClient
+	f.sub = subscribe(f.ctx, s.client, s.channel, f.own())
 	for range 2 {
 		if _, err := f.sub.ReceiveTimeout(f.ctx, answerTimeout); err != nil {
 			f.close()
@@ -69,7 +67,6 @@ func (f *follower) close() {
 	f.cancel(nil)
 	_ = f.sub.Close() // ends a read
 	f.tasks.Wait()
-	f.unsub()
 	if f.watch != f.store.client {
 		_ = f.watch.Close()
 	}

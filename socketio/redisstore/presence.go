@@ -254,9 +254,7 @@ func (p *Presence) Follow(ctx context.Context, f *socketio.PresenceFollower) err
 
 // keep renews the lease until ctx ends or that fails.
 func (p *Presence) keep(ctx context.Context, f *socketio.PresenceFollower) error {
-	client, closeClient := subscribing(p.client)
-	defer closeClient()
-	sub := client.Subscribe(ctx, p.channel+"#"+p.node)
+	sub := subscribe(ctx, p.client, p.channel+"#"+p.node)
 	if _, err := sub.ReceiveTimeout(ctx, answerTimeout); err != nil {
 		_ = sub.Close()
 		return fmt.Errorf("redisstore: presence: %w", err)

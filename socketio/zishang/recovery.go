@@ -144,8 +144,9 @@ func (a *adapter) claim(pid socket.PrivateSessionId, offset string, by *socketio
 	s.Join(p.Rooms.Keys()...) // the gate is closed: nothing is heard twice
 	limited := *p.SessionToPersist
 	limited.Rooms = types.NewSet(socket.Room(p.Sid))
+	joined := s.Rooms()
 	for _, room := range p.Rooms.Keys() {
-		if s.Rooms().Has(room) {
+		if joined.Has(room) {
 			limited.Rooms.Add(room)
 		}
 	}

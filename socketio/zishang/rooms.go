@@ -83,16 +83,10 @@ func (a *adapter) AddAll(id socket.SocketId, rooms *types.Set[socket.Room]) {
 			enter()
 		} else if ok {
 			g := known.(*guarded)
-			token := ""
-			j := g.join.Load()
-			if j == nil || j.room != room || !g.join.CompareAndSwap(j, nil) {
-				j = nil
+			if j := g.join.Load(); j != nil && j.room == room && g.join.CompareAndSwap(j, nil) {
+				j.result <- g.JoinRoom(string(room), j.token, enter)
 			} else {
-				token = j.token
-			}
-			err := g.JoinRoom(string(room), token, enter)
-			if j != nil {
-				j.result <- err
+				_ = g.JoinRoom(string(room), "", enter) // the client is told
 			}
 		}
 	}

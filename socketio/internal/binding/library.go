@@ -23,8 +23,8 @@ import (
 // Library is a server library as the engine sees it ([engine.Library]).
 type Library struct {
 	// Enter makes the handler of a client that asks to enter a namespace, with a
-	// [Socket] that names the namespace's authorizer. Nil says that there is no such
-	// namespace; an error refuses the client.
+	// [Socket] that names the namespace's authorizer. Nil says that the
+	// namespace does not exist; an error refuses the client.
 	Enter func(a *engine.Arrival, h *verifier.Handshake) (Handler, error)
 
 	// Tasks are the goroutines of the application's that Shutdown waits for.

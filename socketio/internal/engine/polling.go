@@ -35,7 +35,7 @@ type poller struct {
 // returned at once would be followed by the next one at once.
 const noopDelay = 100 * time.Millisecond
 
-// wakeLocked tells anyone who writes to the client that there is something to do.
+// wakeLocked wakes the goroutine that writes to the client.
 func (s *Session) wakeLocked() {
 	l := &s.link
 	if ws := l.ws; ws != nil {

@@ -40,6 +40,19 @@ func figure(table io.Writer, v float64) {
 	}
 }
 
+// ratios ends a row with what each cost is in terms of another server's, or of the same
+// server's with other numbers; nothing where one of them was not measured.
+func ratios(table io.Writer, of, to cost) {
+	for _, col := range columns {
+		if v := col.value(to); v != 0 && col.value(of) != 0 {
+			fmt.Fprintf(table, "\t×%.2f", col.value(of)/v)
+		} else {
+			fmt.Fprint(table, "\t")
+		}
+	}
+	fmt.Fprintln(table, "\t")
+}
+
 // growth says for each server how many times the cost with the fewest sockets the
 // cost with the most is.
 func growth(table io.Writer, all []cost) {
@@ -57,14 +70,7 @@ func growth(table io.Writer, all []cost) {
 			continue
 		}
 		fmt.Fprintf(table, "%s\t%d\t%d to %d", least.server, least.eio, most.n, least.n)
-		for _, col := range columns {
-			if v := col.value(least); v != 0 && col.value(most) != 0 {
-				fmt.Fprintf(table, "\t×%.2f", col.value(most)/v)
-			} else {
-				fmt.Fprint(table, "\t")
-			}
-		}
-		fmt.Fprintln(table, "\t")
+		ratios(table, most, least)
 	}
 }
 
@@ -97,14 +103,7 @@ func beside(table io.Writer, all []cost) {
 				continue
 			}
 			fmt.Fprintf(table, "%s to %s\t%d\t%d", one.server, other.server, one.eio, one.n)
-			for _, col := range columns {
-				if v := col.value(other); v != 0 && col.value(one) != 0 {
-					fmt.Fprintf(table, "\t×%.2f", col.value(one)/v)
-				} else {
-					fmt.Fprint(table, "\t")
-				}
-			}
-			fmt.Fprintln(table, "\t")
+			ratios(table, one, other)
 		}
 	}
 }
