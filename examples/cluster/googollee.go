@@ -71,10 +71,10 @@ func serveGoogollee(n *node) (http.Handler, error) {
 
 // tell sends everybody the names of those who are there.
 func tell(ctx context.Context, chat *googollee.Namespace) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	limited, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	sockets, err := chat.To().Sockets(ctx)
-	if err != nil {
+	sockets, err := chat.To().Sockets(limited)
+	if err != nil && ctx.Err() == nil {
 		log.Print("not all nodes say who is there: ", err)
 	}
 	names := []string{}
