@@ -24,8 +24,10 @@ type Socket interface {
 	ID() string
 
 	// Emit sends an event whether or not the socket is open to the
-	// application. If ack is not nil an acknowledgement is asked for, and ack
-	// is called at most once when it comes, from any goroutine.
+	// application. If ack is not nil it asks the client for an acknowledgement,
+	// and calls ack at most once when that comes, from any goroutine.
+	// [EventUnauthorized] asks for one in any case, here and in Close: clients
+	// of socketio-jwt call the function that comes with it.
 	Emit(event string, ack func(), args ...any)
 
 	// Open lets the application's events in and out from now on. If event is

@@ -53,8 +53,8 @@ func TestVariadic(t *testing.T) {
 	ws.read(`438[5]`)
 	ws.write(`42["sum","a",1,"two"]`) // does not fit
 	ws.write(`42["ask"]`)
-	ws.read(`421099511627777["asked"]`)
-	ws.write(`431099511627777[1,"x","y"]`)
+	ws.read(`421073741825["asked"]`)
+	ws.write(`431073741825[1,"x","y"]`)
 	s.want("1 [x y]")
 }
 
@@ -127,8 +127,8 @@ func TestOnError(t *testing.T) {
 	ws.write(`421["chan"]`)
 	s.want(`alice: googollee: the results of the handler of "chan" cannot be encoded`)
 	ws.write(`42["ask"]`)
-	ws.read(`421099511627777["asked"]`)
-	ws.write(`431099511627777["x"]`)
+	ws.read(`421073741825["asked"]`)
+	ws.write(`431073741825["x"]`)
 	s.want("alice: googollee: an acknowledgement does not fit its function")
 	ws.write(`42["number",1]`)
 	s.want("handled")

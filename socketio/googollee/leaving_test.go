@@ -128,7 +128,7 @@ func TestFaultsE1LongSessions(t *testing.T) {
 	for session := range registry.Sessions(socketio.Filter{}) {
 		session.End(nil)
 	}
-	if got := strings.Join(ws.rest(), " "); !strings.HasPrefix(got, `42["unauthorized"`) || !strings.HasSuffix(got, " 41") {
+	if got := strings.Join(ws.rest(), " "); !strings.HasPrefix(got, `421073741824["unauthorized"`) || !strings.HasSuffix(got, " 41") {
 		t.Errorf("got %s", got)
 	}
 	if d := time.Since(start); d > delay {

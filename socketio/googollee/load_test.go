@@ -192,7 +192,7 @@ func TestChaos(t *testing.T) {
 var packets = []string{
 	`42["authenticate",{"token":"good.x"}]`, `42["authenticate",{"token":"good.x"}]`, `421["authenticate",{"token":"bad"}]`, `42["authenticate"]`,
 	`421["echo",1]`, `42["shout","ü"]`, `42["kick"]`, `42["kick later"]`, `40/public`, `41/public`, `40/nowhere`, `42/public,["echo"]`,
-	"2", "2probe", "5", "6", "1", "41", "40", `451-["echo",{"_placeholder":true,"num":0}]`, "b4AAAA", `431[]`, `431099511627777[1]`,
+	"2", "2probe", "5", "6", "1", "41", "40", `451-["echo",{"_placeholder":true,"num":0}]`, "b4AAAA", `431[]`, `431073741825[1]`,
 	`45100000000-[`, `42["echo",`, "", "9", `42["` + strings.Repeat("x", 2000) + `"]`,
 }
 

@@ -72,7 +72,7 @@ func TestRules(t *testing.T) {
 		send(`42/chat,1["write","first"]`)
 		expect(`43/chat,1["ok"]`)
 		send(`42/chat,2["join","org:blue:news"]`)
-		expect(`42/chat,["unauthorized"`, `"room":"org:blue:news"`, `"reason":"forbidden"`)
+		expect(`42/chat,1073741824["unauthorized"`, `"room":"org:blue:news"`, `"reason":"forbidden"`)
 		expect(`43/chat,2["forbidden"]`)
 		n.BroadcastTo("org:blue:news", "news", "blue")
 		n.BroadcastTo("org:red:news", "news", "red")
@@ -92,10 +92,10 @@ func TestRules(t *testing.T) {
 			}
 		}()
 		send(`42/chat,["authenticate",{"token":"` + token("r", "blue") + `"}]`)
-		expect(`42/chat,["unauthorized"`, `"room":"org:red:news"`)
+		expect(`42/chat,1073741824["unauthorized"`, `"room":"org:red:news"`)
 		b.until(t, `42/chat,["authenticated"]`)
 		send(`42/chat,3["write","third"]`, `42/chat,["write","fourth"]`, `42/chat,4["join","org:blue:news"]`)
-		for _, prefix := range []string{`43/chat,3[{`, `42/chat,["unauthorized"`, `43/chat,4["in"]`} {
+		for _, prefix := range []string{`43/chat,3[{`, `42/chat,1073741824["unauthorized"`, `43/chat,4["in"]`} {
 			p, err := b.Read()
 			for err == nil && p == "2" {
 				p, err = b.Read()

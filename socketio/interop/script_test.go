@@ -106,9 +106,16 @@ func refused(f refusal) step {
 	}
 }
 
-// unauthorized waits for the event of that name.
+// unauthorized waits for the event of that name, which always asks for an
+// acknowledgement.
 func unauthorized(f refusal) step {
-	return sees("unauthorized", unauthorizedArgs(f))
+	return func(r *run) {
+		r.Helper()
+		sees("unauthorized", unauthorizedArgs(f))(r)
+		if !r.seen.WantsAck() {
+			r.Fatalf("%s\n%s", r.seen, r.client.Log())
+		}
+	}
 }
 
 // acknowledges calls the acknowledgement that came with the last event seen.

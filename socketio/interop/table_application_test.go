@@ -66,12 +66,12 @@ func applicationRows() []behaviour {
 		},
 		{
 			name: "application/refuses with an error of its own", guards: root(byEvent()),
-			script: script{opens(atOnce(subject("unwelcome"))), connects(), sees("authenticated", "[]"), unauthorized(rejected), asksNoAck(), disconnected()},
+			script: script{opens(atOnce(subject("unwelcome"))), connects(), sees("authenticated", "[]"), unauthorized(rejected), disconnected()},
 			calls:  []string{"authenticated unwelcome", "failure rejected", "disconnected"},
 		},
 		{
 			name: "application/refuses with words for the client", guards: root(byEvent()),
-			script: script{opens(atOnce(subject("banned"))), connects(), sees("authenticated", "[]"), unauthorized(banned), asksNoAck(), disconnected()},
+			script: script{opens(atOnce(subject("banned"))), connects(), sees("authenticated", "[]"), unauthorized(banned), disconnected()},
 			calls:  []string{"authenticated banned", "failure banned", "disconnected"},
 		},
 		{

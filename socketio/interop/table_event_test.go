@@ -108,14 +108,14 @@ func eventRows() []behaviour {
 				opens(jsclient.Options{}), connects(),
 				authenticates("a.b"), unauthorized(malformed),
 				authenticates("a.b"), unauthorized(malformed),
-				authenticates("a.b"), unauthorized(malformed), asksNoAck(), disconnected(),
+				authenticates("a.b"), unauthorized(malformed), disconnected(),
 			},
 			calls: []string{"failure token_malformed", "failure token_malformed", "failure token_malformed"},
 		},
 		{
 			name:   "event/disconnected at once",
 			guards: root(byEvent(socketio.DisconnectNow())),
-			script: script{opens(atOnce("a.b")), connects(), unauthorized(malformed), asksNoAck(), disconnected()},
+			script: script{opens(callingBack(inEvent)("a.b")), connects(), unauthorized(malformed), disconnected()},
 			calls:  []string{"failure token_malformed"},
 		},
 		{
@@ -133,7 +133,7 @@ func eventRows() []behaviour {
 		{
 			name:   "event/nothing in time",
 			guards: root(byEvent(socketio.Timeout(100 * time.Millisecond))),
-			script: script{opens(jsclient.Options{}), connects(), unauthorized(tooLate), asksNoAck(), disconnected()},
+			script: script{opens(jsclient.Options{CallsBack: true}), connects(), unauthorized(tooLate), disconnected()},
 			calls:  []string{"failure authentication_timeout"},
 		},
 		{
@@ -176,9 +176,9 @@ func eventRows() []behaviour {
 			guards: root(byEvent()),
 			script: script{
 				opens(atOnce(alice)), connects(), sees("authenticated", "[]"),
-				authenticates(bob), unauthorized(otherUser), asksNoAck(),
+				authenticates(bob), unauthorized(otherUser),
 				asks("whoami", 0, `["alice"]`),
-				authenticates("a.b"), unauthorized(malformed), asksNoAck(),
+				authenticates("a.b"), unauthorized(malformed),
 				asks("whoami", 0, `["alice"]`),
 			},
 			calls: []string{"authenticated alice", "success alice", "failure identity_mismatch", "failure token_malformed", "disconnected"},

@@ -106,7 +106,7 @@ func handshakeRows() []behaviour {
 			script: script{
 				opens(withHeader("Authorization", "Bearer "+alice)), connects(),
 				authenticates(mint(claims{"sub": "alice", "exp": 4102444801})), sees("authenticated", "[]"),
-				authenticates(bob), unauthorized(otherUser), asksNoAck(),
+				authenticates(bob), unauthorized(otherUser),
 				asks("whoami", 0, `["alice"]`),
 			},
 			calls: []string{"authenticated alice", "success alice", "failure identity_mismatch", "disconnected"},

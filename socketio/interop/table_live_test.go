@@ -40,6 +40,15 @@ func opensWith(o func(string) jsclient.Options, token func() string) step {
 func inQuery(token string) jsclient.Options { return withQuery(token) }
 func inEvent(token string) jsclient.Options { return atOnce(token) }
 
+// callingBack is o for a client that calls the callback of "unauthorized".
+func callingBack(o func(string) jsclient.Options) func(string) jsclient.Options {
+	return func(token string) jsclient.Options {
+		options := o(token)
+		options.CallsBack = true
+		return options
+	}
+}
+
 // isWarned waits for the heads-up.
 func isWarned() step {
 	return func(r *run) {
@@ -93,9 +102,9 @@ func liveRows() []behaviour {
 	} {
 		rows = append(rows, behaviour{
 			name: "live/" + name + "/the token expires", guards: root(mode.policy),
-			script: concat(script{opensWith(mode.present, short("alice"))}, mode.begins, script{
+			script: concat(script{opensWith(callingBack(mode.present), short("alice"))}, mode.begins, script{
 				asks("whoami", 0, `["alice"]`), broadcasts("/", "news", 1), sees("news", "[1]"),
-				isWarned(), unauthorized(expired), asksNoAck(), disconnected(),
+				isWarned(), unauthorized(expired), disconnected(),
 			}, gone),
 			calls: []string{"authenticated alice", "success alice", "failure token_expired", "disconnected"},
 			ends:  []string{"token_expired"},
@@ -114,10 +123,10 @@ func liveRows() []behaviour {
 		})
 		rows = append(rows, behaviour{
 			name: "live/" + name + "/the application ends it", guards: root(mode.policy),
-			script: concat(script{opens(mode.present(alice))}, mode.begins, script{
+			script: concat(script{opens(callingBack(mode.present)(alice))}, mode.begins, script{
 				asks("whoami", 0, `["alice"]`),
 				ends(&verifier.UnauthorizedError{Code: "invalid_token", Message: "jwt revoked", Reason: socketio.ErrTokenRevoked}),
-				unauthorized(revokedToken), asksNoAck(), disconnected(),
+				unauthorized(revokedToken), disconnected(),
 			}, gone),
 			calls: []string{"authenticated alice", "success alice", "failure token_revoked", "disconnected"},
 			ends:  []string{"token_revoked"},

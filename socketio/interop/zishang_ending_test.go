@@ -63,7 +63,7 @@ func TestZishangEndIsHeard(t *testing.T) {
 			}
 			all = append(all, strings.TrimSpace(string(b)))
 		}
-		if told := all[len(all)-2]; !strings.HasPrefix(told, `42["unauthorized",{"message":"it is over"`) {
+		if told := all[len(all)-2]; !strings.HasPrefix(told, `421073741824["unauthorized",{"message":"it is over"`) {
 			t.Errorf("the client is told %s", all)
 		}
 		_ = c.Close()

@@ -235,7 +235,7 @@ func (s *socket) expect(t testing.TB, prefix string) {
 // expectRevoked waits for the socket to be told, and disconnected.
 func (s *socket) expectRevoked(t testing.TB) {
 	t.Helper()
-	s.expect(t, `42["unauthorized",{"message":"jwt revoked"`)
+	s.expect(t, `421073741824["unauthorized",{"message":"jwt revoked"`)
 	s.expect(t, "41")
 }
 

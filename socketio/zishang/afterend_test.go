@@ -57,7 +57,7 @@ func TestHandlersAfterEnd(t *testing.T) {
 	f.expect("40/public,")
 	session.End(errBadToken)
 	close(proceed)
-	f.expect(`42["unauthorized"`, "41")
+	f.expect(`421073741824["unauthorized"`, "41")
 	<-done
 	if n := late.Load(); n > 0 {
 		t.Errorf("%d were heard after the end", n)
@@ -82,7 +82,7 @@ func TestClockAfterEnd(t *testing.T) {
 		f.expect("40")
 		step.Store(int64(2 * time.Hour))
 		f.send(`42["say"]`)
-		f.expect(`42["unauthorized"`, "41")
+		f.expect(`421073741824["unauthorized"`, "41")
 	}
 	if n := late.Load(); n > 0 {
 		t.Errorf("%d were heard after the end", n)
@@ -110,7 +110,7 @@ func TestGuestEndsEarly(t *testing.T) {
 		f.expect("40")
 		<-arrived
 		f.send(`42["say"]`, `42["authenticate",{"token":"bad"}]`)
-		f.expect(`42["unauthorized"`, "41")
+		f.expect(`421073741824["unauthorized"`, "41")
 		proceed <- struct{}{}
 		<-done
 	}

@@ -69,7 +69,7 @@ func TestRefusedByAnother(t *testing.T) {
 		f.send("40/nowhere,")
 		f.expect("44/nowhere,")
 		proceed <- struct{}{}
-		f.expect(`42["unauthorized",{"message":"no room"`, "41")
+		f.expect(`421073741824["unauthorized",{"message":"no room"`, "41")
 		f.send(`42/public,1["ask"]`)
 		f.expect(`43/public,1["here"]`)
 	}
@@ -106,7 +106,7 @@ func TestClockWhileQueued(t *testing.T) {
 	step.Store(int64(2 * time.Hour))
 	close(proceed)
 	f.send(`42["say"]`)
-	f.expect(`42["unauthorized"`, "41")
+	f.expect(`421073741824["unauthorized"`, "41")
 	if n := late.Load(); n > 0 {
 		t.Errorf("%d were heard after the end", n)
 	}

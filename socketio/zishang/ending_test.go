@@ -48,7 +48,7 @@ func TestEndAmidEvents(t *testing.T) {
 				var sending sync.WaitGroup
 				sending.Go(func() { c.send(events...) })
 				(<-heard).End(errBadToken)
-				if got := c.next(); !strings.HasPrefix(got, `42/admin,["unauthorized"`) {
+				if got := c.next(); !strings.HasPrefix(got, `42/admin,1073741824["unauthorized"`) {
 					t.Fatalf("got %s", got)
 				}
 				c.expect("41/admin,")
@@ -107,7 +107,7 @@ func TestEndWithheld(t *testing.T) {
 	<-heard
 	first.session.End(errBadToken)
 	ended.Store(true)
-	if got := c.next(); !strings.HasPrefix(got, `42["unauthorized"`) {
+	if got := c.next(); !strings.HasPrefix(got, `421073741824["unauthorized"`) {
 		t.Fatalf("got %s", got)
 	}
 	c.expect("41")

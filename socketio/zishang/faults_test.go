@@ -113,7 +113,7 @@ func (c *comeback) enters(t *testing.T, auth map[string]any, token string, byEve
 		case strings.Contains(text, "of the past"):
 			t.Log("heard", text)
 			return f, nil
-		case strings.HasPrefix(text, "44"), strings.HasPrefix(text, `42["unauthorized"`):
+		case strings.HasPrefix(text, "44"), strings.HasPrefix(text, `421073741824["unauthorized"`):
 			return f, map[string]any{"refused": text}
 		}
 	}
@@ -359,7 +359,7 @@ func TestFaultsC3(t *testing.T) {
 			if strings.HasPrefix(kind, "45") {
 				_ = f.conn.WriteMessage(websocket.BinaryMessage, []byte{1})
 			}
-			f.expect(`42["unauthorized"`, "41")
+			f.expect(`421073741824["unauthorized"`, "41")
 			if n := late.Load(); n > 0 {
 				t.Errorf("%d were heard after the end", n)
 			}
@@ -392,7 +392,7 @@ func TestFaultsD1(t *testing.T) {
 	_ = f.conn.SetReadDeadline(time.Now().Add(5 * time.Second))
 	_, got, err := f.conn.ReadMessage()
 	close(goOn)
-	if err != nil || !strings.HasPrefix(string(got), `42["unauthorized"`) {
+	if err != nil || !strings.HasPrefix(string(got), `421073741824["unauthorized"`) {
 		t.Errorf("got %s, %v", got, err)
 	}
 	ended.Wait()
@@ -427,7 +427,7 @@ func TestPanicAtEnd(t *testing.T) {
 		f.send(`40{"token":"ada"}`)
 		f.expect("40")
 		(<-sessions).End(errBadToken)
-		f.expect(`42["unauthorized"`)
+		f.expect(`421073741824["unauthorized"`)
 		_ = f.conn.Close()
 	}
 }

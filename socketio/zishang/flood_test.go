@@ -122,5 +122,5 @@ func TestEndsInAStream(t *testing.T) {
 		f.send(`42["stream"]`)
 	}
 	f.send(`42/public,["there"]`)
-	f.expect(`42["unauthorized"`, "41", `42/public,["here"]`)
+	f.expect(`421073741824["unauthorized"`, "41", `42/public,["here"]`)
 }

@@ -106,7 +106,7 @@ func TestNoEmptyPackets(t *testing.T) {
 		f.send("40/event,")
 		f.expect("40/event,")
 		f.send(`42/event,["authenticate",{"token":"bad"}]`)
-		f.expect(`42/event,["unauthorized",`, "41/event,")
+		f.expect(`42/event,1073741824["unauthorized",`, "41/event,")
 		f.send("40/event,")
 		f.expect("40/event,")
 		f.send(`42/event,["authenticate",{"token":"alice"}]`)
@@ -153,7 +153,7 @@ func TestSocketAfterSocket(t *testing.T) {
 		f.expect(`42["authenticated"]`)
 		old := <-sockets
 		SessionOf(old).End(errBadToken)
-		f.expect(`42["unauthorized"`, "41")
+		f.expect(`421073741824["unauthorized"`, "41")
 		f.send("40")
 		f.expect("40")
 		_ = old.Emit("secret")
@@ -209,7 +209,7 @@ func TestSocketAfterSocket(t *testing.T) {
 				if name == "handshake" {
 					f.expect(refusalPacket("/", errBadToken)) // it was not connected yet
 				} else {
-					f.expect(`42["unauthorized"`, "41")
+					f.expect(`421073741824["unauthorized"`, "41")
 				}
 				enter()
 				if name == "handshake" {

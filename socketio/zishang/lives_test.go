@@ -81,7 +81,7 @@ func TestOldClientAgain(t *testing.T) {
 				f.send("40/admin" + query + ",")
 				f.expect("40/admin")
 				f.send(`42/admin,["end"]`)
-				f.expect(`42/admin,["unauthorized"`, "41/admin")
+				f.expect(`42/admin,1073741824["unauthorized"`, "41/admin")
 			}
 		}
 	})
@@ -120,7 +120,7 @@ func TestOnAnyAfterEnd(t *testing.T) {
 	session := <-busy
 	session.End(errBadToken)
 	close(goOn)
-	f.expect(`42["unauthorized"`, "41")
+	f.expect(`421073741824["unauthorized"`, "41")
 	<-done
 	if n := late.Load(); n > 0 {
 		t.Errorf("OnAny heard %d events after the end", n)

@@ -43,7 +43,7 @@ func TestMissedOfForbiddenRoom(t *testing.T) {
 	f = upgrade(t, r.web)
 	f.send(`40/chat,{"token":"` + r.token("ada", "w", "blue") + `","pid":"` + pid + `","offset":"` + offset + `"}`)
 	heard(t, f, `40/chat,`, pid)
-	heard(t, f, `42/chat,["unauthorized"`, `"room":"org:red:a"`, `"reason":"forbidden"`)
+	heard(t, f, `42/chat,1073741824["unauthorized"`, `"room":"org:red:a"`, `"reason":"forbidden"`)
 	<-r.sockets
 	f.send(`42/chat,1["read","x"]`)
 	if got := f.next(); strings.Contains(got, "secret") {

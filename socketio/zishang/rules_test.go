@@ -122,7 +122,7 @@ func TestRules(t *testing.T) {
 			f.send(`42/chat,1["write","first"]`, `42/chat,2["join","org:red:news",""]`, `42/chat,3["join","org:blue:news",""]`)
 			heard(t, f, `43/chat,1["ok"]`)
 			heard(t, f, `43/chat,2["joined"]`)
-			heard(t, f, `42/chat,["unauthorized"`, `"room":"org:blue:news"`, `"reason":"forbidden"`)
+			heard(t, f, `42/chat,1073741824["unauthorized"`, `"room":"org:blue:news"`, `"reason":"forbidden"`)
 			heard(t, f, `43/chat,3["forbidden"]`)
 			tell := func(colour string) { _ = r.chat.To(socket.Room("org:"+colour+":news")).Emit("news", colour) }
 			tell("blue")
@@ -130,7 +130,7 @@ func TestRules(t *testing.T) {
 			heard(t, f, `42/chat,["news","red"]`)
 
 			f.send(`42/chat,["authenticate",{"token":"` + r.token("ada", "r", "blue") + `"}]`)
-			heard(t, f, `42/chat,["unauthorized"`, `"room":"org:red:news"`, `"reason":"forbidden"`)
+			heard(t, f, `42/chat,1073741824["unauthorized"`, `"room":"org:red:news"`, `"reason":"forbidden"`)
 			heard(t, f, `42/chat,["authenticated"]`)
 			tell("red")
 			if got := <-revoked; got != "org:red:news forbidden" {
@@ -138,7 +138,7 @@ func TestRules(t *testing.T) {
 			}
 			f.send(`42/chat,4["write","fourth"]`, `42/chat,["write","fifth"]`, `42/chat,["read","sixth"]`, `42/chat,5["join","org:blue:news",""]`)
 			heard(t, f, `43/chat,4[{`, `"event":"write"`, `"reason":"insufficient_scope"`)
-			heard(t, f, `42/chat,["unauthorized"`, `"event":"write"`, `"reason":"insufficient_scope"`)
+			heard(t, f, `42/chat,1073741824["unauthorized"`, `"event":"write"`, `"reason":"insufficient_scope"`)
 			heard(t, f, `43/chat,5["joined"]`)
 			for _, want := range []string{"first", "sixth"} {
 				if got := <-r.handled; got != want {
@@ -158,7 +158,7 @@ func TestRulesOfGuests(t *testing.T) {
 	f.send(`42/chat,1["write","a"]`, `42/chat,2["read","b"]`, `42/chat,3["join","org::x",""]`)
 	heard(t, f, `43/chat,1[{`, `"event":"write"`, `"reason":"token_missing"`)
 	heard(t, f, `43/chat,2["ok"]`)
-	heard(t, f, `42/chat,["unauthorized"`, `"room":"org::x"`, `"reason":"token_missing"`)
+	heard(t, f, `42/chat,1073741824["unauthorized"`, `"room":"org::x"`, `"reason":"token_missing"`)
 	heard(t, f, `43/chat,3["token_missing"]`)
 }
 
@@ -171,16 +171,16 @@ func TestRulesJoins(t *testing.T) {
 		next(nil)
 	})
 	f, s := r.enters(t, r.token("ada", "w", "red"))
-	heard(t, f, `42/chat,["unauthorized"`, `"room":"org:blue:early"`)
+	heard(t, f, `42/chat,1073741824["unauthorized"`, `"room":"org:blue:early"`)
 	s.Join("org:blue:a")
-	heard(t, f, `42/chat,["unauthorized"`, `"room":"org:blue:a"`)
+	heard(t, f, `42/chat,1073741824["unauthorized"`, `"room":"org:blue:a"`)
 	r.chat.SocketsJoin("org:blue:b")
-	heard(t, f, `42/chat,["unauthorized"`, `"room":"org:blue:b"`)
+	heard(t, f, `42/chat,1073741824["unauthorized"`, `"room":"org:blue:b"`)
 	r.chat.SocketsJoin("org:red:b")
 	if err := JoinWith(s, "org:blue:c", "x"); verifier.AsUnauthorized(err).Reason != verifier.ErrTokenMalformed {
 		t.Errorf("JoinWith of an invalid token: %v", err)
 	}
-	heard(t, f, `42/chat,["unauthorized"`, `"room":"org:blue:c"`)
+	heard(t, f, `42/chat,1073741824["unauthorized"`, `"room":"org:blue:c"`)
 	ticket := r.key.Mint(nil, verifiertest.Claims{"aud": "room", "sub": "ada", "room": "org:blue:c", "exp": time.Now().Add(time.Hour).Unix()})
 	if err := JoinWith(s, "org:blue:c", ticket); err != nil {
 		t.Errorf("JoinWith: %v", err)
@@ -195,7 +195,7 @@ func TestRulesJoins(t *testing.T) {
 	}
 	s.Leave("org:red:b")
 	f.send(`42/chat,["authenticate",{"token":"` + r.token("ada", "w", "green") + `"}]`)
-	heard(t, f, `42/chat,["unauthorized"`, `"room":"org:red:early"`)
+	heard(t, f, `42/chat,1073741824["unauthorized"`, `"room":"org:red:early"`)
 	heard(t, f, `42/chat,["authenticated"]`) // not told of the room that it had left
 	_ = f.conn.Close()
 	<-r.left
@@ -229,11 +229,11 @@ func TestRulesOfOtherNodes(t *testing.T) {
 	}
 	f, s := nodes[0].enters(t, nodes[0].token("ada", "w", "red"))
 	nodes[1].chat.SocketsJoin("org:red:a", "org:blue:a")
-	heard(t, f, `42/chat,["unauthorized"`, `"room":"org:blue:a"`, `"reason":"forbidden"`)
+	heard(t, f, `42/chat,1073741824["unauthorized"`, `"room":"org:blue:a"`, `"reason":"forbidden"`)
 	if !s.Rooms().Has("org:red:a") && !s.Rooms().Has("org:blue:a") {
 		// Rooms are joined in the order of a set: ask again behind the refusal.
 		nodes[1].chat.SocketsJoin("org:blue:b")
-		heard(t, f, `42/chat,["unauthorized"`, `"room":"org:blue:b"`)
+		heard(t, f, `42/chat,1073741824["unauthorized"`, `"room":"org:blue:b"`)
 	}
 	if !s.Rooms().Has("org:red:a") || s.Rooms().Has("org:blue:a") {
 		t.Errorf("the socket is in %v", s.Rooms().Keys())
@@ -260,7 +260,7 @@ func TestRulesOfRecovery(t *testing.T) {
 	f = upgrade(t, r.web)
 	f.send(`40/chat,{"token":"` + r.token("ada", "w", "blue") + `","pid":"` + pid + `","offset":"` + offset + `"}`)
 	heard(t, f, `40/chat,`, pid)
-	heard(t, f, `42/chat,["unauthorized"`, `"room":"org:red:a"`, `"reason":"forbidden"`)
+	heard(t, f, `42/chat,1073741824["unauthorized"`, `"room":"org:red:a"`, `"reason":"forbidden"`)
 	if again := <-r.sockets; !again.Recovered() || again.Rooms().Has("org:red:a") {
 		t.Errorf("recovered: %v, in %v", again.Recovered(), again.Rooms().Keys())
 	}

@@ -198,7 +198,7 @@ func TestLastWords(t *testing.T) {
 				break
 			}
 		}
-		if len(seen) != 3 || seen[0] != `42["before",1]` || !strings.HasPrefix(seen[1], `42["unauthorized",{"message":"invalid signature"`) {
+		if len(seen) != 3 || seen[0] != `42["before",1]` || !strings.HasPrefix(seen[1], `421073741824["unauthorized",{"message":"invalid signature"`) {
 			t.Errorf("the client saw %q", seen)
 		}
 		c.send(`40{"token":"bad"}`)
@@ -280,7 +280,7 @@ func TestOtherMiddlewares(t *testing.T) {
 		if got := c.next(); strings.HasPrefix(got, "40") {
 			c.send(`42["authenticate",{"token":"alice"}]`)
 			c.expect(`42["authenticated"]`)
-			if got := c.next(); !strings.HasPrefix(got, `42["unauthorized",{"message":"no room"`) {
+			if got := c.next(); !strings.HasPrefix(got, `421073741824["unauthorized",{"message":"no room"`) {
 				t.Errorf("got %s", got)
 			}
 			c.expect("41")

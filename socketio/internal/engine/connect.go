@@ -164,7 +164,14 @@ func (s *Session) refuseLocked(nsp string, v Verdict) {
 	}
 }
 
+// unauthorizedEvent always asks for an acknowledgement, since clients of socketio-jwt
+// call the function that comes with it.
+const unauthorizedEvent = "unauthorized"
+
 func eventMessage(nsp, event string, args []any, id uint64) (message, error) {
+	if id == 0 && event == unauthorizedEvent {
+		id = unheardID
+	}
 	data, err := marshal(append([]any{event}, args...))
 	if err != nil {
 		return message{}, fmt.Errorf("engine: the arguments of %q cannot be sent as JSON: %w", event, err)

@@ -267,32 +267,60 @@ func TestAcknowledgements(t *testing.T) {
 		w.root.Send(e, "first")
 		w.root.Send(e, "second")
 		w.root.Send(e, nil)
-		ws.read(`421099511627777["ask"]`, `421099511627778["ask"]`, `42["ask"]`)
-		ws.write(`42["say"]`, `461-1099511627778[{"_placeholder":true,"num":0}]`, `b4AQID`,
-			`431099511627777["ä"]`, `431099511627777["again"]`, `431["x"]`, `431099511627999[]`)
-		w.want(`said 2["say"] 0`, `acknowledged <nil> 31["x"]`, `acknowledged second 61-1099511627778[{"_placeholder":true,"num":0}]`, `acknowledged first 31099511627777["ä"]`)
+		ws.read(`421073741825["ask"]`, `421073741826["ask"]`, `42["ask"]`)
+		ws.write(`42["say"]`, `461-1073741826[{"_placeholder":true,"num":0}]`, `b4AQID`,
+			`431073741825["ä"]`, `431073741825["again"]`, `431["x"]`, `431073742047[]`)
+		w.want(`said 2["say"] 0`, `acknowledged <nil> 31["x"]`, `acknowledged second 61-1073741826[{"_placeholder":true,"num":0}]`, `acknowledged first 31073741825["ä"]`)
 
 		answered := make(chan string, 2)
 		if err := w.root.Emit("mine", func(args []json.RawMessage) { answered <- fmt.Sprintf("%s", args) }, 1); err != nil {
 			t.Fatal(err)
 		}
-		ws.read(`421099511627779["mine",1]`)
-		ws.write(`431099511627779[1,"two"]`, `431099511627779[]`)
+		ws.read(`421073741827["mine",1]`)
+		ws.write(`431073741827[1,"two"]`, `431073741827[]`)
 		if got := <-answered; got != `[1 "two"]` {
 			t.Errorf("got %s", got)
 		}
 		// A gate that closes keeps the application's out and lets ours pass.
 		w.root.Send(e, "late")
 		_ = w.root.Emit("mine", func(args []json.RawMessage) { answered <- "mine" })
-		ws.read(`421099511627780["ask"]`, `421099511627781["mine"]`)
+		ws.read(`421073741828["ask"]`, `421073741829["mine"]`)
 		w.root.SetGate(Pending)
-		ws.write(`431099511627780[]`, `431099511627781[]`)
+		ws.write(`431073741828[]`, `431073741829[]`)
 		w.want()
 		if got := <-answered; got != "mine" || len(answered) != 0 {
 			t.Errorf("got %s", got)
 		}
 		if err := w.root.Emit("bad", nil, func() {}); err == nil || !strings.Contains(err.Error(), `the arguments of "bad" cannot be sent as JSON`) {
 			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// TestUnauthorizedAsks: "unauthorized" asks for an acknowledgement also where nobody waits
+// for it, as the last event too, and nothing is kept for it.
+func TestUnauthorizedAsks(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		_, ws := w.websocket()
+		for range 2 * maxOwnAcks {
+			_ = w.root.Emit("mine", func([]json.RawMessage) { t.Error("an acknowledgement of nothing") })
+		}
+		ws.until(fmt.Sprint("42", firstOwnID+maxOwnAcks, `["mine"]`))
+		ws.until(`42["mine"]`)
+		w.last.mu.Lock()
+		kept := len(w.last.acks)
+		w.last.mu.Unlock()
+		_ = w.root.Emit("unauthorized", nil, "why")
+		_ = w.root.Emit("unauthorized", func([]json.RawMessage) {}, "again")
+		_ = w.root.EmitAndLeave("over", nil, "unauthorized", "at last")
+		ws.until(`421073741824["unauthorized","why"]`)
+		ws.read(`421073741824["unauthorized","again"]`, `421073741824["unauthorized","at last"]`)
+		ws.write(`431073741824[]`)
+		synctest.Wait()
+		w.last.mu.Lock()
+		defer w.last.mu.Unlock()
+		if kept != maxOwnAcks || len(w.last.acks) != 0 {
+			t.Errorf("%d were kept, and %d at the end", kept, len(w.last.acks))
 		}
 	})
 }

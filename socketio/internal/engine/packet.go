@@ -25,8 +25,11 @@ const (
 	// no longer names one integer.
 	maxID = 1<<53 - 1
 	// firstOwnID starts the range of ids that the engine gives. A library that
-	// numbers its events counts from 0 and never gets here.
-	firstOwnID = 1 << 40
+	// numbers its events counts from 0 and never gets here. The client for Java
+	// reads ids as integers of 32 bits.
+	firstOwnID = 1 << 30
+	// unheardID is the id of an event whose acknowledgement nobody waits for.
+	unheardID = firstOwnID
 	// maxNamespaceName bounds a namespace's name in bytes.
 	maxNamespaceName = 128
 

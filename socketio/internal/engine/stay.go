@@ -127,8 +127,10 @@ func (st *Stay) SetGate(gate Gate) {
 }
 
 // Emit sends the binding's own event, whatever the gate. ack, if not nil, is
-// called at most once, with the client's acknowledgement; when the client owes 64
-// it is not asked for one. The error is of marshalling the arguments.
+// called at most once, with the client's acknowledgement. When the client owes 64
+// acknowledgements ack is not called, and only "unauthorized" asks for one: that event
+// always does, here and in [Stay.EmitAndLeave]. The error is of marshalling the
+// arguments.
 func (st *Stay) Emit(event string, ack func(args []json.RawMessage), args ...any) error {
 	s := st.session
 	s.mu.Lock()

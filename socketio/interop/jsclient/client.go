@@ -50,6 +50,11 @@ type Options struct {
 	// many applications do.
 	ConnectAgain bool
 
+	// CallsBack has the client call the second argument of "unauthorized" inside its
+	// handler, as applications on socketio-jwt do. If it is no function the client sees
+	// the event "threw".
+	CallsBack bool
+
 	// Extra holds any other option under its JavaScript name.
 	Extra map[string]any
 }
@@ -82,6 +87,9 @@ func (o *Options) command() map[string]any {
 	}
 	if o.OnConnect != nil {
 		c["onConnect"] = o.OnConnect
+	}
+	if o.CallsBack {
+		c["callsBack"] = true
 	}
 	if o.ConnectAgain {
 		c["connectAgain"] = true

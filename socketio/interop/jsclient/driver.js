@@ -151,6 +151,15 @@ class Client {
     socket.on('connect', () => {
       for (const e of command.onConnect || []) this.emit(e);
     });
+    if (command.callsBack) {
+      socket.on('unauthorized', (error, callback) => {
+        try {
+          callback();
+        } catch (e) {
+          this.report('threw', [e.message]);
+        }
+      });
+    }
     if (command.connectAgain) socket.on('disconnect', () => socket.connect());
     onEveryEvent(socket, (name, args) => this.report(name, args));
     this.watch();
