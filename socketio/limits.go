@@ -28,9 +28,9 @@ type LimitPolicy int
 
 // The policies of [SessionLimit].
 const (
-	// RejectNewest refuses the new one. If the binding can ask ([Liveness]), the user's
-	// other connections are asked for a sign of life first, for up to 2 s, and those
-	// that give none make room. So are those of other processes, with a [Presence].
+	// RejectNewest refuses the new one. Before, it asks the user's other connections
+	// for a sign of life ([Liveness]), for up to 2 s, and those that give none make
+	// room. With a [Presence] it asks those of other processes too.
 	RejectNewest LimitPolicy = iota
 	// EvictOldest ends the oldest one.
 	EvictOldest

@@ -37,7 +37,8 @@ func (r *Registry) makeRoom(ctx context.Context, a *Authorizer, t *verifier.Toke
 		g.probing = false
 		r.mu.Unlock()
 	}()
-	ctx, cancel := context.WithTimeout(ctx, probePatience)
+	// A client that gives up meanwhile must not cut short the others' time to answer.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probePatience)
 	defer cancel()
 	var asked sync.WaitGroup
 	var gone atomic.Bool

@@ -26,6 +26,8 @@ type Socket struct {
 	guard   atomic.Pointer[socketio.Guard]
 }
 
+var _ socketio.Liveness = (*Socket)(nil)
+
 //lint:ignore U1000 Handler has it, and sockets that embed a Socket
 func (s *Socket) socket() *Socket { return s }
 
@@ -53,6 +55,11 @@ func (s *Socket) Emit(event string, ack func(), args ...any) {
 		acknowledged = func([]json.RawMessage) { ack() }
 	}
 	s.Report(event, s.Stay.Emit(event, acknowledged, args...))
+}
+
+// Alive asks the client for a sign of life ([socketio.Liveness]).
+func (s *Socket) Alive(ctx context.Context) bool {
+	return !s.Stay.Over() && s.Stay.Session().Alive(ctx)
 }
 
 // Report logs that an event was not sent.

@@ -60,6 +60,7 @@ func (s *Session) endLocked(e end) {
 		s.discardLocked()
 	}
 	s.state, s.reason = closing, e.reason
+	s.answerAliveLocked()
 	if !e.goodbye && e.reason != reasonTransport {
 		s.server.config.Logger.Debug("engine: a connection ends", "reason", e.reason, "remote", s.request.RemoteAddr)
 	}

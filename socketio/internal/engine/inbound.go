@@ -49,7 +49,7 @@ func (s *Session) receive(frames ...frame) bool {
 			s.lateFrameLocked(f)
 			continue
 		}
-		s.lastSeen = now
+		s.heardLocked(now)
 		if err := s.frameLocked(f); err != nil {
 			s.endLocked(end{reason: "malformed packet: " + err.Error(), keep: true})
 			break

@@ -36,6 +36,16 @@ func (s *Session) takeLocked() []message {
 	return batch
 }
 
+// writingLocked reports whether something is being written to the client, which may not
+// take it.
+func (s *Session) writingLocked() bool {
+	n := s.out.bytes
+	for i := range s.out.queue {
+		n -= s.out.queue[i].size()
+	}
+	return n > 0
+}
+
 func (s *Session) wroteLocked(batch []message) {
 	for i := range batch {
 		s.out.bytes -= batch[i].size()

@@ -37,6 +37,10 @@ type message struct {
 	attachments [][]byte
 }
 
+// websocketPing is a ping of the websocket's own protocol. It has no text, and is for
+// websockets only.
+var websocketPing = message{}
+
 // size is what a message counts for in the outbound queue. The constant stands
 // for the bookkeeping, so that empty messages are not free.
 func (m *message) size() int {

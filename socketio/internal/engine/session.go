@@ -51,9 +51,10 @@ type Session struct {
 
 	timer      *time.Timer
 	lastSeen   time.Time
-	lastPing   time.Time // when the server pinged last
-	lastProven time.Time // when a packet came of a client that was accepted
-	leftAt     time.Time // when the last namespace was left
+	heard      chan struct{} // closed at the next sign of life, if Alive waits for one
+	lastPing   time.Time     // when the server pinged last
+	lastProven time.Time     // when a packet came of a client that was accepted
+	leftAt     time.Time     // when the last namespace was left
 	endedAt    time.Time
 	last       []message // what is said at the very end
 	refusal    *Refusal  // of a handshake that was refused
@@ -206,7 +207,7 @@ func (s *Session) limitLocked() int {
 func (s *Session) established() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.lastSeen = time.Now()
+	s.heardLocked(time.Now())
 	if s.dialect.entersRoot && s.liveLocked() {
 		s.establishedLocked()
 	}
@@ -258,8 +259,7 @@ func (s *Session) tick() {
 		return
 	}
 	if reason == "" { // a ping is due
-		s.lastPing = now
-		s.sendLocked(message{text: []byte{typePing}})
+		s.pingLocked(now)
 		s.timer.Reset(s.server.config.PingTimeout)
 		return
 	}

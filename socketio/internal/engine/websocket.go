@@ -45,7 +45,8 @@ func answerHeader(h http.Header, r *http.Request) http.Header {
 // accept upgrades a request. The buffers are small, and those for writing belong
 // to a connection only while it writes: an idle one costs little. The answer goes
 // out with what is written first.
-func (e *Server) accept(w http.ResponseWriter, r *http.Request, d *dialect, base64 bool) (*wsConn, error) {
+func (s *Session) accept(w http.ResponseWriter, r *http.Request) (*wsConn, error) {
+	e := s.server
 	cw := &corkedWriter{ResponseWriter: w}
 	conn, err := e.upgrader.Upgrade(cw, r, answerHeader(w.Header(), r))
 	if err != nil {
@@ -55,8 +56,9 @@ func (e *Server) accept(w http.ResponseWriter, r *http.Request, d *dialect, base
 	// client authenticates, perhaps while a frame is awaited.
 	most := e.config.MaxMessage + 1024
 	conn.SetReadLimit(int64(most))
-	flood.LimitPings(conn, maxIdle)
-	return &wsConn{conn: conn, dialect: d, out: cw.conn, base64: base64, compressFrom: e.config.CompressFrom, readLimit: most}, nil
+	flood.LimitPings(conn, maxIdle, s.pong)
+	base64 := r.URL.Query().Get("b64") != ""
+	return &wsConn{conn: conn, dialect: s.dialect, out: cw.conn, base64: base64, compressFrom: e.config.CompressFrom, readLimit: most}, nil
 }
 
 // subprotocol chooses the first subprotocol that the client offers, as Node.js
@@ -85,7 +87,14 @@ func (c *wsConn) write(batch []message, timeout time.Duration, last bool) error 
 	}
 	for i := range batch {
 		m := &batch[i]
-		_ = c.conn.SetWriteDeadline(time.Now().Add(timeout)) // an error shows in the write
+		deadline := time.Now().Add(timeout)
+		if m.text == nil {
+			if err := c.conn.WriteControl(websocket.PingMessage, nil, deadline); err != nil {
+				return err
+			}
+			continue
+		}
+		_ = c.conn.SetWriteDeadline(deadline) // an error shows in the write
 		if c.compressFrom > 0 {
 			c.conn.EnableWriteCompression(len(m.text) >= c.compressFrom)
 		}
@@ -257,7 +266,7 @@ func (s *Session) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 	place := &wsConn{}
 	s.link.candidate = place
 	s.mu.Unlock()
-	ws, err := s.server.accept(w, r, s.dialect, r.URL.Query().Get("b64") != "")
+	ws, err := s.accept(w, r)
 	if err == nil {
 		if err = ws.out.uncork(); err != nil {
 			ws.conn.Close()
@@ -327,7 +336,7 @@ func (s *Session) probe(ws *wsConn) {
 		s.wakeLocked() // to be answered with NOOP
 	}
 	s.link.ws, s.link.candidate, s.link.upgrading = ws, nil, false
-	s.lastSeen = time.Now()
+	s.heardLocked(time.Now())
 	s.wakeLocked()
 	s.mu.Unlock()
 	s.readLoop(ws)

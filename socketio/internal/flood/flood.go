@@ -36,9 +36,10 @@ type Websocket interface {
 
 var errPings = errors.New("flood: too many pings")
 
-// LimitPings has reading a websocket fail after more pings and pongs than most, without a
-// pause of a second. It is for websockets that have yet to be read.
-func LimitPings(w Websocket, most int) {
+// LimitPings makes reading a websocket fail after more than most pings and pongs without
+// a pause of a second. It calls pong for each pong before that. Call it before the
+// websocket is read.
+func LimitPings(w Websocket, most int, pong func()) {
 	answer := w.PingHandler()
 	var frames Burst // of the one who reads
 	count := func() error {
@@ -53,5 +54,11 @@ func LimitPings(w Websocket, most int) {
 		}
 		return answer(data)
 	})
-	w.SetPongHandler(func(string) error { return count() })
+	w.SetPongHandler(func(string) error {
+		if err := count(); err != nil {
+			return err
+		}
+		pong()
+		return nil
+	})
 }
