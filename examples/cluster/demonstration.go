@@ -69,8 +69,8 @@ func (s *site) demonstrate(ctx context.Context, out io.Writer) error {
 	return report.Err()
 }
 
-// whyOut says why a user is not let in, or not for long: a node that has not heard of
-// a revocation yet lets the user in, and ends the session as soon as it has.
+// whyOut returns why the server rejects a user, or ends the user's session soon: a node
+// that has not heard of a revocation yet accepts the user until it has.
 func (s *site) whyOut(ctx context.Context, who, cookie string) (string, error) {
 	c, err := s.connect(ctx, who, cookie)
 	if err != nil {

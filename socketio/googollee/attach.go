@@ -5,16 +5,16 @@ import (
 	"reflect"
 )
 
-// go-socket.io puts attachments where a parser.Buffer is expected. attach also puts
-// them, as []byte, where an argument's type is an empty interface: there
-// encoding/json leaves the attachment's placeholder, a map.
+// go-socket.io puts an attachment where the type is parser.Buffer. Where the type is an
+// empty interface it leaves the attachment's placeholder, a map: attach replaces that by
+// the attachment, as a []byte.
 
 var unmarshalerType = reflect.TypeFor[json.Unmarshaler]()
 
 // attach replaces the placeholders in v. The engine bounds the depth of the JSON.
 func attach(v reflect.Value, attachments [][]byte) {
 	if v.Kind() != reflect.Interface && reflect.PointerTo(v.Type()).Implements(unmarshalerType) {
-		return // it has read its JSON in its own way
+		return // its UnmarshalJSON has read the JSON
 	}
 	switch v.Kind() {
 	case reflect.Interface:
@@ -34,7 +34,7 @@ func attach(v reflect.Value, attachments [][]byte) {
 	}
 }
 
-// attachWithin does it for the elements or fields of v.
+// attachWithin replaces the placeholders in the elements or fields of v.
 func attachWithin(v reflect.Value, attachments [][]byte) {
 	switch v.Kind() {
 	case reflect.Slice, reflect.Array:

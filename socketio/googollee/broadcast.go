@@ -241,8 +241,8 @@ func (l *local) admitted(to cluster.Target) []*socket {
 	return slices.DeleteFunc(l.selected(to), func(s *socket) bool { return !s.Stay.Passes() || s.Stay.Over() })
 }
 
-// Broadcast implements [cluster.Local]. The gate of a socket that is not let in holds
-// back the event.
+// Broadcast implements [cluster.Local]. The gate of an unauthenticated socket
+// holds back the event.
 func (l *local) Broadcast(event cluster.Payload, to cluster.Target) {
 	sockets := l.selected(to)
 	if len(sockets) == 0 {

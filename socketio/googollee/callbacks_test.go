@@ -67,7 +67,7 @@ func TestCallbacks(t *testing.T) {
 	for _, where := range []string{"OnConnect", "OnAuthenticated", "OnEvent", "an acknowledgement", "OnDisconnect"} {
 		for _, b := range behaviours {
 			t.Run(where+"/"+b.name, func(t *testing.T) {
-				var goodbyes atomic.Int64
+				var ends atomic.Int64
 				var n *googollee.Namespace
 				do := func(here string, c *googollee.Conn) error {
 					if here != where {
@@ -91,8 +91,8 @@ func TestCallbacks(t *testing.T) {
 					})
 					n.OnEvent("bomb", func(*googollee.Conn, bomb) { t.Error("the handler ran without its argument") })
 					n.OnDisconnect(func(c *googollee.Conn, _ string) {
-						goodbyes.Add(1)
-						defer s.note("goodbye")
+						ends.Add(1)
+						defer s.note("left")
 						_ = do("OnDisconnect", c)
 					})
 				}, socketio.Optional())
@@ -131,12 +131,12 @@ func TestCallbacks(t *testing.T) {
 				})
 				ws.Websocket.Close()
 				<-done
-				s.eventually("no goodbye", func() bool { return goodbyes.Load() > 0 })
+				s.eventually("no OnDisconnect", func() bool { return ends.Load() > 0 })
 				if err := s.Server.Close(); err != nil {
 					t.Error(err)
 				}
-				if got := goodbyes.Load(); got != 1 {
-					t.Errorf("%d goodbyes", got)
+				if got := ends.Load(); got != 1 {
+					t.Errorf("%d ends", got)
 				}
 				s.eventually("connections are left", func() bool { return s.Server.Count() == 0 })
 				if rooms := s.Namespace.Rooms(); len(rooms) != 0 {

@@ -15,10 +15,9 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/engine"
 )
 
-// What is said and heard is encoded and decoded by go-socket.io, so that a
-// parser.Buffer is an attachment and an argument is read as it always was; but
-// in the goroutine of the caller, where the panic of an argument's own
-// MarshalJSON or UnmarshalJSON is an error and not the end of the process.
+// go-socket.io encodes and decodes the arguments of events, so that a parser.Buffer is an
+// attachment and types decode as before. It does so in the goroutine of the caller, where
+// the panic of a MarshalJSON or UnmarshalJSON becomes an error.
 
 // frames are those of one packet.
 type frames struct {
@@ -41,13 +40,13 @@ func encode(kind parser.Type, args []any) (data []byte, attachments [][]byte, er
 	return bytes.TrimSpace(f.text[i:]), f.attachments, nil
 }
 
-// parameters are those of a function that a client's arguments are given to.
+// parameters are the parameters of a function that takes a client's arguments.
 type parameters struct {
 	types    []reflect.Type
 	variadic bool // the last one takes what is left
 }
 
-// parametersOf returns those of a function, without the first ones.
+// parametersOf returns the parameters of a function, without the first ones.
 func parametersOf(f reflect.Type, skip int) parameters {
 	return parameters{slices.Collect(f.Ins())[skip:], f.IsVariadic()}
 }

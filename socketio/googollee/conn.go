@@ -126,7 +126,7 @@ func (c *Conn) Leave(room string) {
 	c.socket.LeaveRoom(room)
 }
 
-// LeaveAll takes the socket out of every room, that of its own ID included.
+// LeaveAll takes the socket out of every room, including the one named by its ID.
 func (c *Conn) LeaveAll() {
 	c.socket.LeftRoom("")
 	c.socket.namespace.leaveRooms(c.socket)

@@ -8,8 +8,8 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/engine"
 )
 
-// CORS lets browsers connect from pages of other origins. Pages of the server's own
-// origin, and clients that are not browsers, are always admitted. The names are
+// CORS lets browsers connect from pages of other origins. Pages of the server's origin,
+// and clients that are not browsers, are always admitted. The names are
 // those of Socket.IO's option cors. The server answers preflight requests itself.
 type CORS struct {
 	// Origin lists the origins, such as "https://app.example.com". "*" stands for

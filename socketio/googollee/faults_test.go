@@ -32,7 +32,7 @@ func raw(address string) *rawclient.Session {
 	return &rawclient.Session{URL: address, Query: url.Values{"b64": {"1"}}}
 }
 
-// open makes a session by polling, drops its first packets, and says goodbye when
+// open makes a session by polling, drops its first packets, and sends CLOSE when
 // the test ends.
 func open(t testing.TB, url string) *rawclient.Session {
 	t.Helper()
@@ -250,7 +250,7 @@ func TestFault07EmitThenCloseLosesTheEvent(t *testing.T) {
 	const n = 50
 	stock(t, shown, func(t *testing.T) {
 		_, url := stockServer(t, func(s *gosio.Server) {
-			s.OnEvent("/", "leave", func(c gosio.Conn) { c.Emit("goodbye"); c.Close() })
+			s.OnEvent("/", "leave", func(c gosio.Conn) { c.Emit("left"); c.Close() })
 		})
 		arrived := 0
 		for range n {
@@ -265,15 +265,15 @@ func TestFault07EmitThenCloseLosesTheEvent(t *testing.T) {
 		}
 	})
 	s := serve(t, nil, func(s *server) {
-		s.OnEvent("leave", func(c *googollee.Conn) { c.Emit("goodbye"); c.Close() })
+		s.OnEvent("leave", func(c *googollee.Conn) { c.Emit("left"); c.Close() })
 	})
 	for range n {
 		ws := s.join("alice")
 		ws.write(`42["leave"]`)
-		if got := ws.rest(); !slices.Equal(got, []string{`42["goodbye"]`, "41"}) {
+		if got := ws.rest(); !slices.Equal(got, []string{`42["left"]`, "41"}) {
 			t.Fatalf("got %q", got)
 		}
-		s.want("goodbye alice: server disconnect")
+		s.want("left alice: server disconnect")
 	}
 }
 
@@ -351,7 +351,7 @@ func TestFault09BroadcastsStall(t *testing.T) {
 	if last != n {
 		t.Errorf("alice got %d of %d", last, n)
 	}
-	s.want("goodbye lazy: the client does not keep up")
+	s.want("left lazy: the client does not keep up")
 	stranger.write("2")
 	stranger.read("3")
 }
@@ -470,7 +470,7 @@ func TestFault13Panics(t *testing.T) {
 		time.Sleep(2 * time.Second)
 	})
 	s := serve(t, nil, func(s *server) {
-		s.OnDisconnect(func(*googollee.Conn, string) { s.note("goodbye"); panic("the handler panics") })
+		s.OnDisconnect(func(*googollee.Conn, string) { s.note("left"); panic("the handler panics") })
 		s.OnEvent("nil", func(c *googollee.Conn) { c.Emit("nils", nil, 1, nil) })
 	})
 	ws := s.join("alice")
@@ -478,7 +478,7 @@ func TestFault13Panics(t *testing.T) {
 	ws.read(`42["nils",null,1,null]`)
 	ws.write("41", "1")
 	ws.rest()
-	s.want("goodbye")
+	s.want("left")
 	s.join("bob") // it lives
 }
 
@@ -502,7 +502,7 @@ func TestFault14CloseEndsNothing(t *testing.T) {
 	if err := <-closed; err != nil {
 		t.Error(err)
 	}
-	s.want("goodbye alice: server shutting down")
+	s.want("left alice: server shutting down")
 	if r := request(t, func() (rawclient.Reply, error) { return s.client().Get(t.Context()) }); r.Status != http.StatusServiceUnavailable {
 		t.Errorf("a handshake was answered %d", r.Status)
 	}
@@ -528,7 +528,7 @@ func TestFault15DisconnectTwiceOrNever(t *testing.T) {
 		}
 	})
 	s := serve(t, nil, func(s *server) {
-		s.OnDisconnect(func(c *googollee.Conn, reason string) { c.Close(); c.Close(); s.note("goodbye: " + reason) })
+		s.OnDisconnect(func(c *googollee.Conn, reason string) { c.Close(); c.Close(); s.note("tell: " + reason) })
 		s.OnEvent("leave", func(c *googollee.Conn) {
 			for range 8 {
 				go c.Close()
@@ -541,11 +541,11 @@ func TestFault15DisconnectTwiceOrNever(t *testing.T) {
 		_ = ws.Write("41")
 		_ = ws.Write("1") // as a client does that was in no other namespace
 		ws.rest()
-		s.eventually("no goodbye", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.notes) > 0 })
+		s.eventually("no OnDisconnect", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.notes) > 0 })
 		s.mu.Lock()
 		reason := s.notes[0]
 		s.mu.Unlock()
-		if reason != "goodbye: server disconnect" && reason != "goodbye: client namespace disconnect" {
+		if reason != "tell: server disconnect" && reason != "tell: client namespace disconnect" {
 			t.Errorf("got %q", reason)
 		}
 		s.want(reason) // and no second one

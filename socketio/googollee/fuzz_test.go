@@ -90,12 +90,12 @@ func serveFuzz(f *testing.F) *fuzzed {
 // reasons are those that the engine gives.
 var reasons = []string{
 	"", "client namespace disconnect", "transport close", "transport error", "ping timeout", "handshake timeout", "server disconnect",
-	"server shutting down", "internal error", "came and went too often", "in no namespace", "sent too much before it was let in", "a message is too large", "a POST is too large", "too many POSTs at once", "too many refused namespaces",
+	"server shutting down", "internal error", "came and went too often", "in no namespace", "sent too much before it was accepted", "a message is too large", "a POST is too large", "too many POSTs at once", "too many refused namespaces",
 	"the client does not keep up", "too_many_attempts", "authentication_timeout", "token_missing", "signature_invalid", "keys_unavailable",
 }
 
 // check holds the invariants: the server still serves, nobody who has not
-// authenticated got anywhere, everybody who came and left was told goodbye, and the
+// authenticated got anywhere, OnDisconnect ran for every socket that came and left, and the
 // memory is bounded.
 func (z *fuzzed) check(t *testing.T) {
 	t.Helper()
@@ -252,7 +252,7 @@ func FuzzPayloads(f *testing.F) {
 			t.Fatalf("the client was told %q", r.Body)
 		}
 		_, _ = c.Post(ctx, "1")
-		_, _ = c.Get(ctx) // fetches a goodbye that waits
+		_, _ = c.Get(ctx) // fetches a last packet that waits
 		z.check(t)
 	})
 }

@@ -134,7 +134,7 @@ func TestFaultsE1LongSessions(t *testing.T) {
 	if d := time.Since(start); d > delay {
 		t.Errorf("it was held for %v", d)
 	}
-	s.want("goodbye alice: rejected")
+	s.want("left alice: rejected")
 }
 
 // TestFaultsE3TokenTooLong: a client whose token does not fit into its message is

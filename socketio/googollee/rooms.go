@@ -11,7 +11,7 @@ import (
 // costs what its own rooms cost. The namespace's mutex guards both indexes; a
 // socket that is not in the namespace is in no room.
 
-// add takes a socket into the namespace, and into the room of its own ID.
+// add takes a socket into the namespace, and into the room named by its ID.
 func (n *Namespace) add(s *socket) {
 	id := s.ID()
 	n.mu.Lock()

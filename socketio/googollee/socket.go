@@ -18,8 +18,8 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-// socket is one stay of a client's in one namespace: what was decided about it,
-// its guard, its session, its rooms and what the application knows of it.
+// socket is one stay of a client in one namespace: its guard, its session, its rooms, and
+// the Conn of the application.
 type socket struct {
 	binding.Socket
 	namespace *Namespace
@@ -31,11 +31,11 @@ type socket struct {
 	attached  chan struct{} // closed when the guard, if any, is there
 	connected chan struct{} // closed when OnConnect has returned, where it is due
 
-	mu       sync.Mutex // guards the rest
-	over     bool       // no handler begins any more
-	running  int        // handlers that begin the socket: OnConnect and OnAuthenticated
-	greeted  bool       // whether one has run
-	farewell func()     // runs when none does
+	mu      sync.Mutex // guards the rest
+	over    bool       // no handler begins any more
+	running int        // calls of OnConnect and OnAuthenticated in progress
+	greeted bool       // whether one of them has run
+	onLeft  func()     // calls OnDisconnect when running is 0
 
 	id    string              // its ID while it is in the namespace; guarded by the namespace's mutex
 	rooms map[string]struct{} // the same
@@ -56,7 +56,7 @@ func (s *socket) Admitted() {
 	close(s.attached)
 	if s.Pass != nil && s.Guard().Session() == nil {
 		close(s.connected)
-		return // what was good is no longer: Close follows, and refuses it
+		return // the token is no longer good: Close follows, and refuses the client
 	}
 	// OnAuthenticated waits for connected: whatever it does, its client connects first.
 	if n.onConnect == nil || n.auth != nil && !s.Guest.Load() || !s.start() {
@@ -91,8 +91,8 @@ func (s *socket) Open(event string) {
 // serverDisconnect is the reason where the application disconnected the socket.
 const serverDisconnect = "server disconnect"
 
-// Close ends the socket at once, behind the event. The reason that OnDisconnect
-// is given is the word that the client was given too.
+// Close ends the socket at once, behind the event. OnDisconnect receives the reason that
+// the client received.
 func (s *socket) Close(cause error, event string, args ...any) {
 	reason := serverDisconnect
 	if u := binding.Refusal(cause); u != nil {
@@ -121,8 +121,8 @@ func (s *socket) Authenticated(session *socketio.Session) error {
 	return nil
 }
 
-// start notes that a handler that begins the socket runs, unless the socket is
-// over; finish notes that it has returned. OnDisconnect and Shutdown wait for them.
+// start counts a call of OnConnect or OnAuthenticated, and reports false if the socket is
+// over. finish follows when the call has returned. OnDisconnect and Shutdown wait for it.
 func (s *socket) start() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -139,8 +139,8 @@ func (s *socket) finish() {
 	defer s.namespace.server.library.Tasks.Done()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.running--; s.running == 0 && s.farewell != nil {
-		s.namespace.server.library.Tasks.Go(s.farewell)
+	if s.running--; s.running == 0 && s.onLeft != nil {
+		s.namespace.server.library.Tasks.Go(s.onLeft)
 	}
 }
 
@@ -217,10 +217,10 @@ func (s *socket) join(room, token string) error {
 // LeaveRoom takes the socket out of a room, for the guard ([socketio.RoomLeaver]).
 func (s *socket) LeaveRoom(room string) { s.namespace.leaveRoom(room, s) }
 
-// mayHandle reports whether an event may be handed to the application: one that
-// is open to sockets without a session, or one of a session's, and not before
-// the handler that begins the socket has returned. It may be asked of a socket
-// that is over, for what its client sent before it left.
+// mayHandle reports whether the application may have an event: one that is open to
+// sockets without a session, or one of a socket with a session. It waits for OnConnect or
+// OnAuthenticated. A socket that is over may have events that its client sent before it
+// left.
 func (s *socket) mayHandle(open bool) bool {
 	var session *socketio.Session
 	if g := s.Guard(); g != nil {
@@ -250,7 +250,8 @@ func (s *socket) Left(string) {
 	}
 }
 
-// Done ends it for the application, when no handler that begins it runs.
+// Done ends the socket for the application, once OnConnect and OnAuthenticated have
+// returned.
 func (s *socket) Done(reason string) {
 	n := s.namespace
 	s.mu.Lock()
@@ -258,11 +259,11 @@ func (s *socket) Done(reason string) {
 	if !s.greeted || n.onDisconnect == nil {
 		return
 	}
-	s.farewell = func() {
+	s.onLeft = func() {
 		_ = s.protect("OnDisconnect", func() error { n.onDisconnect(&s.conn, reason); return nil })
 	}
 	if s.running == 0 {
-		n.server.library.Tasks.Go(s.farewell)
+		n.server.library.Tasks.Go(s.onLeft)
 	}
 }
 

@@ -139,7 +139,7 @@ func serve(t *testing.T, o *googollee.Options, configure func(s *server), option
 		s.note("hello " + session.Token().Subject)
 		return nil
 	})
-	s.Namespace.OnDisconnect(func(c *googollee.Conn, reason string) { s.note("goodbye " + subject(c) + ": " + reason) })
+	s.Namespace.OnDisconnect(func(c *googollee.Conn, reason string) { s.note("left " + subject(c) + ": " + reason) })
 	s.Namespace.OnEvent("say", func(c *googollee.Conn, text string) string {
 		s.note(subject(c) + " says " + text)
 		return "heard"

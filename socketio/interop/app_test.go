@@ -148,7 +148,7 @@ func (a *app) connected(conn) error {
 }
 
 // authenticated is the handler of sockets that have authenticated. What it does
-// depends on who comes.
+// depends on the user.
 func (a *app) authenticated(c conn, s *socketio.Session) error {
 	a.note("authenticated %s", who(s))
 	switch s.Token().Subject {
@@ -196,7 +196,7 @@ func (a *app) events() map[string]func(c conn, arg any) any {
 			return map[string]any{"typ": t.Header.Type, "email": claims.Email, "raw": t.Raw() == arg}
 		},
 		"leave": func(c conn, _ any) any {
-			c.Emit("goodbye")
+			c.Emit("bye")
 			c.Disconnect()
 			return nil
 		},

@@ -65,7 +65,7 @@ func TestContent(t *testing.T) {
 	}{
 		{"websocket", jsclient.Websocket, nil, nil},
 		{"polling", jsclient.Polling, nil, nil},
-		{"amid the upgrade", nil, nil, nil},
+		{"during the upgrade", nil, nil, nil},
 		{"after the upgrade", nil, nil, func(t *testing.T, c *jsclient.Client) { c.ExpectUpgrade(t) }},
 		{"base64", jsclient.Polling, map[string]any{"forceBase64": true}, nil},
 		{"base64, websocket", jsclient.Websocket, map[string]any{"forceBase64": true}, nil},
@@ -106,7 +106,7 @@ func TestContent(t *testing.T) {
 				for i := range 50 {
 					var n int
 					if c.ExpectNext(t, "counted").Decode(t, 0, &n); n != i {
-						t.Fatalf("%d came in the place of %d", n, i)
+						t.Fatalf("%d came instead of %d", n, i)
 					}
 				}
 				asked.Ack(t, text, jsclient.Binary(data))

@@ -17,7 +17,7 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier/dpop"
 )
 
-// Proofs of possession (RFC 9449) are made here by hand, like tokens.
+// Proofs of possession (RFC 9449) are made here without a library, like tokens.
 
 // outward is where clients open connections as they see it, in front of a proxy.
 const outward = "https://chat.example.com/socket.io/"

@@ -89,8 +89,8 @@ func disconnected() step {
 	}
 }
 
-// refused waits for the client to be told that it is not let in, without having
-// been connected, and to stay away.
+// refused waits for the client to be refused without having been connected, and to stay
+// away.
 func refused(f refusal) step {
 	return func(r *run) {
 		r.Helper()

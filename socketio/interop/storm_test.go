@@ -147,7 +147,7 @@ func TestStormUpgrades(t *testing.T) {
 				Traffic: &jsclient.Traffic{Start: "start", Down: "down", Up: "up", Downs: 100, Ups: 20},
 			})
 			wantAll(t, r, *storms, o)
-			t.Logf("%d upgrades fell amid the traffic", r.Overlapped)
+			t.Logf("%d upgrades fell into the traffic", r.Overlapped)
 		})
 	}
 }

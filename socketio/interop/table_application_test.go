@@ -65,7 +65,7 @@ func applicationRows() []behaviour {
 			calls:  calls("greeted"),
 		},
 		{
-			name: "application/refuses with an error of its own", guards: root(byEvent()),
+			name: "application/refuses with a custom error", guards: root(byEvent()),
 			script: script{opens(atOnce(subject("unwelcome"))), connects(), sees("authenticated", "[]"), unauthorized(rejected), disconnected()},
 			calls:  []string{"authenticated unwelcome", "failure rejected", "disconnected"},
 		},
@@ -81,7 +81,7 @@ func applicationRows() []behaviour {
 		},
 		{
 			name: "application/an event before a disconnect arrives", guards: root(byEvent()),
-			script: script{opens(atOnce(alice)), connects(), sees("authenticated", "[]"), emits("leave", 0), sees("goodbye", "[]"), disconnected()},
+			script: script{opens(atOnce(alice)), connects(), sees("authenticated", "[]"), emits("leave", 0), sees("bye", "[]"), disconnected()},
 			calls:  calls("alice"),
 		},
 		{

@@ -84,7 +84,7 @@ func handshakeRows() []behaviour {
 			script: turnedAway(withQuery(alice), noToken), calls: []string{"failure token_missing"},
 		},
 		{
-			name: "handshake/a place of the application's own", guards: root(byHandshake().from(verifier.ExtractorFunc(
+			name: "handshake/a custom place", guards: root(byHandshake().from(verifier.ExtractorFunc(
 				func(_ context.Context, h *verifier.Handshake) (string, error) { return h.Header.Get("X-Token"), nil },
 			))),
 			script: admitted(withHeader("X-Token", alice)), calls: calls("alice"),
@@ -190,7 +190,7 @@ func connectsLater() step {
 func comesBack() step {
 	return func(r *run) {
 		r.Helper()
-		// On the way it reports how it was cut off and each attempt.
+		// The client reports the disconnect, and each attempt.
 		r.client.Expect(r, "connect")
 		r.client.Expect(r, "reconnect")
 		r.client.Expect(r, "disconnect")

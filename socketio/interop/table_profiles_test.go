@@ -325,7 +325,7 @@ func profileRows() []behaviour {
 			calls:  []string{"failure insufficient_scope"},
 		},
 		behaviour{
-			name: "profile/a proof is no access token", guards: root(asking()),
+			name: "profile/a proof is not an access token", guards: root(asking()),
 			script: script{opens(withQuery(sign(`{"alg":"HS256","typ":"dpop+jwt"}`, `{"sub":"alice"}`, secret))), refused(refusal{"invalid_token", "jwt typ invalid", "type_mismatch", false})},
 			calls:  []string{"failure type_mismatch"},
 		},

@@ -43,7 +43,7 @@ func badTokens() []badToken {
 			refusal{"invalid_secret", "no such tenant", "key_not_found", false},
 		},
 		{
-			"the key function gives a code of its own", alice,
+			"the key function gives a custom code", alice,
 			keysSay(func() ([]*verifier.Key, error) {
 				return nil, &verifier.UnauthorizedError{Code: "tenant_unknown", Message: "no such tenant", Reason: "tenant_unknown"}
 			}),

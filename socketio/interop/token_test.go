@@ -20,15 +20,15 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-// Tokens are made here by hand rather than by a JWT library, so that what the
-// servers are given owes nothing to code that is under test.
+// The tests make tokens without a JWT library, so that the input of the servers does not
+// depend on the code under test.
 
 const secret = "a secret of the interop tests, long enough for HS256"
 
 type claims map[string]any
 
-// mint signs claims with the secret. Without an exp of its own a token is good
-// for the next decades.
+// mint signs claims with the secret. Without an exp claim a token is
+// valid for decades.
 func mint(c claims) string {
 	all := claims{"exp": 4102444800}
 	maps.Copy(all, c)

@@ -124,7 +124,7 @@ func (n *network) vanish() {
 	n.vanished = true
 }
 
-// end closes all connections, which whoever waits for an answer notices.
+// end closes all connections, so that nobody waits for an answer.
 func (n *network) end() {
 	n.listener.Close()
 	n.mu.Lock()

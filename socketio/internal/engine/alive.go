@@ -7,8 +7,8 @@ import (
 
 // Alive asks the client for a sign of life, and reports whether one came before ctx
 // ended. Whatever the client sends is one, and so is a new poll. The question is a ping of
-// Engine.IO 4, a ping of the websocket's own protocol, or the end of a poll, after which
-// every client polls again.
+// Engine.IO 4, a ping frame of the websocket, or the end of a poll, after which every
+// client polls again.
 //
 // Two kinds of clients cannot be asked, and Alive returns true at once: one that has yet
 // to take what was sent before, and one that waits for the library to take its packets.
@@ -42,9 +42,7 @@ func (s *Session) askLocked() {
 	case s.dialect.serverPings:
 		s.pingLocked(time.Now())
 	case s.link.ws == nil && s.link.polling:
-		if s.link.poll != nil { // otherwise it is about to poll
-			s.sendLocked(message{text: []byte{typeNoop}})
-		}
+		s.sendLocked(message{text: []byte{typeNoop}})
 	default:
 		s.sendLocked(websocketPing)
 	}

@@ -18,14 +18,14 @@ const (
 	maxAcks     = 4096 // the same for the application's
 )
 
-// connectLocked takes a CONNECT packet.
+// connectLocked handles a CONNECT packet.
 func (s *Session) connectLocked(p *packet, tooLarge bool) {
 	if st := s.stay(p.nsp); st != nil {
 		if !s.dialect.auth || st.state >= connected {
 			return // it asks for nothing
 		}
-		// A client 4.x that gave up before its CONNECT was answered, and
-		// connects again, says no DISCONNECT between.
+		// A client 4.x that gives up before its CONNECT is answered, and
+		// connects again, sends no DISCONNECT in between.
 		s.leaveLocked(st, reasonClientLeft, false)
 		st.closeLocked()
 	}
@@ -34,7 +34,7 @@ func (s *Session) connectLocked(p *packet, tooLarge bool) {
 		return
 	}
 	if s.unproven >= maxUnproven && !s.provenLocked() {
-		s.endLocked(end{reason: "came and went too often", goodbye: true})
+		s.endLocked(end{reason: "came and went too often", tell: true})
 		return
 	}
 	st := &Stay{session: s, nsp: p.nsp, began: time.Now()}
@@ -67,7 +67,7 @@ func (e *Server) decide(ctx context.Context, s *Session, a *Arrival) (v Verdict)
 	return v
 }
 
-// decided carries out a decision, unless the client has left meanwhile.
+// decided acts on a decision, unless the client has left meanwhile.
 func (s *Session) decided(st *Stay, a *Arrival, tries int, v Verdict) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -141,11 +141,11 @@ func (s *Session) enter(st *Stay) {
 	s.server.library.Admitted(st)
 }
 
-// refuseLocked answers a CONNECT with a refusal. A client 3.x or 4.x that hears
-// one stays away for good: where it may come back, its transport closes instead.
+// refuseLocked answers a CONNECT with a refusal. A client 3.x or 4.x does not come back
+// after one: if the refusal is retryable its transport closes instead.
 func (s *Session) refuseLocked(nsp string, v Verdict) {
 	if s.refusals++; s.refusals > maxRefusals {
-		s.endLocked(end{reason: "too many refused namespaces", goodbye: true})
+		s.endLocked(end{reason: "too many refused namespaces", tell: true})
 		return
 	}
 	r := v.refusal
@@ -155,7 +155,7 @@ func (s *Session) refuseLocked(nsp string, v Verdict) {
 		r = &Refusal{Error: genericError()}
 	}
 	if r.Retryable && !r.Tell && s.dialect.auth {
-		s.endLocked(end{reason: "a namespace is unavailable", goodbye: true, refusal: &Refusal{Retryable: true, Hold: true}, began: s.created})
+		s.endLocked(end{reason: "a namespace is unavailable", tell: true, refusal: &Refusal{Retryable: true, Hold: true}, began: s.created})
 		return
 	}
 	s.sendLocked(s.dialect.refuseMessage(nsp, r.Error))

@@ -7,18 +7,18 @@ import (
 	"sync"
 )
 
-// maxHeld is how much a connection holds back.
+// maxHeld is the size of the buffer in bytes.
 const maxHeld = 16 << 10
 
-// corked is a connection that can hold back what is written, so that several
-// frames leave in one write: writing is most of what a frame costs. A new one
-// holds back from the start, the answer to the upgrade among the rest.
+// corked is a connection that can buffer what is written, so that several frames leave
+// in one system call, which is most of a frame's cost. A new one buffers from the start,
+// including the answer to the upgrade.
 type corked struct {
 	net.Conn
 
 	mu   sync.Mutex // held while writing, and guards what follows
 	held []byte
-	free bool // writes pass
+	free bool // nothing is buffered
 }
 
 func (c *corked) Write(b []byte) (int, error) {
@@ -34,14 +34,14 @@ func (c *corked) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// cork holds back what is written from now on.
+// cork starts to buffer.
 func (c *corked) cork() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.free = false
 }
 
-// uncork writes what was held back.
+// uncork writes the buffer, and stops to buffer.
 func (c *corked) uncork() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,7 +1,6 @@
 package engine
 
-// delivery is what the library is told in the order in which the client said it:
-// a packet, or the end of a stay.
+// delivery is an element of the queue for the library: a packet, or the end of a stay.
 type delivery struct {
 	stay   *Stay
 	packet *Packet
@@ -15,8 +14,8 @@ func (d *delivery) size() int {
 	return d.packet.size()
 }
 
-// pushLocked adds something for the library. The goroutine that delivers exists
-// only while there is something to deliver.
+// pushLocked queues a delivery. The goroutine that delivers exists only while the queue is
+// not empty.
 func (s *Session) pushLocked(d delivery) {
 	s.in.queue = append(s.in.queue, d)
 	s.in.bytes += d.size()
@@ -37,8 +36,8 @@ func (s *Session) deliver() {
 	}
 }
 
-// nextDelivery takes the next packet that may pass, and nil when there is none.
-// A gate that closed meanwhile holds back what had passed it before.
+// nextDelivery returns the next packet that may pass, or nil when the queue is empty. It
+// drops packets of a stay whose gate has closed since they came.
 func (s *Session) nextDelivery() *Packet {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,8 +66,8 @@ func (s *Session) nextDelivery() *Packet {
 	return nil
 }
 
-// discardLocked drops the packets that no library will be given any more, so that
-// they do not wait in memory for a handler that blocks.
+// discardLocked drops the packets that nextDelivery would drop, so that they do not stay in
+// memory while a handler blocks.
 func (s *Session) discardLocked() {
 	kept := s.in.queue[:0]
 	for _, d := range s.in.queue {

@@ -14,7 +14,7 @@ const (
 // end says how a session ends.
 type end struct {
 	reason  string
-	goodbye bool      // say it with packets, not only by closing
+	tell    bool      // send packets that say so, and do not only close
 	refusal *Refusal  // what to say
 	keep    bool      // let the library have what came before
 	began   time.Time // from when a refusal is held
@@ -28,7 +28,7 @@ type end struct {
 func (s *Session) End(reason string, r *Refusal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.endLocked(end{reason: reason, goodbye: r != nil, refusal: r, began: s.created})
+	s.endLocked(end{reason: reason, tell: r != nil, refusal: r, began: s.created})
 	if r == nil && s.state == closing {
 		s.finishLocked() // no refusal is held any longer
 	}
@@ -39,8 +39,8 @@ func (s *Session) endLocked(e end) {
 		return
 	}
 	hold := time.Duration(0)
-	if e.goodbye {
-		first, last := s.farewellMessagesLocked(e.refusal)
+	if e.tell {
+		first, last := s.closingMessagesLocked(e.refusal)
 		for _, m := range first {
 			s.queueLocked(m)
 		}
@@ -61,7 +61,7 @@ func (s *Session) endLocked(e end) {
 	}
 	s.state, s.reason = closing, e.reason
 	s.answerAliveLocked()
-	if !e.goodbye && e.reason != reasonTransport {
+	if !e.tell && e.reason != reasonTransport {
 		s.server.config.Logger.Debug("engine: a connection ends", "reason", e.reason, "remote", s.request.RemoteAddr)
 	}
 	library := s.server.library
@@ -79,8 +79,8 @@ func (s *Session) endLocked(e end) {
 	s.finishLocked()
 }
 
-// finishLocked says the last words of a session that is closing. Anyone who
-// writes to the client then ends the connection.
+// finishLocked queues the last messages of a session that is closing. The writer, or
+// the poll, that sends them then ends the connection.
 func (s *Session) finishLocked() {
 	if s.final {
 		return
@@ -90,14 +90,14 @@ func (s *Session) finishLocked() {
 	}
 	s.last, s.final, s.endedAt = nil, true, time.Now()
 	if s.timer != nil {
-		s.timer.Reset(s.goodbyeTimeLocked())
+		s.timer.Reset(s.closeTimeLocked())
 	}
 	s.wakeLocked()
 }
 
-// farewellMessagesLocked are what a client is told at the end: first why, and
-// last that it is over.
-func (s *Session) farewellMessagesLocked(r *Refusal) (first, last []message) {
+// closingMessagesLocked returns the last messages for a client: first why the session
+// ends, and last that it does.
+func (s *Session) closingMessagesLocked(r *Refusal) (first, last []message) {
 	if s.dialect.entersRoot {
 		var names []string
 		for _, st := range s.stays {
@@ -115,8 +115,8 @@ func (s *Session) farewellMessagesLocked(r *Refusal) (first, last []message) {
 		r = &Refusal{}
 	}
 	if r.Retryable {
-		// The transport's end has the client come back; a word to a namespace
-		// would keep it away.
+		// Clients come back when the transport ends, and stay away from a
+		// namespace that sends a packet.
 		return nil, nil
 	}
 	for _, st := range slices.Backward(s.stays) {
@@ -130,7 +130,7 @@ func (s *Session) farewellMessagesLocked(r *Refusal) (first, last []message) {
 	return first, last
 }
 
-// cutLocked finishes the client's side, wherever it stands.
+// cutLocked ends the client's side at once, whatever its state.
 func (s *Session) cutLocked() {
 	if s.cutOff {
 		return
@@ -160,10 +160,9 @@ func (s *Session) cutLocked() {
 	}
 }
 
-// farewellLocked finishes the client's side of a session in which there is
-// nothing to say any more: over polling at once, unless a poll hangs and is
-// answered; a websocket is being closed.
-func (s *Session) farewellLocked() {
+// cutPollingLocked ends the client's side of a session without a websocket, unless a
+// poll hangs, which brings the last packets. A websocket closes behind them by itself.
+func (s *Session) cutPollingLocked() {
 	if s.link.ws == nil && s.link.poll == nil {
 		s.cutLocked()
 	}

@@ -169,8 +169,8 @@ func (p *Packet) size() int {
 	return n
 }
 
-// ownAck waits for an acknowledgement: of our own event, or of one of the
-// application's, if app is not nil.
+// ownAck waits for the acknowledgement of an event: one that the binding sent, or the
+// application's if app is not nil.
 type ownAck struct {
 	stay *Stay
 	call func([]json.RawMessage)

@@ -12,7 +12,7 @@ import (
 // authenticateEvent never reaches Library.Packet.
 const authenticateEvent = "authenticate"
 
-// inbound is the way from the client to the library.
+// inbound is the queue from the client to the library.
 type inbound struct {
 	queue      []delivery
 	bytes      int
@@ -25,12 +25,13 @@ type inbound struct {
 	partialSize int
 }
 
-// maxCalls is how many calls of hooks may wait before the client has to.
+// maxCalls is the number of queued calls above which the server stops reading from the
+// client.
 const maxCalls = 64
 
-// receive takes what the client sent, in order. It waits while the library has
-// enough to read, and reports whether there is more to be read: behind the end too, until
-// the client's side is finished.
+// receive handles what the client sent, in order. It waits while too much is queued for the
+// library. It reports whether to read on, which is the case after the session's end too,
+// until the client's side has ended.
 func (s *Session) receive(frames ...frame) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -42,7 +43,7 @@ func (s *Session) receive(frames ...frame) bool {
 		}
 		now := time.Now()
 		if s.idleLocked(now) {
-			s.endLocked(end{reason: "sent too much before it was let in"})
+			s.endLocked(end{reason: "sent too much before it was accepted"})
 			s.cutLocked()
 		}
 		if s.state >= closing {
@@ -58,33 +59,32 @@ func (s *Session) receive(frames ...frame) bool {
 	return !s.cutOff
 }
 
-// lateFrameLocked takes what a client sends behind the end.
+// lateFrameLocked handles what a client sends after the session's end.
 func (s *Session) lateFrameLocked(f frame) {
 	switch {
 	case s.cutOff:
 	case f.kind == typeClose:
 		s.finishLocked()
-		s.farewellLocked()
+		s.cutPollingLocked()
 	case s.refusal != nil:
 		s.refusedFrameLocked(f)
 	}
 }
 
-// maxIdle is how many packets a client may send without a pause of a second while it is
-// accepted nowhere, nor was a moment ago. It has reason for a few: what it emits too
-// early is dropped, and what comes after its end is read only so that the goodbye is not
-// lost. Each costs little, but ten thousand at once keep a processor from everybody
-// else.
+// maxIdle is how many packets a client may send without a pause of a second while no
+// namespace accepts it, nor did within flood.Grace. An honest client sends a few: the
+// engine drops what it emits too early, and reads what comes after its end only so that the
+// last packets still reach it. Each costs little, but ten thousand at once occupy a
+// processor.
 const maxIdle = 1000
 
-// idleLocked takes note of a packet that comes now, and reports whether it is one too
-// many.
+// idleLocked counts a packet that comes now, and reports whether it is one too many.
 func (s *Session) idleLocked(now time.Time) bool {
 	if s.provenLocked() {
 		s.lastProven = now
 		return false
 	}
-	return now.Sub(s.lastProven) >= flood.JustNow && s.idle.Add(1, now) > maxIdle
+	return now.Sub(s.lastProven) >= flood.Grace && s.idle.Add(1, now) > maxIdle
 }
 
 func (s *Session) frameLocked(f frame) error {
@@ -102,7 +102,7 @@ func (s *Session) frameLocked(f frame) error {
 		return nil
 	case typeClose:
 		s.endLocked(end{reason: "transport close", keep: true})
-		s.farewellLocked()
+		s.cutPollingLocked()
 		return nil
 	case typePong, typeNoop:
 		return nil
@@ -146,7 +146,7 @@ func (s *Session) attachmentLocked(data []byte) error {
 	return s.packetLocked(p, all)
 }
 
-// packetLocked is the gate for what comes in.
+// packetLocked applies the gate to a packet that comes in.
 func (s *Session) packetLocked(p *packet, attachments [][]byte) error {
 	if p.kind == kindConnect {
 		s.connectLocked(p, false)
@@ -171,7 +171,7 @@ func (s *Session) packetLocked(p *packet, attachments [][]byte) error {
 	return s.acknowledgedLocked(st, p, attachments)
 }
 
-// clientLeftLocked takes a DISCONNECT packet.
+// clientLeftLocked handles a DISCONNECT packet.
 func (s *Session) clientLeftLocked(st *Stay) error {
 	s.leaveLocked(st, reasonClientLeft, false)
 	if st.state != closed {
@@ -208,9 +208,9 @@ func (s *Session) postAuthenticateLocked(st *Stay, args []json.RawMessage, tooLa
 	return nil
 }
 
-// presentsToken reads the beginning of a packet that is too large, and reports
-// whether it presents a token: then its client is told that the token is too
-// long, rather than cut off.
+// presentsToken reads the beginning of a packet that is too large, and reports whether it
+// presents a token. If so the client gets an answer, that the token is too long, and keeps
+// its connection.
 func (d *dialect) presentsToken(f frame) (packet, bool) {
 	if len(f.data) == 0 || f.data[0] != typeMessage {
 		return packet{}, false
@@ -241,7 +241,7 @@ func (s *Session) mayBeTooLarge(f frame) bool {
 	return ok
 }
 
-// tooLargeLocked takes a packet that presents a token and is too large.
+// tooLargeLocked handles a packet that presents a token and is too large.
 func (s *Session) tooLargeLocked(f frame) error {
 	p, ok := s.dialect.presentsToken(f)
 	if !ok {

@@ -8,17 +8,17 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth bounds the nesting of arrays and objects. Nothing an application
-// sends comes near it, and it keeps the recursion below small.
+// maxDepth bounds the nesting of arrays and objects, and so the recursion of compactor.
+// Applications send far less.
 const maxDepth = 64
 
 // compactor validates one JSON text and copies it without the white space
 // between its tokens.
 //
-// It exists beside encoding/json because the library behind us reads packets
-// with its own scanner and encoding/json in turn, and the two disagree on white
-// space, on commas inside an event's name, and on what an attachment's
-// placeholder is. What this type lets through has one reading only.
+// encoding/json alone is not enough: the library reads packets with its own scanner and
+// with encoding/json in turn, and the two disagree on white space, on commas inside an
+// event's name, and on what an attachment's placeholder is. Both read the same in the
+// output of this type.
 type compactor struct {
 	src         []byte
 	pos         int
@@ -172,10 +172,10 @@ func (c *compactor) array(depth int) error {
 	}
 }
 
-// object copies an object. One that has a member named like a placeholder's
-// must be a placeholder in full: encoding/json, which reads it later, folds the
-// case of names and lets the last of two equal ones win, so that anything short
-// of the exact form could become a reference this check did not see.
+// object copies an object. If a member has the name of a placeholder's, the object must be
+// a complete placeholder. encoding/json, which reads it later, folds the case of names and
+// takes the last of two equal ones, so that it could take any other form for a reference
+// that this check did not see.
 func (c *compactor) object(depth int) error {
 	c.copy(1)
 	c.space()

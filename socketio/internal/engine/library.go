@@ -17,7 +17,7 @@ import (
 // of Authenticate and Packet, then Left, then Done. Admitted, Authenticate, Left
 // and Closed of one session run one after another, in one goroutine; Packet
 // runs in another, one after another as well. So a handler that blocks in
-// Packet holds up the packets of its own client, and nothing else.
+// Packet delays the packets of one client, and nothing else.
 type Library interface {
 	// Decide decides whether a client may enter a namespace. It may block. ctx
 	// ends when the client gives up or leaves.

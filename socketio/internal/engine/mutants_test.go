@@ -123,13 +123,14 @@ func TestGateClosesOnWhatWaits(t *testing.T) {
 	}{
 		"the gate closes":       {func(_ *world, st *Stay, _ *socket) { st.SetGate(Pending) }, []string{"first"}},
 		"the server ends it":    {func(_ *world, st *Stay, _ *socket) { st.Leave("over", nil) }, []string{"first"}},
-		"the client leaves":     {func(_ *world, _ *Stay, ws *socket) { ws.write("41/open") }, []string{"first", "second"}},
+		"the client leaves":     {func(_ *world, _ *Stay, ws *socket) { ws.write("41/open,") }, []string{"first", "second"}},
 		"the connection is cut": {func(_ *world, _ *Stay, ws *socket) { ws.Conn.Close() }, []string{"first", "second"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			release := make(chan struct{})
+			var release chan struct{}
 			var heard []string
 			inWorld(t, func(_ *world, _ *Config, h *hooks) {
+				release = make(chan struct{})
 				h.Packet = func(_ *Stay, p *Packet) bool {
 					heard = append(heard, p.Event)
 					<-release
@@ -138,7 +139,7 @@ func TestGateClosesOnWhatWaits(t *testing.T) {
 			}, func(w *world) {
 				_, ws := w.websocket()
 				ws.write("40/open")
-				ws.read("40/open")
+				ws.read("40/open,")
 				ws.write(`42/open,["first"]`, `42/open,["second"]`)
 				synctest.Wait()
 				w.mu.Lock()

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// SameOrigin is the default origin check. A script element, which is how JSONP
-// polling fetches, sends no Origin; where the browser says that such a request
-// comes from another site it is refused as well.
+// SameOrigin is the default origin check. JSONP polling fetches by a script element, which
+// sends no Origin. If the browser says that such a request comes from another site, the
+// server refuses it too.
 func SameOrigin(r *http.Request) bool {
 	origin := r.Header.Get("Origin")
 	if origin == "" {
@@ -37,7 +37,7 @@ func NormalOrigin(origin string) string {
 }
 
 // withoutForeignCookies hides the cookies of a request from another origin. For a
-// websocket browsers send them whatever CORS says.
+// websocket, browsers send them regardless of CORS.
 func withoutForeignCookies(r *http.Request) *http.Request {
 	if r.Header.Get("Cookie") == "" || SameOrigin(r) {
 		return r
@@ -74,8 +74,8 @@ func (e *Server) allowOrigin(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// preflight answers OPTIONS. An admitted origin may send any header: which ones
-// tokens are looked for in is not known here.
+// preflight answers OPTIONS. An admitted origin may send any header: the engine does not
+// know which headers hold tokens.
 func preflight(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Access-Control-Allow-Methods", "GET, POST, OPTIONS")

@@ -1,6 +1,6 @@
 package engine
 
-// outbound is the way from the library, and from ourselves, to the client.
+// outbound is the queue from the library, and from the engine, to the client.
 type outbound struct {
 	queue []message
 	bytes int // of the queue, and of what is being written
@@ -12,9 +12,9 @@ func (s *Session) queueLocked(m message) {
 	s.out.bytes += m.size()
 }
 
-// sendLocked queues a message for the client. A client that does not keep up
-// loses its session: nothing here waits for a client, so that one that stops
-// reading does not hold up a broadcast.
+// sendLocked queues a message for the client. The session of a client that does not keep
+// up ends: nothing here waits for a client, so that one that stops reading does not delay
+// a broadcast.
 func (s *Session) sendLocked(m message) {
 	if s.state >= closing {
 		return
@@ -29,7 +29,7 @@ func (s *Session) sendLocked(m message) {
 	s.wakeLocked()
 }
 
-// takeLocked empties the queue for a writer, which reports with wroteLocked.
+// takeLocked empties the queue for a writer, which then calls wroteLocked.
 func (s *Session) takeLocked() []message {
 	batch := s.out.queue
 	s.out.queue = nil

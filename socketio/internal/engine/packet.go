@@ -36,7 +36,7 @@ const (
 	root = "/"
 )
 
-// packet is one Socket.IO packet of which every byte has been understood.
+// packet is one Socket.IO packet, parsed to its last byte.
 type packet struct {
 	kind        byte
 	nsp         string
@@ -199,10 +199,9 @@ func (p *packet) args() ([]json.RawMessage, error) {
 	return all, nil
 }
 
-// forLibrary encodes p for the library's parser. That parser takes an event's
-// name to end at the first comma or bracket, so these are escaped within it. It
-// does not see a CONNECT's query, and a packet labelled binary without any
-// attachment becomes a plain one.
+// forLibrary encodes p for the library's parser. That parser ends an event's name at the
+// first comma or bracket, so forLibrary escapes these within the name. It omits the query
+// of a CONNECT, and makes a plain packet of a binary one without attachments.
 func (p *packet) forLibrary() []byte {
 	b := make([]byte, 0, len(p.data)+len(p.nsp)+len(p.name)+24)
 	b = p.appendHeader(b)

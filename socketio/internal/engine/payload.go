@@ -30,19 +30,18 @@ type frame struct {
 	data   []byte
 }
 
-// message is what leaves in one piece: an Engine.IO packet in text, with its
-// type, and the attachments that must follow it with nothing in between.
+// message is a unit of output: an Engine.IO packet in text, with its type, and the
+// attachments, which must follow it directly.
 type message struct {
 	text        []byte
 	attachments [][]byte
 }
 
-// websocketPing is a ping of the websocket's own protocol. It has no text, and is for
-// websockets only.
+// websocketPing is a ping frame of a websocket: the message without text.
 var websocketPing = message{}
 
-// size is what a message counts for in the outbound queue. The constant stands
-// for the bookkeeping, so that empty messages are not free.
+// size is the size of a message in the outbound queue. The constant covers the
+// bookkeeping, so that empty messages count too.
 func (m *message) size() int {
 	n := len(m.text) + 64
 	for _, a := range m.attachments {
@@ -187,9 +186,9 @@ func utf16Prefix(b []byte, n int) int {
 	return i
 }
 
-// appendPayload encodes messages as the body of a poll's answer, and tells
-// whether it is binary. Text is ASCII throughout, so that its length is the
-// same in every way of counting.
+// appendPayload encodes messages as the body of a poll's answer, and reports whether it is
+// binary. All text is ASCII, so that its length in bytes, characters and UTF-16 units is
+// the same.
 func appendPayload(dst []byte, batch []message, b64 bool) (body []byte, binary bool) {
 	if !b64 {
 		for i := range batch {

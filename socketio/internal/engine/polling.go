@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// link is where a session's messages leave.
+// link is the transport of a session.
 type link struct {
 	polling   bool    // the handshake came by polling: an upgrade is possible
 	poll      *poller // the poll that hangs, if any
@@ -59,11 +59,10 @@ type pollAnswer struct {
 	final bool // the session's last
 }
 
-// answerLocked gives the answer to p, if it is time for one. While an upgrade is
-// in progress data goes out by polling, since the probe's answer may never reach
-// the client. A poll without data brings NOOP: the client waits for its poll to
-// return before it changes over. The session's last words are kept for the
-// websocket.
+// answerLocked returns the answer to p, if it is due. During an upgrade data still leaves
+// by polling, since the probe's answer may never reach the client. A poll without data
+// returns NOOP: the client waits for its poll before it changes to the websocket. The last
+// messages of a session that ends are kept for the websocket.
 func (s *Session) answerLocked(p *poller) (pollAnswer, bool) {
 	noop := pollAnswer{batch: []message{{text: []byte{typeNoop}}}}
 	switch {
@@ -84,8 +83,8 @@ func (s *Session) answerLocked(p *poller) (pollAnswer, bool) {
 // servePoll answers a GET when there is something for the client. The later of
 // two polls takes over: a proxy that repeats a request must not end the session.
 func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
-	// A server's own timeouts are meant for what is in progress. That for
-	// reading would even take effect in a handler: as the loss of the client.
+	// The http.Server's timeouts would end a poll that waits. The one for reading
+	// would even look like the loss of the client.
 	rc := http.NewResponseController(w)
 	_ = rc.SetReadDeadline(time.Time{})
 	_ = rc.SetWriteDeadline(time.Time{})
@@ -194,9 +193,8 @@ func gzipped(body []byte) []byte {
 	return b.Bytes()
 }
 
-// servePost takes what the client sends by polling. POSTs are taken in whatever
-// the state of an upgrade, and answered once the library has room: that is what
-// slows a client down.
+// servePost handles what the client sends by polling, also during an upgrade. It answers
+// when there is room in the queue for the library, which slows the client down.
 func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	s.established()
 	if !s.beginPost() {
@@ -232,8 +230,8 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	writeOK(w)
 }
 
-// receiveTooLarge takes a POST that is too large if its first packet presents a
-// token: then its client is told that the token is too long.
+// receiveTooLarge handles a POST that is too large if its first packet presents a token:
+// the client gets an answer, that the token is too long.
 func (s *Session) receiveTooLarge(w http.ResponseWriter, r *http.Request, body []byte) bool {
 	f := frame{kind: typeTooLarge, data: s.dialect.firstPacket(body)}
 	rest := int64(s.server.config.MaxMessage)
@@ -248,9 +246,8 @@ func (s *Session) receiveTooLarge(w http.ResponseWriter, r *http.Request, body [
 	return true
 }
 
-// maxPosts is how many POSTs of one session may be in progress. A client has
-// one; a proxy may repeat it. What waits for the library is bounded, and so
-// must be what waits to be accepted there.
+// maxPosts is the number of POSTs of one session that may be in progress. A client has one
+// at a time; a proxy may repeat it.
 const maxPosts = 4
 
 func (s *Session) beginPost() bool {
@@ -274,7 +271,7 @@ func (s *Session) fail(reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.endLocked(end{reason: reason, keep: true})
-	s.farewellLocked()
+	s.cutPollingLocked()
 }
 
 func writeOK(w http.ResponseWriter) {
@@ -352,7 +349,7 @@ func (d *dialect) firstPacket(body []byte) []byte {
 	return body
 }
 
-// isGoodbye tells whether a payload is just a client's CLOSE packet.
-func (d *dialect) isGoodbye(body []byte) bool {
+// isClose tells whether a payload is just a client's CLOSE packet.
+func (d *dialect) isClose(body []byte) bool {
 	return string(body) == d.closeBody || d.entersRoot && bytes.Equal(body, []byte{0, 1, 255, '1'})
 }

@@ -25,7 +25,7 @@ func TestPolling(t *testing.T) {
 		w.poll(c, "3", "3")
 		w.post(c, http.StatusOK, "1")
 		w.want("left /: transport close", "done /: transport close", "closed: transport close")
-		w.post(c, http.StatusOK, "1") // the goodbye of a session that has ended
+		w.post(c, http.StatusOK, "1") // CLOSE for a session that has ended
 		w.post(c, http.StatusBadRequest, "2")
 	})
 }

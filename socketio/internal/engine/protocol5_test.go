@@ -322,7 +322,7 @@ func TestFaultsE2Retryable(t *testing.T) {
 				t.Errorf("got %q, %v", p, err)
 			}
 			if d := time.Since(start); d != (1+2+4+5)*time.Second {
-				t.Errorf("it was let in after %v", d)
+				t.Errorf("it was admitted after %v", d)
 			}
 			ws.write("41/a,")
 		})

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// retryHold is how long a retryable refusal is held at most: the client's own
-// back-off follows.
+// retryHold is the longest time that the server holds a retryable refusal. After it the
+// client waits by its own back-off.
 const retryHold = time.Second
 
-// holdFor is how long after its arrival a client may be told to go.
+// holdFor returns how long after its arrival the server disconnects a client.
 func (e *Server) holdFor(r *Refusal) time.Duration {
 	if r.Retryable {
 		return min(retryHold, e.config.RefusalDelay)
@@ -18,8 +18,9 @@ func (e *Server) holdFor(r *Refusal) time.Duration {
 	return e.config.RefusalDelay
 }
 
-// refusalMessages tell a client of Engine.IO 3 that its connection ends: first why,
-// and last that it is over. The root comes last, since it ends the connection.
+// refusalMessages returns the last messages for a client of Engine.IO 3: first why its
+// connection ends, and last a DISCONNECT for each namespace. That of the root comes last,
+// since it ends the connection.
 func (d *dialect) refusalMessages(r *Refusal, namespaces []string) (first, last []message) {
 	if r == nil {
 		r = &Refusal{}
@@ -42,9 +43,9 @@ func (d *dialect) refusalMessages(r *Refusal, namespaces []string) (first, last 
 }
 
 // openRefused begins the session of a client of Engine.IO 3 whose handshake was
-// refused: it hears why and, some time later, that it is over. A plain HTTP error
-// would reach it as "xhr poll error", without a reason. The library never hears of
-// it.
+// refused. The client receives the reason and, after RefusalDelay, a disconnect. A plain
+// HTTP error would reach it as "xhr poll error", without a reason. The library does not
+// know such sessions.
 func (s *Session) openRefused(r *Refusal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,13 +68,14 @@ func (s *Session) openRefused(r *Refusal) {
 	s.timer.Reset(s.server.holdFor(r))
 }
 
-// maxRefusedNamespaces is how many namespaces a refused client is answered in.
+// maxRefusedNamespaces is the number of namespaces in which a refused client gets an
+// answer.
 const maxRefusedNamespaces = 8
 
-// refusedFrameLocked takes what a client sends whose handshake was refused: the
-// names of the namespaces that it is in, so that it is disconnected from each. A
-// client 1.x in a namespace has not heard the root's refusal, and is told again. It
-// is known by its CONNECT packet, which has no comma behind the name.
+// refusedFrameLocked takes what a client sends whose handshake was refused: the names of
+// its namespaces, each of which needs a disconnect. A client 1.x in a namespace has missed
+// the refusal of the root and receives it again. Its CONNECT packet tells the version: it
+// has no comma behind the name.
 func (s *Session) refusedFrameLocked(f frame) {
 	if f.kind != typeMessage || f.binary || s.final || s.refusals >= maxRefusedNamespaces {
 		return

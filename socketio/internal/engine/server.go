@@ -137,9 +137,9 @@ func (e *Server) serves(transport string) bool {
 func (e *Server) serveSession(w http.ResponseWriter, r *http.Request, transport string, d *dialect, s *Session) {
 	switch {
 	case s == nil && transport == "polling" && r.Method == http.MethodPost:
-		// A client that was refused, or whose session has just ended, says
-		// goodbye to an id that is not there any more. That is not an error.
-		if body, _, err := readBody(w, r, 16); err == nil && d.isGoodbye(body) {
+		// A client that was refused, or whose session has just ended, sends CLOSE
+		// for an id that is gone. That is not an error.
+		if body, _, err := readBody(w, r, 16); err == nil && d.isClose(body) {
 			writeOK(w)
 			return
 		}
@@ -193,7 +193,7 @@ func (e *Server) serveHandshake(w http.ResponseWriter, r *http.Request, d *diale
 	if !e.add(s) {
 		e.handshakes.Add(-1)
 		if ws != nil {
-			_ = ws.out.uncork() // the client learns that there is no more to come
+			_ = ws.out.uncork() // the client must not wait for more
 			ws.conn.Close()
 			return
 		}

@@ -86,8 +86,8 @@ func detach(r *http.Request) *http.Request {
 	return c
 }
 
-// ID is the session's name, by which its requests are told. Clients 1.x and 2.x
-// are called by it in every namespace.
+// ID returns the session's ID, which every request of the client names. It is also the
+// socket ID of a client 1.x or 2.x in every namespace.
 func (s *Session) ID() string { return s.id }
 
 // Protocol is the revision of Engine.IO that the client speaks: 3 or 4.
@@ -175,13 +175,13 @@ func (s *Session) drop(st *Stay) {
 	s.timer.Reset(wait) // see tick
 }
 
-// liveLocked tells whether the client is in a namespace, or is being told that it is
-// no longer.
+// liveLocked reports whether the client is in a namespace, or was until now and has not
+// been told yet.
 func (s *Session) liveLocked() bool {
 	return slices.ContainsFunc(s.stays, func(st *Stay) bool { return st.state >= admitted && !st.bare })
 }
 
-// provenLocked tells whether the client is accepted anywhere.
+// provenLocked reports whether any namespace has accepted the client.
 func (s *Session) provenLocked() bool {
 	return slices.ContainsFunc(s.stays, func(st *Stay) bool { return st.gate != Pending })
 }
@@ -233,8 +233,8 @@ func (s *Session) start() {
 	}
 }
 
-// tick is what the session's only timer calls. It looks which deadline holds now,
-// so that signs of life need not touch the timer.
+// tick runs when the session's only timer fires. It computes the deadline that applies
+// now, so that a sign of life does not have to reset the timer.
 func (s *Session) tick() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -245,7 +245,7 @@ func (s *Session) tick() {
 		s.finishLocked() // the refusal was held long enough
 		return
 	case s.state == closing:
-		if d := time.Until(s.endedAt.Add(s.goodbyeTimeLocked())); d > 0 {
+		if d := time.Until(s.endedAt.Add(s.closeTimeLocked())); d > 0 {
 			s.timer.Reset(d)
 			return
 		}
@@ -266,14 +266,14 @@ func (s *Session) tick() {
 	// A client 1.x or 2.x that was refused in its namespace, in a root that does not
 	// exist, would reconnect without end if its transport just closed.
 	told := len(s.stays) == 1 && s.stays[0].bare
-	s.endLocked(end{reason: reason, keep: true, goodbye: told})
+	s.endLocked(end{reason: reason, keep: true, tell: told})
 	if !told {
-		s.farewellLocked()
+		s.cutPollingLocked()
 	}
 }
 
-// deadlineLocked tells what is due next, and why the session ends then. Without a
-// reason it does not, and the server pings.
+// deadlineLocked returns the next deadline and the reason for which the session ends
+// then. An empty reason means that the server pings.
 func (s *Session) deadlineLocked(now time.Time) (deadline time.Time, reason string) {
 	c := &s.server.config
 	left := s.leftAt
@@ -306,10 +306,10 @@ func (s *Session) deadlineLocked(now time.Time) (deadline time.Time, reason stri
 	return deadline, reason
 }
 
-// goodbyeTimeLocked is how long a goodbye may take. Over polling it waits to be
-// fetched; a websocket may be writing, which has its own deadline, and is then to
-// answer.
-func (s *Session) goodbyeTimeLocked() time.Duration {
+// closeTimeLocked is how long the last packets may take. Over polling the client
+// fetches them; over a websocket the server writes them, with a deadline, and the
+// client answers.
+func (s *Session) closeTimeLocked() time.Duration {
 	c := &s.server.config
 	if s.link.ws == nil && !s.link.upgrading {
 		return c.CloseTimeout
@@ -317,8 +317,8 @@ func (s *Session) goodbyeTimeLocked() time.Duration {
 	return c.WriteTimeout + c.CloseTimeout
 }
 
-// post has f called after everything posted before it, in a goroutine that
-// exists only while there is something to call. The caller holds mu.
+// post queues a call of f, behind those posted before. One goroutine calls them; it
+// exists only while the queue is not empty. The caller holds mu.
 func (s *Session) post(what string, f func()) {
 	s.calls = append(s.calls, func() { s.server.guard(s, what, f) })
 	if s.calling {

@@ -104,7 +104,7 @@ func TestDeadlines(t *testing.T) {
 				w.want()
 				time.Sleep(time.Second)
 				w.want("left /: "+test.reason, "done /: "+test.reason, "closed: "+test.reason)
-				time.Sleep(20 * time.Second) // for goodbyes that nobody answers
+				time.Sleep(20 * time.Second) // for close frames that nobody answers
 				synctest.Wait()
 				if n := w.Count(); n != 0 {
 					t.Errorf("%d sessions are left", n)

@@ -59,9 +59,9 @@ func (st *Stay) Over() bool {
 
 func (st *Stay) overLocked() bool { return st.state >= closing || st.session.state >= closing }
 
-// Passes reports whether the gate lets the client's packets pass. It is for
-// Library.Packet, after waiting: what a client sent before it left passes, and
-// what the server ended does not.
+// Passes reports whether the gate lets the client's packets pass. Library.Packet asks
+// after it has waited. Packets that a client sent before it left pass; those that wait when
+// the server ends the stay do not.
 func (st *Stay) Passes() bool {
 	st.session.mu.Lock()
 	defer st.session.mu.Unlock()
@@ -107,7 +107,7 @@ func (st *Stay) Refuse(reason string, r *Refusal) bool {
 	}
 	st.held, st.heldSize = nil, 0
 	if s.dialect.entersRoot && st.nsp == root {
-		s.endLocked(end{reason: reason, goodbye: true, refusal: r, began: st.began})
+		s.endLocked(end{reason: reason, tell: true, refusal: r, began: st.began})
 		return true
 	}
 	s.leaveLocked(st, reason, true)
@@ -195,8 +195,7 @@ func (st *Stay) EmitAndLeave(reason string, r *Refusal, event string, args ...an
 	return nil
 }
 
-// emitLocked sends a message, but not before the client knows that it is in the
-// namespace.
+// emitLocked sends a message, behind the answer to CONNECT.
 func (st *Stay) emitLocked(m message) {
 	s := st.session
 	if st.state == connected {
@@ -209,7 +208,7 @@ func (st *Stay) emitLocked(m message) {
 	}
 }
 
-// endLocked ends the stay for the server's part.
+// endLocked ends the stay on behalf of the server.
 func (st *Stay) endLocked(reason string, r *Refusal) {
 	s := st.session
 	if st.overLocked() || st.state == deciding {
@@ -219,36 +218,38 @@ func (st *Stay) endLocked(reason string, r *Refusal) {
 		r = &Refusal{}
 	}
 	if st.state == admitted && (len(st.held) > 0 || s.dialect.auth && !r.Retryable) {
-		st.acceptLocked() // what was sent, and DISCONNECT, mean nothing before it
+		st.acceptLocked() // clients ignore events and DISCONNECT before it
 	}
 	if r.Retryable || s.dialect.entersRoot && st.nsp == root {
-		s.endLocked(end{reason: reason, goodbye: true, refusal: r, began: st.began})
+		s.endLocked(end{reason: reason, tell: true, refusal: r, began: st.began})
 		return
 	}
 	if r.Error != nil {
 		s.sendLocked(s.dialect.refuseMessage(st.nsp, r.Error))
 	}
 	s.leaveLocked(st, reason, true)
-	wait := time.Duration(0)
-	if r.Hold {
-		wait = time.Until(st.began.Add(s.server.holdFor(r)))
-	}
-	if wait <= 0 {
-		st.dismissLocked()
+	if wait := time.Until(st.began.Add(s.server.holdFor(r))); r.Hold && wait > 0 {
+		st.disconnectAfterLocked(wait)
 		return
 	}
-	// Until then the client takes itself for connected, and keeps quiet.
+	st.disconnectLocked()
+}
+
+// disconnectAfterLocked disconnects the client of a stay that is closing after a while.
+// Until then the client assumes that it is connected, and does not come back.
+func (st *Stay) disconnectAfterLocked(wait time.Duration) {
+	s := st.session
 	st.timer = s.server.after(s, wait, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if st.state == closing && s.state == connected {
-			st.dismissLocked()
+			st.disconnectLocked()
 		}
 	})
 }
 
-// dismissLocked tells the client of a stay that is closing to go.
-func (st *Stay) dismissLocked() {
+// disconnectLocked tells the client of a stay that is closing that it is over.
+func (st *Stay) disconnectLocked() {
 	st.session.sendLocked(disconnectMessage(st.nsp))
 	st.closeLocked()
 }
@@ -263,9 +264,9 @@ func (st *Stay) closeLocked() {
 	st.session.drop(st)
 }
 
-// leaveLocked ends a stay for the library and for anyone who waits for an
-// acknowledgement. cut drops what the library has not been given yet. The stay is
-// closing afterwards, or closed if the library never had it.
+// leaveLocked ends a stay for the library, and for those that wait for acknowledgements.
+// cut drops the packets that were not delivered yet. Afterwards the stay is closing, or
+// closed if the library never had it.
 func (s *Session) leaveLocked(st *Stay, reason string, cut bool) {
 	switch st.state {
 	case deciding:

@@ -195,8 +195,8 @@ func TestComeAndGo(t *testing.T) {
 	})
 }
 
-// TestLeaveWhileDeciding: a client that does not wait for the decision is not let
-// in by it.
+// TestLeaveWhileDeciding: the decision does not admit a client that has left
+// meanwhile.
 func TestLeaveWhileDeciding(t *testing.T) {
 	release := make(chan struct{})
 	inWorld(t, func(w *world, _ *Config, h *hooks) {

@@ -9,16 +9,16 @@ import (
 
 // textEncoding is how the client of one session writes text into a text payload.
 //
-// Clients 2.x write it as it is. Clients 1.x in a browser encode a packet as UTF-8,
-// take the bytes for characters, and write those as UTF-8 again. (In Node.js clients
-// 1.x always send binary payloads, which have no such ambiguity.) No request says
-// which client it is. What a client 1.x writes has no character above U+00FF, and its
-// characters are the bytes of valid UTF-8. So text that breaks this rule proves a
-// client 2.x, for the whole session; until then text that obeys it is decoded twice.
+// Clients 2.x write UTF-8. Clients 1.x in a browser encode a packet as UTF-8, take each
+// byte for a character, and encode these as UTF-8 again. (Clients 1.x in Node.js always
+// send binary payloads, which are unambiguous.) A request does not say which client sent
+// it. Text of a client 1.x has no character above U+00FF, and its characters are the
+// bytes of valid UTF-8. Text that breaks this rule shows that the session's client is a
+// 2.x. Until such text comes, the engine decodes text twice if it obeys the rule.
 type textEncoding struct{ plain atomic.Bool }
 
-// begin starts with what the handshake tells. In Node.js a client 1.x writes text
-// payloads only if it asked for base64.
+// begin reads the handshake. A client 1.x in Node.js writes text payloads only if it
+// asked for base64.
 func (e *textEncoding) begin(r *http.Request, base64 bool) {
 	if !base64 && strings.HasPrefix(r.UserAgent(), "node-XMLHttpRequest") {
 		e.plain.Store(true)

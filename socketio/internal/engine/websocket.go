@@ -42,9 +42,9 @@ func answerHeader(h http.Header, r *http.Request) http.Header {
 	return answer
 }
 
-// accept upgrades a request. The buffers are small, and those for writing belong
-// to a connection only while it writes: an idle one costs little. The answer goes
-// out with what is written first.
+// accept upgrades a request. The read buffer is small, and a connection has a write
+// buffer only while it writes, so that an idle one costs little. The answer to the request
+// leaves together with the first messages.
 func (s *Session) accept(w http.ResponseWriter, r *http.Request) (*wsConn, error) {
 	e := s.server
 	cw := &corkedWriter{ResponseWriter: w}
@@ -131,9 +131,9 @@ func (c *wsConn) writeAttachment(a []byte) error {
 	return errors.Join(err, w.Close())
 }
 
-// read returns the next packet. Of one that is too large it returns the beginning,
-// and reads past the rest, up to readLimit: the limit of the connection counts the
-// bytes before decompression, of which one may become a thousand.
+// read returns the next packet. If it is too large, read returns its beginning and skips
+// the rest, up to readLimit: the connection's own limit counts the bytes before
+// decompression, and one byte may become a thousand.
 func (c *wsConn) read(limit func() int) (frame, error) {
 	kind, r, err := c.conn.NextReader()
 	if err != nil {
@@ -156,15 +156,15 @@ func (c *wsConn) read(limit func() int) (frame, error) {
 	return c.dialect.textFrame(b)
 }
 
-// attach gives a new session its websocket, and writes what is first written to
-// it: this goroutine is there, and a new one would have to grow its stack.
+// attach gives a new session its websocket, and writes the first messages. It does so in
+// the goroutine of the request, whose stack has grown already.
 func (s *Session) attach(ws *wsConn) {
 	s.server.tasks.Add(1)
 	defer s.server.tasks.Done()
 	s.mu.Lock()
 	if s.cutOff {
 		s.mu.Unlock()
-		_ = ws.out.uncork() // the client learns that there is no more to come
+		_ = ws.out.uncork() // the client must not wait for more
 		ws.conn.Close()
 		return
 	}
@@ -185,8 +185,8 @@ func (s *Session) readLoop(ws *wsConn) {
 			s.lost(ws, err)
 			return
 		}
-		// What comes after the end is read and forgotten, until the client
-		// has answered the goodbye or its time is up.
+		// What comes after the end is read and dropped, until the client has
+		// answered the close frame or its time is up.
 		if f.kind == typeTooLarge && !s.mayBeTooLarge(f) {
 			s.lost(ws, errTooLarge)
 			return
@@ -198,7 +198,7 @@ func (s *Session) readLoop(ws *wsConn) {
 	}
 }
 
-// lost finishes the client's side after a websocket failed.
+// lost ends the client's side after a websocket failed.
 func (s *Session) lost(ws *wsConn, err error) {
 	ws.conn.Close()
 	reason := reasonTransport
@@ -246,15 +246,15 @@ func (s *Session) writeLoop(ws *wsConn) {
 				s.lost(ws, net.ErrClosed)
 				return
 			}
-			// The writer stays marked as writing, so that there is no other
-			// goodbye.
+			// The writer stays marked as writing, so that no other one sends a
+			// second close frame.
 			_ = ws.conn.SetReadDeadline(time.Now().Add(s.server.config.CloseTimeout))
 			return
 		}
 	}
 }
 
-// serveUpgrade takes a websocket that wants to replace polling.
+// serveUpgrade accepts a websocket as the candidate that may replace polling.
 func (s *Session) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	if s.state != connected || !s.link.polling || s.link.ws != nil || s.link.candidate != nil {
@@ -262,7 +262,7 @@ func (s *Session) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 		writeError(w, errBadRequest)
 		return
 	}
-	// Holds the place while the request is upgraded.
+	// It keeps other candidates away while the request is upgraded.
 	place := &wsConn{}
 	s.link.candidate = place
 	s.mu.Unlock()
@@ -290,54 +290,64 @@ func (s *Session) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 
 var errProbe = errors.New("expected the probe, and then UPGRADE")
 
-// probe is the goroutine of a candidate. The client pings, is answered, waits
-// for its poll to return, and sends UPGRADE: from then on this is the session's
-// websocket, and this goroutine its reader.
+// probe is the goroutine of a candidate. The client pings, gets an answer, waits for its
+// poll to return, and sends UPGRADE. From then on this is the session's websocket, and
+// this goroutine its reader.
 func (s *Session) probe(ws *wsConn) {
-	timeout := s.server.config.UpgradeTimeout
-	small := func() int { return 64 }
-	for answered := false; ; answered = true {
-		_ = ws.conn.SetReadDeadline(time.Now().Add(timeout))
-		f, err := ws.read(small)
-		if err == nil && answered && f.kind == typeUpgrade && len(f.data) == 0 {
-			break
-		}
-		if err == nil && (answered || f.kind != typePing || string(f.data) != "probe") {
-			err = errProbe
-		}
-		if err == nil {
-			s.mu.Lock()
-			if s.link.candidate == ws {
-				// Before the answer is written: the client may be faster
-				// than the return of the write.
-				s.link.upgrading = true
-			} else {
-				err = errProbe
-			}
-			s.wakeLocked()
-			s.mu.Unlock()
-		}
-		if err == nil {
-			err = ws.write([]message{{text: []byte("3probe")}}, s.server.config.WriteTimeout, false)
-		}
-		if err != nil {
-			s.lost(ws, err)
-			return
-		}
-	}
-	_ = ws.conn.SetReadDeadline(time.Time{})
-	s.mu.Lock()
-	if s.link.candidate != ws || s.cutOff {
-		s.mu.Unlock()
-		ws.conn.Close()
+	if err := s.answerProbe(ws); err != nil {
+		s.lost(ws, err)
 		return
 	}
-	if p := s.link.poll; p != nil {
-		s.wakeLocked() // to be answered with NOOP
+	_ = ws.conn.SetReadDeadline(time.Time{})
+	if s.changeOver(ws) {
+		s.readLoop(ws)
+		return
 	}
+	ws.conn.Close()
+}
+
+// answerProbe answers the candidate's ping and waits for UPGRADE.
+func (s *Session) answerProbe(ws *wsConn) error {
+	if err := s.expect(ws, typePing, "probe"); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	current := s.link.candidate == ws
+	if current {
+		// Before the write: the client may send UPGRADE before it returns.
+		s.link.upgrading = true
+		s.wakeLocked()
+	}
+	s.mu.Unlock()
+	if !current {
+		return errProbe
+	}
+	if err := ws.write([]message{{text: []byte("3probe")}}, s.server.config.WriteTimeout, false); err != nil {
+		return err
+	}
+	return s.expect(ws, typeUpgrade, "")
+}
+
+// expect reads one packet of a candidate.
+func (s *Session) expect(ws *wsConn, kind byte, data string) error {
+	_ = ws.conn.SetReadDeadline(time.Now().Add(s.server.config.UpgradeTimeout))
+	f, err := ws.read(func() int { return 64 })
+	if err == nil && (f.kind != kind || string(f.data) != data) {
+		return errProbe
+	}
+	return err
+}
+
+// changeOver makes a candidate the session's websocket, unless it no longer is one.
+func (s *Session) changeOver(ws *wsConn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.link.candidate != ws || s.cutOff {
+		return false
+	}
+	s.wakeLocked() // a poll that hangs returns with NOOP
 	s.link.ws, s.link.candidate, s.link.upgrading = ws, nil, false
 	s.heardLocked(time.Now())
 	s.wakeLocked()
-	s.mu.Unlock()
-	s.readLoop(ws)
+	return true
 }

@@ -209,8 +209,8 @@ func TestDoubleProbe(t *testing.T) {
 	})
 }
 
-// TestEnds: what was sent before arrives, then the goodbye; the library hears of
-// it once.
+// TestEnds: what was sent before the end arrives, then the disconnect. The library
+// hears of it once.
 func TestEnds(t *testing.T) {
 	refusal := &Refusal{Error: map[string]string{"message": "expired"}}
 	before := NewEvent(root, []byte(`["before"]`), nil)
@@ -252,7 +252,7 @@ func TestEnds(t *testing.T) {
 			gone(w)
 		})
 	})
-	t.Run("a goodbye that nobody fetches", func(t *testing.T) {
+	t.Run("last packets that nobody fetches", func(t *testing.T) {
 		inWorld(t, nil, func(w *world) {
 			w.polling()
 			end(w)

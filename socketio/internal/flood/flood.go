@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// JustNow is how long a client may send what was in flight when it was accepted
+// Grace is how long a client may send what was in flight when it was accepted
 // nowhere any more.
-const JustNow = 5 * time.Second
+const Grace = 5 * time.Second
 
 // Burst counts what comes without a pause of a second. The zero value is ready.
 type Burst struct {

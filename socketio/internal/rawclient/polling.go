@@ -100,7 +100,7 @@ func (s *Session) Post(ctx context.Context, packets ...string) (Reply, error) {
 func sid(packet string) (string, error) {
 	var open struct{ SID string }
 	if !strings.HasPrefix(packet, "0") || json.Unmarshal([]byte(packet[1:]), &open) != nil {
-		return "", fmt.Errorf("rawclient: %q is no OPEN packet", packet)
+		return "", fmt.Errorf("rawclient: %q is not an OPEN packet", packet)
 	}
 	return open.SID, nil
 }

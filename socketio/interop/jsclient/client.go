@@ -51,7 +51,7 @@ type Options struct {
 	ConnectAgain bool
 
 	// CallsBack has the client call the second argument of "unauthorized" inside its
-	// handler, as applications on socketio-jwt do. If it is no function the client sees
+	// handler, as applications on socketio-jwt do. Otherwise the client sees
 	// the event "threw".
 	CallsBack bool
 
@@ -140,7 +140,7 @@ type Client struct {
 }
 
 // Event is something that a client saw. Its name is that of the JavaScript
-// client: an event of the server, or one of the client's own such as "connect",
+// client: an event of the server, or an event of the client itself, such as "connect",
 // "disconnect", "error", "connect_error", "reconnect_attempt". Those of the
 // connection below have a prefix: "engine:upgrade", "engine:upgradeError" and
 // "engine:close".
@@ -349,7 +349,7 @@ func (c *Client) Open(t testing.TB) {
 	c.must(t, map[string]any{"cmd": "open"}, nil)
 }
 
-// Drop cuts the client's websocket without a goodbye, as a lost network does.
+// Drop cuts the client's websocket without a close frame, as a lost network does.
 // The client will reconnect by itself.
 func (c *Client) Drop(t testing.TB) {
 	t.Helper()

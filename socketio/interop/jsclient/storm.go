@@ -30,7 +30,7 @@ type Storm struct {
 
 	// Refused expects every client to be refused: with an error before any
 	// connect, or with "unauthorized" if Authenticate is set, which the client
-	// acknowledges; then to be disconnected by the server and to stay so.
+	// acknowledges; then to be disconnected by the server for good.
 	Refused bool
 
 	// RoundTrip is an event that every admitted client emits with a number, and
