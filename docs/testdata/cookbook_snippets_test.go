@@ -47,6 +47,22 @@ func TestRooms(t *testing.T) {
 	}
 }
 
+func TestLobby(t *testing.T) {
+	for want, org := range map[string]any{"[]": "red", "[unauthorized claim_invalid disconnect]": []string{"red", "blue"}} {
+		synctest.Test(t, func(t *testing.T) {
+			claims := verifiertest.Claims{"sub": "ada", "org": org, "scope": "chat:read"}
+			server := sockettest.NewServer(verifiertest.Accept(claims), rooms()...)
+			server.OnAuthenticated(func(c *sockettest.Conn, s *socketio.Session) error { return joinLobby(c, s) })
+			client := server.Connect(nil)
+			client.Authenticate("any token")
+			server.BroadcastTo("org:red:lobby", "news")
+			if got := fmt.Sprint(client.Received()[2:]); got != strings.Replace(want, "[]", "[news]", 1) {
+				t.Errorf("org %v: %s", org, got)
+			}
+		})
+	}
+}
+
 func TestRoles(t *testing.T) {
 	for role, want := range map[string]bool{"moderator": true, "reader": false} {
 		claims := verifiertest.Claims{"sub": "ada", "roles": []string{role}}
