@@ -37,7 +37,7 @@ func run(ctx context.Context, addr string, then bool) error {
 		}
 		defer server.Close()
 		return trial.Serve(ctx, addr, server, then, func(url string) error {
-			fmt.Printf("A server for the tenant %s, which is this process's own. What becomes of\n\n", t.domain())
+			fmt.Printf("A server for the tenant %s, which is this process's own. What happens to\n\n", t.domain())
 			if err := t.demonstrate(ctx, url, os.Stdout); err != nil {
 				return err
 			}
@@ -51,7 +51,7 @@ func run(ctx context.Context, addr string, then bool) error {
 	}
 	defer server.Close()
 	return trial.Serve(ctx, addr, server, then, func(url string) error {
-		fmt.Printf("A server for the tenant %s. What becomes of\n\n", domain)
+		fmt.Printf("A server for the tenant %s. What happens to\n\n", domain)
 		return demonstrateReal(ctx, url, domain, os.Getenv("AUTH0_TOKEN"), os.Stdout)
 	})
 }

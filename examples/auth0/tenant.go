@@ -37,7 +37,7 @@ func forged(domain string) string {
 	return verifiertest.NewKey(verifier.RS256, "forged").Mint(nil, verifiertest.Claims{"iss": "https://" + domain + "/"})
 }
 
-// demonstrate shows what becomes of tokens, of a rotated key, and of an outage.
+// demonstrate shows what happens to tokens, of a rotated key, and of an outage.
 func (t *tenant) demonstrate(ctx context.Context, url string, out io.Writer) error {
 	r := trial.Report{Out: out}
 	expect := func(what, token, want string) {

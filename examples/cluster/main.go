@@ -1,6 +1,6 @@
 // Command cluster is one chat on three nodes: go-socket.io (package googollee),
 // socket.io for Go (package zishang) and Node.js, behind nginx, with Redis between them.
-// What is said at one node is heard at all, a user has one session on all Go nodes, and
+// All nodes receive what is said at one, a user has one session on all Go nodes, and
 // a user who is revoked at one node is disconnected from every node.
 //
 //	go run .          # the demonstration, and then the page: open it in two browsers

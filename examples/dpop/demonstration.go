@@ -129,7 +129,7 @@ func (d *demonstration) connect(ctx context.Context) (*sioclient.Client, error) 
 	return c, nil
 }
 
-// present opens a socket, presents a credential and returns what came of it.
+// present opens a socket, presents a credential and returns the outcome.
 func (d *demonstration) present(ctx context.Context, credential map[string]any) (string, error) {
 	c, err := d.connect(ctx)
 	if err != nil {

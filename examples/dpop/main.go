@@ -1,6 +1,6 @@
 // Command dpop shows tokens that are of no use to a thief: each is bound to a key
 // that never leaves the browser, and every socket proves that it holds the key
-// (DPoP, RFC 9449). It shows in the terminal what becomes of a stolen token, over
+// (DPoP, RFC 9449). It shows in the terminal what happens to a stolen token, over
 // real sockets against itself, and then serves a page that makes such a key.
 //
 //	go run ./examples/dpop
@@ -46,7 +46,7 @@ func run(ctx context.Context, addr string, then bool) error {
 	defer site.Close()
 	url := "http://localhost:" + port
 
-	fmt.Printf("A Socket.IO server at %s, for tokens that are bound to a key. What becomes of\n\n", url)
+	fmt.Printf("A Socket.IO server at %s, for tokens that are bound to a key. What happens to\n\n", url)
 	d := demonstration{url: url}
 	if err := d.run(ctx, os.Stdout); err != nil {
 		return err

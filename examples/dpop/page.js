@@ -139,10 +139,7 @@ function setStatus(state, text) {
   $('status').textContent = text;
 }
 
-if (!window.io) {
-  $('broken').hidden = false;
-  $('broken').textContent = 'The Socket.IO client could not be loaded. It comes from a public CDN, or from "npm install socket.io-client@2.5.0" in the folder the server was started in.';
-} else if (!window.crypto || !crypto.subtle) {
+if (!window.crypto || !crypto.subtle) {
   $('broken').hidden = false;
   $('broken').textContent = 'This browser makes keys on https pages and on localhost only.';
 }

@@ -1,43 +1,28 @@
 package main
 
 import (
-	"context"
-	"net/http/httptest"
-	"strings"
+	"io"
 	"testing"
 
 	"go.uber.org/goleak"
 
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/mint"
+	"github.com/seed15b1dee8/socketio-jwt/examples/internal/trialtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// TestDemonstration: it succeeds, and fails with tokens of another secret.
 func TestDemonstration(t *testing.T) {
 	secret := mint.Secret()
 	server, err := newServer(secret)
 	if err != nil {
 		t.Fatal(err)
 	}
-	web := httptest.NewServer(server)
-	defer web.Close()
-	defer server.Close()
-	var out strings.Builder
-	if err := demonstrate(t.Context(), &out, web.URL, secret); err != nil || strings.Count(out.String(), "  ok  ") != 8 {
-		t.Errorf("%v\n%s", err, &out)
+	with := func(secret []byte) func(io.Writer, string) error {
+		return func(out io.Writer, url string) error { return demonstrate(t.Context(), out, url, secret) }
 	}
-	if err := demonstrate(t.Context(), &out, web.URL, mint.Secret()); err == nil {
-		t.Error("a demonstration whose tokens are not good holds")
-	}
+	trialtest.Demonstrate(t, server, trialtest.Case{OK: 8, Run: with(secret)}, trialtest.Case{Failed: 1, Err: "invalid signature", Run: with(mint.Secret())})
 }
 
-func TestRun(t *testing.T) {
-	if err := run(t.Context(), "", false); err != nil {
-		t.Error(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := run(ctx, "localhost:0", true); err == nil {
-		t.Error("a demonstration that cannot be given goes unnoticed")
-	}
-}
+func TestRun(t *testing.T) { trialtest.Main(t, run) }

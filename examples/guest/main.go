@@ -25,7 +25,7 @@ func run(ctx context.Context, addr string, then bool) error {
 	}
 	defer server.Close()
 	return trial.Serve(ctx, addr, server, then, func(url string) error {
-		fmt.Print("A server where guests listen, and users speak. What becomes of\n\n")
+		fmt.Print("A server where guests listen, and users speak. What happens to\n\n")
 		return demonstrate(ctx, os.Stdout, url, secret)
 	})
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/trial"
 )
 
-// demonstrate shows what becomes of good and bad tokens at the server. It prints
+// demonstrate shows what happens to good and bad tokens at the server. It prints
 // a line for each outcome, and fails if one is not as it should be.
 func demonstrate(ctx context.Context, out io.Writer, url string, secret []byte) error {
 	now := time.Now()
@@ -56,7 +56,7 @@ func demonstrate(ctx context.Context, out io.Writer, url string, secret []byte) 
 
 func token(t string) map[string]any { return map[string]any{"token": t} }
 
-// outcome is what becomes of an auth payload: "connected", or the message of the
+// outcome is what happens to an auth payload: "connected", or the message of the
 // refusal.
 func outcome(ctx context.Context, url string, auth any) (string, error) {
 	c, err := sio4.Connect(ctx, url, auth)
@@ -71,8 +71,8 @@ func outcome(ctx context.Context, url string, auth any) (string, error) {
 	return "connected", nil
 }
 
-// chatted says something under a name that is not the token's, and returns what
-// is heard.
+// chatted sends a message under a name that is not the token's, and returns the message that
+// the clients receive.
 func chatted(ctx context.Context, url, ada string) (string, error) {
 	c, err := sio4.Connect(ctx, url, token(ada))
 	if err != nil {

@@ -1,7 +1,7 @@
 // Command modern is the quickstart for Socket.IO clients 4.x: a chat on the
 // server github.com/zishang520/socket.io that accepts only clients that present a
-// valid token in the handshake. It makes up a secret, keeps everything in memory,
-// shows in the terminal what becomes of good and bad tokens, over real sockets
+// valid token in the handshake. It creates a secret, keeps everything in memory,
+// shows in the terminal what happens to good and bad tokens, over real sockets
 // against itself, and then serves a page to try it on.
 //
 //	go run ./examples/modern
@@ -29,7 +29,7 @@ func run(ctx context.Context, addr string, then bool) error {
 	defer server.Close()
 	site := chatpage.New(secret, chatpage.Version4, server)
 	return trial.Serve(ctx, addr, site, then, func(url string) error {
-		fmt.Printf("A Socket.IO server for clients 4.x. What becomes of\n\n")
+		fmt.Printf("A Socket.IO server for clients 4.x. What happens to\n\n")
 		return demonstrate(ctx, os.Stdout, url, secret)
 	})
 }

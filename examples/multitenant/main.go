@@ -27,7 +27,7 @@ func run(ctx context.Context, addr string, then bool) error {
 	}
 	defer app.server.Close()
 	return trial.Serve(ctx, addr, app.server, then, func(url string) error {
-		fmt.Print("A server for tenants that come and go. What becomes of\n\n")
+		fmt.Print("A server for tenants that come and go. What happens to\n\n")
 		if err := s.demonstrate(ctx, app, url, os.Stdout); err != nil {
 			return err
 		}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"log/slog"
 	"net/http/httptest"
 	"strings"
@@ -9,6 +8,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/seed15b1dee8/socketio-jwt/examples/internal/trialtest"
 	"github.com/seed15b1dee8/socketio-jwt/jwks"
 )
 
@@ -48,13 +48,4 @@ func TestDemonstrationNotices(t *testing.T) {
 	}
 }
 
-func TestRun(t *testing.T) {
-	if err := run(t.Context(), "", false); err != nil {
-		t.Error(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := run(ctx, "localhost:0", true); err == nil {
-		t.Error("a demonstration that cannot be given goes unnoticed")
-	}
-}
+func TestRun(t *testing.T) { trialtest.Main(t, run) }

@@ -97,7 +97,7 @@ func demonstrate(ctx context.Context, app *application, issuer *verifiertest.Iss
 	return r.Err()
 }
 
-// renew presents another token on a live socket, and says what came of it.
+// renew presents another token on a live socket, and says the outcome.
 func renew(ctx context.Context, c *sioclient.Client, token string) string {
 	if err := c.Emit("authenticate", map[string]string{"token": token}); err != nil {
 		return err.Error()

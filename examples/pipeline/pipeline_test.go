@@ -1,51 +1,35 @@
 package main
 
 import (
-	"context"
 	"errors"
-	"net/http/httptest"
-	"strings"
+	"io"
 	"testing"
 
 	"go.uber.org/goleak"
 
+	"github.com/seed15b1dee8/socketio-jwt/examples/internal/trialtest"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 	"github.com/seed15b1dee8/socketio-jwt/verifier/verifiertest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// TestDemonstration: it succeeds, and fails when a device was stolen.
 func TestDemonstration(t *testing.T) {
 	f := newFleet()
 	server, err := newServer(f)
 	if err != nil {
 		t.Fatal(err)
 	}
-	web := httptest.NewServer(server)
-	defer web.Close()
-	defer server.Close()
-	var out strings.Builder
-	if err := demonstrate(t.Context(), &out, web.URL, f); err != nil || strings.Count(out.String(), "  ok  ") != 11 {
-		t.Errorf("%v\n%s", err, &out)
-	}
-	// It would notice: this device is no longer good.
-	f.change(func() { f.stolen["meter-1"] = true })
-	out.Reset()
-	if err := demonstrate(t.Context(), &out, web.URL, f); err == nil || strings.Count(out.String(), "  FAIL  ") != 3 {
-		t.Errorf("%v\n%s", err, &out)
-	}
+	trialtest.Demonstrate(t, server, trialtest.Case{OK: 11, Run: func(out io.Writer, url string) error {
+		return demonstrate(t.Context(), out, url, f)
+	}}, trialtest.Case{OK: 8, Failed: 3, Err: "3 of these outcomes", Run: func(out io.Writer, url string) error {
+		f.change(func() { f.stolen["meter-1"] = true })
+		return demonstrate(t.Context(), out, url, f)
+	}})
 }
 
-func TestRun(t *testing.T) {
-	if err := run(t.Context(), "", false); err != nil {
-		t.Error(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := run(ctx, "localhost:0", true); err == nil {
-		t.Error("a demonstration that cannot be given goes unnoticed")
-	}
-}
+func TestRun(t *testing.T) { trialtest.Main(t, run) }
 
 // Each part is a function, and its test a table.
 func TestFromEnvelope(t *testing.T) {

@@ -3,8 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/mint"
+	"github.com/seed15b1dee8/socketio-jwt/examples/internal/trialtest"
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/sockettest"
 	"github.com/seed15b1dee8/socketio-jwt/verifier/verifiertest"
@@ -19,29 +20,20 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// TestDemonstration: it succeeds, and fails with tokens of another secret.
 func TestDemonstration(t *testing.T) {
 	secret := mint.Secret()
 	server, err := newServer(secret, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	web := httptest.NewServer(server)
-	defer web.Close()
-	defer server.Close()
-	var out strings.Builder
-	if err := demonstrate(t.Context(), &out, web.URL, secret); err != nil || strings.Count(out.String(), "  ok  ") != 8 {
-		t.Errorf("%v\n%s", err, &out)
+	with := func(secret []byte) func(io.Writer, string) error {
+		return func(out io.Writer, url string) error { return demonstrate(t.Context(), out, url, secret) }
 	}
-	if err := demonstrate(t.Context(), &out, web.URL, mint.Secret()); err == nil {
-		t.Error("a demonstration with tokens of another secret succeeds")
-	}
+	trialtest.Demonstrate(t, server, trialtest.Case{OK: 8, Run: with(secret)}, trialtest.Case{Err: "invalid signature", Run: with(mint.Secret())})
 }
 
-func TestRun(t *testing.T) {
-	if err := run(t.Context(), "", false); err != nil {
-		t.Error(err)
-	}
-}
+func TestRun(t *testing.T) { trialtest.Main(t, run) }
 
 // TestPolicy: each row is a token, what it asks for, and the decision.
 func TestPolicy(t *testing.T) {

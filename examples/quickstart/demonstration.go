@@ -113,8 +113,7 @@ func (d *demonstration) refused(token, message string) func(context.Context) (st
 	}
 }
 
-// noToken shows a socket that says nothing: it hears nothing, until its time is
-// up.
+// noToken shows a socket that sends no token: it receives nothing until its deadline.
 func (d *demonstration) noToken(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.timeout+d.patience)
 	defer cancel()

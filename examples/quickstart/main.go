@@ -1,6 +1,6 @@
 // Command quickstart shows the main job of socketio-jwt: a Socket.IO server that
-// accepts only clients that present a valid token. It makes up a secret, keeps
-// everything in memory, shows in the terminal what becomes of good and bad
+// accepts only clients that present a valid token. It creates a secret, keeps
+// everything in memory, shows in the terminal what happens to good and bad
 // tokens, over real sockets against itself, and then serves a page to try it on.
 //
 //	go run ./examples/quickstart
@@ -29,7 +29,7 @@ func run(ctx context.Context, addr string, then bool) error {
 	defer server.Close()
 	site := newSite(secret, server)
 	return trial.Serve(ctx, addr, site, then, func(url string) error {
-		fmt.Printf("A Socket.IO server at %s that accepts only valid tokens. What becomes of\n\n", url)
+		fmt.Printf("A Socket.IO server at %s that accepts only valid tokens. What happens to\n\n", url)
 		d := demonstration{url: url, secret: secret, timeout: socketio.DefaultTimeout, patience: 10 * time.Second}
 		if failed := d.run(ctx, os.Stdout); failed > 0 {
 			return fmt.Errorf("%d of these outcomes should have been otherwise", failed)

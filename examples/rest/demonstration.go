@@ -55,7 +55,7 @@ func (b *visitor) request(method, path, body string) (int, string, error) {
 	return answer.StatusCode, string(text), err
 }
 
-// rest says what becomes of GET /me.
+// rest says what happens to GET /me.
 func (b *visitor) rest(path string) (string, error) {
 	status, text, err := b.request("GET", path, "")
 	return fmt.Sprint(status, " ", text), err
@@ -69,7 +69,7 @@ func (b *visitor) open(auth any) (*sio4.Client, error) {
 	return sio4.Dial(b.ctx, b.url, "/", header, auth)
 }
 
-// demonstrate shows what becomes of requests and sockets, with and without a login,
+// demonstrate shows what happens to requests and sockets, with and without a login,
 // and after a logout.
 func demonstrate(ctx context.Context, out io.Writer, site string, secret []byte) error {
 	report := trial.Report{Out: out}

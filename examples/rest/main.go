@@ -25,7 +25,7 @@ func run(ctx context.Context, addr string, then bool) error {
 	}
 	defer sockets.Close()
 	return trial.Serve(ctx, addr, site, then, func(url string) error {
-		fmt.Print("A server with REST and sockets under one policy. What becomes of\n\n")
+		fmt.Print("A server with REST and sockets under one policy. What happens to\n\n")
 		return demonstrate(ctx, os.Stdout, url, secret)
 	})
 }

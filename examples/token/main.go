@@ -1,5 +1,5 @@
-// Command token mints tokens, decodes them, and explains what a server would make
-// of one: what a failing token is pasted into. It sends a token nowhere.
+// Command token mints tokens, decodes them, and explains whether and why a server rejects
+// one. It never sends a token to anybody.
 //
 //	export SECRET=$(openssl rand -hex 32)
 //	go run ./examples/token mint -secret-env SECRET -claims '{"sub":"ada","aud":"chat"}' > token

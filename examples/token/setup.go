@@ -73,26 +73,12 @@ func (s *setup) provider(getenv func(string) string) (p verifier.KeyProvider, se
 		return load(data)
 	}
 	switch given[0] {
-	case "-secret-env", "-base64-secret-env":
-		name := s.secretEnv + s.base64Env
-		load := keys.Base64Secret
-		if s.secretEnv != "" {
-			load = func(text string, options ...keys.Option) (*keys.Set, error) {
-				return keys.Secret([]byte(text), options...)
-			}
-		}
-		if secret = getenv(name); secret == "" {
-			return nil, "", nil, fmt.Errorf("the environment variable %s is empty", name)
-		}
-		set, err := load(secret)
-		if err != nil { // too short, perhaps: what does the token say with it?
-			short, again := load(secret, keys.InsecureAllowShortSecret())
-			if again != nil {
-				return nil, "", nil, err
-			}
-			set, warnings = short, append(warnings, err.Error()+": a server takes it with keys.InsecureAllowShortSecret only, and anyone who has one token can guess it")
-		}
-		return set, secret, warnings, nil
+	case "-secret-env":
+		return secretOf(s.secretEnv, getenv, func(text string, options ...keys.Option) (*keys.Set, error) {
+			return keys.Secret([]byte(text), options...)
+		})
+	case "-base64-secret-env":
+		return secretOf(s.base64Env, getenv, keys.Base64Secret)
 	case "-pem":
 		p, err = file(s.pem, keys.PEM)
 	case "-jwk":
@@ -105,6 +91,24 @@ func (s *setup) provider(getenv func(string) string) (p verifier.KeyProvider, se
 		p, err = jwks.Auth0(s.auth0, options...)
 	}
 	return p, "", nil, err
+}
+
+// secretOf makes the key provider of the secret in an environment variable. A secret that is
+// too short is a warning: the token may still verify with it.
+func secretOf(name string, getenv func(string) string, load func(string, ...keys.Option) (*keys.Set, error)) (verifier.KeyProvider, string, []string, error) {
+	secret := getenv(name)
+	if secret == "" {
+		return nil, "", nil, fmt.Errorf("the environment variable %s is empty", name)
+	}
+	set, err := load(secret)
+	if err == nil {
+		return set, secret, nil, nil
+	}
+	short, again := load(secret, keys.InsecureAllowShortSecret())
+	if again != nil {
+		return nil, "", nil, err
+	}
+	return short, secret, []string{err.Error() + ": a server accepts it only with keys.InsecureAllowShortSecret, and anyone who has one token can guess it"}, nil
 }
 
 // recorder is a key provider that remembers which keys there were.

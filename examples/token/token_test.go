@@ -31,7 +31,7 @@ var update = flag.Bool("update", false, "write what is printed now into testdata
 
 var now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
-// env has secrets, all of them made up here.
+// env has secrets, all of them created here.
 var env = map[string]string{
 	"SECRET":  "a secret that has 32 bytes, or more",
 	"ENCODED": base64.StdEncoding.EncodeToString([]byte("a secret that has 32 bytes, or more")),
@@ -280,7 +280,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"explain", "a.b.c"}, "say where the keys are"},
 		{[]string{"explain", "-secret-env", "SECRET", "-pem", "x", "a.b.c"}, "2 are given"},
 		{[]string{"explain", "-secret-env", "NOTHING", "a.b.c"}, "NOTHING is empty"},
-		{[]string{"explain", "-pem", "/nowhere/key.pem", "a.b.c"}, "no such file"},
+		{[]string{"explain", "-pem", "/no/such/key.pem", "a.b.c"}, "no such file"},
 		{[]string{"explain", "-jwks", "http://issuer.test/", "a.b.c"}, "https"},
 		{[]string{"explain", "-secret-env", "SECRET", "-alg", "HS257", "a.b.c"}, `"HS257" is not supported`},
 		{[]string{"mint"}, "either -secret-env or -private-key"},
@@ -288,7 +288,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"mint", "-secret-env", "SECRET", "-claims", "[]"}, "expected a JSON object"},
 		{[]string{"mint", "-secret-env", "SECRET", "x"}, "no argument"},
 		{[]string{"mint", "-secret-env", "SECRET", "-alg", "RS256"}, "does not fit the key: HS256 would"},
-		{[]string{"mint", "-private-key", "/nowhere/key.pem"}, "no such file"},
+		{[]string{"mint", "-private-key", "/no/such/key.pem"}, "no such file"},
 	} {
 		out, trouble, status := run(t, "", row.args...)
 		if status != 2 || !strings.Contains(trouble, row.want) || out != "" {

@@ -3,14 +3,16 @@
 // others, and tries what happens with a bad token or none.
 //
 // The page works with clients 2.x, and with clients 4.x, which may authenticate by
-// event or in the handshake. The chat's server has to
+// event or in the handshake. Without an npm install it has a small client, so that it
+// works without Node and without a network. The chat's server has to
 //
 //   - acknowledge the event "message", whose argument is a text, and emit
 //     "message" with {"from": name, "text": text} to everybody;
 //   - emit "people" with the list of names to everybody when it changes.
 //
-// Before its token expires the page is told so ("token_expiring"), and renews
-// it unless the person would rather see what happens then.
+// The server tells the page before its token expires ("token_expiring"). The page then
+// renews the token, unless the person turned that off to see what happens. When the
+// connection is lost, the page reconnects with a new token.
 package chatpage
 
 import (
@@ -65,16 +67,18 @@ func New(secret []byte, client Client, socketio http.Handler, others ...Client) 
 		}
 		h := w.Header()
 		h.Set("Content-Type", "text/html; charset=utf-8")
-		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self' "+cdn+"; style-src 'self'; img-src data:; "+
+		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; "+
 			"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("X-Content-Type-Options", "nosniff")
+		others = slices.DeleteFunc(others, func(c Client) bool { return !c.Installed() })
 		_ = page.Execute(w, struct {
-			Client  Client
-			Script  string
-			Others  []Client
-			MaxName int
-		}{chosen, script, others, MaxName}) // the browser went away, at worst
+			Client    Client
+			Installed bool
+			Script    string
+			Others    []Client
+			MaxName   int
+		}{chosen, chosen.Installed(), script, others, MaxName}) // the browser went away, at worst
 	})
 	mux.Handle("GET /page.css", Stylesheet())
 	mux.Handle("GET /page.js", asset("text/javascript; charset=utf-8", pageJS))
@@ -102,7 +106,7 @@ func asset(contentType string, content []byte) http.Handler {
 
 // login mints a token for anyone who gives a name; there are no passwords here.
 // The page may also ask for one that has expired, or is meant for another
-// audience, to show what becomes of it.
+// audience, to show what happens to it.
 func login(secret []byte) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var asked struct {

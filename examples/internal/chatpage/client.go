@@ -1,39 +1,32 @@
 package chatpage
 
 import (
+	_ "embed"
 	"encoding/json"
 	"net/http"
 	"os"
 	"path/filepath"
 )
 
-// cdn is where the client's own documentation points to for a build of it.
-const cdn = "https://cdn.jsdelivr.net"
+// small is our small client, with what the pages use. It needs neither npm nor a network.
+//
+//go:embed small.js
+var small []byte
 
 // Client is a release of the JavaScript client. It serves its script, as every
-// Socket.IO server does: from an npm install if there is one below or above the
-// working directory, otherwise by a redirect to the public CDN.
+// Socket.IO server does, if an npm install below or above the working directory has
+// it. Otherwise it serves the small client.
 type Client struct {
-	Version   string // "2.5.0"
-	File      string // the script's place in the package
-	Integrity string // of the script, which the browser checks (Subresource Integrity)
-	ByEvent   bool   // whether it authenticates by an event, after it has connected
+	Version string // "2.5.0"
+	File    string // the script's place in the package
+	ByEvent bool   // whether it authenticates by an event, after it has connected
 }
 
 // Version2 is the last client of the former protocol, Engine.IO 3.
-var Version2 = Client{
-	Version:   "2.5.0",
-	File:      "dist/socket.io.js",
-	Integrity: "sha384-tqdl9kmEvVoNmc1VEJOAh6MHoXRyDLu9H57pwBSQghqNF4NbG7DEA6Pj7oVleGOn",
-	ByEvent:   true,
-}
+var Version2 = Client{Version: "2.5.0", File: "dist/socket.io.js", ByEvent: true}
 
 // Version4 is a client of the current protocol. It authenticates in the handshake.
-var Version4 = Client{
-	Version:   "4.8.4",
-	File:      "dist/socket.io.min.js",
-	Integrity: "sha384-fBrXvbDtHoeKWJ/hcA6M+YGueiDW+h45I7V6F2kD1S8bOkrF9rZYPLVkCR6BLR/1",
-}
+var Version4 = Client{Version: "4.8.4", File: "dist/socket.io.min.js"}
 
 // AuthenticatingByEvent is the client on a page that authenticates by event.
 func (c Client) AuthenticatingByEvent() Client {
@@ -45,17 +38,17 @@ func (c Client) AuthenticatingByEvent() Client {
 func (c Client) script() string { return "/socket.io/" + c.Version + "/socket.io.js" }
 
 func (c Client) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	path := c.installed()
-	if path == "" {
-		http.Redirect(w, r, c.url(), http.StatusFound)
-		return
-	}
 	w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-cache")
-	http.ServeFile(w, r, path)
+	if path := c.installed(); path != "" {
+		http.ServeFile(w, r, path)
+		return
+	}
+	_, _ = w.Write(small)
 }
 
-func (c Client) url() string { return cdn + "/npm/socket.io-client@" + c.Version + "/" + c.File }
+// Installed reports whether the script is in an npm install.
+func (c Client) Installed() bool { return c.installed() != "" }
 
 // installed returns the path of the script where npm has put exactly this
 // version, "" where it has not.

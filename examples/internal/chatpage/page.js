@@ -5,7 +5,7 @@ const $ = (id) => document.getElementById(id);
 let socket = null; // the one that chats, once logged in
 let session = null; // {token, claims}
 
-// ---- how a socket gets in ----
+// ---- how a client authenticates ----
 
 // enter opens a socket that presents a token, or nothing if it is null.
 //
@@ -52,14 +52,14 @@ function enter(token, on) {
       on.refused(error.data);
       return end({ refused: true, why: error.data });
     }
-    end({ refused: false, why: { message: 'the server cannot be reached' } });
+    end({ lost: true, why: { message: 'the server cannot be reached' } });
   });
   s.on('error', (error) => {
     if (error && error.code) on.refused((why = error));
   });
   s.on('disconnect', (reason) => {
     const byServer = reason === 'io server disconnect';
-    end({ refused: byServer && why !== null, why: why || { message: byServer ? 'disconnected by the server' : 'the connection was lost' } });
+    end({ refused: byServer && why !== null, lost: !byServer, why: why || { message: byServer ? 'disconnected by the server' : 'the connection was lost' } });
   });
   return s;
 }
@@ -69,7 +69,7 @@ async function fetchToken(name, flaw) {
     method: 'POST',
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify({ name, flaw: flaw || '' }),
-  });
+  }).catch(() => { throw new Error('the server cannot be reached'); });
   if (!answer.ok) throw new Error((await answer.text()).trim());
   return (await answer.json()).token;
 }
@@ -143,8 +143,9 @@ function render() {
   const loggedIn = session !== null;
   $('login-card').hidden = loggedIn;
   $('token-card').hidden = !loggedIn;
-  $('text').disabled = $('send').disabled = !loggedIn;
-  if (!loggedIn) $('people').textContent = '';
+  $('text').disabled = $('send').disabled = !loggedIn || !socket;
+  if (!loggedIn || !socket) $('people').textContent = '';
+  if (!loggedIn) $('renewal').textContent = '';
 }
 
 $('login').addEventListener('submit', async (event) => {
@@ -158,8 +159,15 @@ $('login').addEventListener('submit', async (event) => {
     return;
   }
   status('wait', 'authenticating');
+  join(token);
+});
+
+// join opens the socket of the chat. After a lost connection it is called again, with a
+// new token.
+function join(token) {
+  const back = session !== null;
   let next = null; // the token that is to replace it
-  socket = enter(token, {
+  const s = socket = enter(token, {
     connected() {},
     refused() {},
     renewed() {
@@ -167,17 +175,20 @@ $('login').addEventListener('submit', async (event) => {
       session = { token: next, claims: claimsOf(next) };
       next = null;
       showToken();
-      note('Your token was renewed. You are still the same to everybody.');
+      renewed('Renewed at ' + new Date().toLocaleTimeString() + ', on the same connection.');
+      note('Your token was renewed. The connection stays.');
     },
     inside() {
       session = { token, claims: claimsOf(token) };
+      failures = 0;
       status('in', 'authenticated as ' + session.claims.name);
       render();
       showToken();
-      note('You are in.');
-      $('text').focus();
+      note(back ? 'You are back.' : 'You are in.');
+      if (!back) $('text').focus();
     },
-    out({ refused, why }) {
+    out({ refused, lost, why }) {
+      if (session && (lost || why.retryable)) return comeBack();
       session = socket = null;
       render();
       status(refused ? 'refused' : 'out', refused ? 'refused: ' + why.message : why.message);
@@ -185,28 +196,61 @@ $('login').addEventListener('submit', async (event) => {
       $('name').focus();
     },
   });
-  socket.on('token_expiring', async () => {
+  s.on('token_expiring', async () => {
     if (!session || !$('renew').checked) return;
-    const s = socket;
     try {
       next = await fetchToken(session.claims.name);
     } catch (error) {
-      note('A new token could not be fetched: ' + error.message);
+      note('No new token: ' + error.message);
       return;
     }
     s.emit('authenticate', { token: next });
   });
-  socket.on('message', (m) => said(m));
-  socket.on('people', (names) => {
+  s.on('message', (m) => said(m));
+  s.on('people', (names) => {
     $('people').textContent = `${names.length} here: ${names.join(', ')}`;
   });
-});
+}
+
+let failures = 0; // attempts to come back
+let timer = 0;
+
+// comeBack reconnects after a while that grows with each failure, with a new token: the
+// old one may have expired meanwhile. The person stays logged in.
+function comeBack() {
+  if (failures === 0) note('The connection is lost. The page reconnects by itself.');
+  socket = null;
+  status('wait', 'connection lost, coming back');
+  render();
+  const wait = Math.min(10000, 500 * 2 ** failures++) * (0.5 + Math.random() / 2);
+  timer = setTimeout(async () => {
+    const left = session; // who was connected
+    try {
+      const token = await fetchToken(left.claims.name);
+      if (session === left && !socket) join(token);
+    } catch {
+      if (session === left && !socket) comeBack();
+    }
+  }, wait);
+}
+
+function renewed(text) {
+  const line = $('renewal');
+  line.textContent = text;
+  line.classList.remove('fresh');
+  void line.offsetWidth; // restarts the animation
+  line.classList.add('fresh');
+}
 
 $('logout').addEventListener('click', () => {
   const s = socket;
+  clearTimeout(timer);
+  failures = 0;
   session = socket = null;
-  s.off();
-  s.close();
+  if (s) {
+    s.off();
+    s.close();
+  }
   render();
   status('out', 'not connected');
   note('You have logged out.');
@@ -250,7 +294,7 @@ function element(tag, text, className) {
   return e;
 }
 
-// ---- trying to get in without ----
+// ---- connecting without a valid token ----
 
 const attacks = {
   none: ['without a token', async () => null],
@@ -282,7 +326,7 @@ async function attack(kind) {
   const s = enter(token, {
     connected(s) {
       s.emit('message', 'open the door!');
-      if (!token) verdict.textContent = 'connected, kept from everything, its time is running …';
+      if (!token) verdict.textContent = 'connected, receives nothing, has a few seconds to authenticate …';
     },
     refused(why) {
       detail.replaceChildren('The server says: ', element('code', `${why.code}: ${why.message}`),
@@ -290,13 +334,13 @@ async function attack(kind) {
     },
     inside() {
       item.dataset.state = 'in';
-      verdict.textContent = 'It got in. It should not have.';
+      verdict.textContent = 'Accepted. The server should have rejected it.';
     },
     out({ refused, why }) {
       if (item.dataset.state === 'in') return;
       item.dataset.state = refused ? 'refused' : 'wait';
       verdict.textContent = refused
-        ? `Kept out, disconnected after ${seconds()}. It ${heard ? 'HEARD THE CHAT' : 'heard nothing of the chat'}.`
+        ? `Rejected after ${seconds()}. It received ${heard ? 'THE CHAT' : 'nothing'}.`
         : why.message;
     },
   });
@@ -306,11 +350,4 @@ async function attack(kind) {
 
 for (const button of document.querySelectorAll('[data-attack]')) {
   button.addEventListener('click', () => attack(button.dataset.attack));
-}
-
-if (typeof io === 'undefined') {
-  $('broken').hidden = false;
-  $('broken').textContent = 'The Socket.IO client could not be loaded. '
-    + 'It comes from an npm install, or else from its public CDN, which needs a network.';
-  for (const control of document.querySelectorAll('button, input')) control.disabled = true;
 }

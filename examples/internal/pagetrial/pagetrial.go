@@ -1,7 +1,7 @@
 // Package pagetrial has a real browser use the page of package chatpage as a
 // person does: it logs in, chats in two windows, renews a token and lets it
-// expire, tries to get in without, and does it all by keyboard, in a narrow
-// window, and in both colour schemes.
+// expire, connects without a valid token, loses the connection and comes back, and
+// does it all by keyboard, in a narrow window, and in both colour schemes.
 //
 // The pictures in the documents are of such a run:
 //
@@ -85,6 +85,7 @@ func Run(t *testing.T, s Site) {
 		status(t, bob, "not connected")
 		ada.Wait(t, `$('people').textContent === '1 here: Ada'`)
 	})
+	t.Run("outage", func(t *testing.T) { outage(t, ada, s) })
 	t.Run("renewal and expiry", func(t *testing.T) {
 		eve := ada.Another(t, short.URL)
 		pages = append(pages, eve)
@@ -98,6 +99,21 @@ func Run(t *testing.T, s Site) {
 			}
 		}
 	}
+}
+
+// RunWithoutNode tries the site where npm has installed no client: the page has the small one.
+func RunWithoutNode(t *testing.T, s Site) {
+	t.Chdir(t.TempDir())
+	server := httptest.NewServer(s.Handler)
+	t.Cleanup(server.Close)
+	ada := browser.Open(t, server.URL)
+	if ada.Eval(t, `String(io.small)`) != "true" || ada.Eval(t, `String(document.querySelector('header').textContent.includes('small client'))`) != "true" {
+		t.Error("the page does not say that it has the small client")
+	}
+	chat(t, ada, ada.Another(t, server.URL))
+	refused(t, ada, s.Silent)
+	narrow(t, ada)
+	outage(t, ada, s)
 }
 
 // clientVersion is the revision of Engine.IO that the page's client speaks.
@@ -161,7 +177,7 @@ func chat(t *testing.T, ada, bob *browser.Page) {
 	}
 }
 
-// refused tries to get in without, by each of the page's buttons.
+// refused presses each of the page's buttons for connections without a valid token.
 func refused(t *testing.T, p *browser.Page, silent string) {
 	for i, want := range []struct{ attack, says string }{
 		{"audience", "The server says: invalid_token: jwt audience invalid. expected: " + chatpage.Audience},
@@ -173,7 +189,7 @@ func refused(t *testing.T, p *browser.Page, silent string) {
 		p.Wait(t, `$('attempts').children.length === `+string(rune('1'+i))+` && $('attempts').firstChild.dataset.state !== 'wait'`)
 		verdict := p.Eval(t, `$('attempts').firstChild.querySelector('.verdict').textContent`)
 		detail := p.Eval(t, `$('attempts').firstChild.querySelector('.detail').textContent`)
-		if !strings.HasPrefix(verdict, "Kept out, disconnected after ") || !strings.HasSuffix(verdict, "It heard nothing of the chat.") || !strings.HasPrefix(detail, want.says) {
+		if !strings.HasPrefix(verdict, "Rejected after ") || !strings.HasSuffix(verdict, "It received nothing.") || !strings.HasPrefix(detail, want.says) {
 			t.Errorf("%s: the page shows %q, %q, want %q", want.attack, verdict, detail, want.says)
 		}
 	}
@@ -187,7 +203,8 @@ func expire(t *testing.T, p *browser.Page) {
 	p.Type(t, "Eve")
 	p.Press(t, "Enter")
 	status(t, p, "authenticated as Eve")
-	logs(t, p, "Your token was renewed. You are still the same to everybody.")
+	logs(t, p, "Your token was renewed. The connection stays.")
+	p.Wait(t, `$('renewal').textContent.startsWith('Renewed at ')`)
 	status(t, p, "authenticated as Eve")
 	p.Eval(t, `$('renew').click()`)
 	status(t, p, "refused: jwt expired")

@@ -204,7 +204,7 @@ func (c *Client) read() (kind byte, data []byte, err error) {
 // Close ends the connection.
 func (c *Client) Close() { _ = c.ws.Close() }
 
-// Outcome is what becomes of an attempt to connect: "connected", or the reason
+// Outcome is what happens to an attempt to connect: "connected", or the reason
 // of the refusal. It closes the connection.
 func Outcome(c *Client, err error) (string, error) {
 	var refusal *ConnectError

@@ -1,5 +1,5 @@
 // Package trial is what the demonstrations of the examples try tokens with, over
-// real sockets, and how they report what came of it.
+// real sockets, and how they report the outcome.
 package trial
 
 import (
@@ -25,7 +25,7 @@ const Authenticated = "authenticated"
 // patience is how long an answer is waited for before it is called missing.
 const patience = 10 * time.Second
 
-// Token opens a socket at the server, presents the token, and returns what came
+// Token opens a socket at the server, presents the token, and returns the outcome
 // of it: [Authenticated], or the reason of the refusal, with "(retry)" if the
 // client is told to.
 func Token(ctx context.Context, server, token string) (string, error) {

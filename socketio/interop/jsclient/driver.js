@@ -255,7 +255,7 @@ class Client {
     engine.ping();
   }
 
-  // Cuts the connection without a goodbye, as a lost network does.
+  // Cuts the connection without a close packet, as a lost network does.
   drop() {
     const transport = this.socket.io.engine.transport;
     if (!transport.ws) throw new Error('only a websocket can be dropped');
