@@ -220,6 +220,7 @@ let timer = 0;
 function comeBack() {
   if (failures === 0) note('The connection is lost. The page reconnects by itself.');
   socket = null;
+  $('renewal').textContent = '';
   status('wait', 'connection lost, coming back');
   render();
   const wait = Math.min(10000, 500 * 2 ** failures++) * (0.5 + Math.random() / 2);
