@@ -12,7 +12,7 @@ import (
 )
 
 // Registry knows who is connected, and which tokens have been revoked. Every
-// [Authorizer] has one of its own, unless it is given one that it shares with
+// [Authorizer] has its own one, unless it is given one that it shares with
 // others ([WithRegistry]): those of several namespaces, or of several servers.
 // It is safe for concurrent use.
 type Registry struct {

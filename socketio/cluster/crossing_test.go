@@ -241,15 +241,21 @@ func checkAcknowledgements(t *testing.T, from, to peer) {
 	expect(t, "acknowledgements", got, want...)
 
 	second.stayMute()
-	got, err = ask(time.Second, first)
-	if err == nil {
-		t.Errorf("the time is up: no error, %q", got)
-	}
-	var missing *cluster.MissingError
+	// A busy machine may need more than a second for the one acknowledgement that comes.
 	_, js := from.(*jsPeer)
 	_, zi := from.(*zishangPeer)
-	if !js && !zi && (!errors.As(err, &missing) || missing.Expected != 2 || missing.Received != 1 || len(got) != 1) {
-		t.Errorf("the time is up: %v, %q", err, got)
+	for timeout := time.Second; ; timeout *= 2 {
+		got, err = ask(timeout, first)
+		if err == nil {
+			t.Errorf("the time is up: no error, %q", got)
+		}
+		var missing *cluster.MissingError
+		if js || zi || errors.As(err, &missing) && missing.Expected == 2 && missing.Received == 1 && len(got) == 1 {
+			return
+		}
+		if timeout > patience/2 {
+			t.Fatalf("the time is up: %v, %q", err, got)
+		}
 	}
 }
 

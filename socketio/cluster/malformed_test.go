@@ -25,7 +25,7 @@ var malformed = []struct{ what, kind, data string }{
 	{"a packet without data", "broadcast", "93a17881a47479706502 80"},
 	{"a packet without a type", "broadcast", "93a17881a46461746191a3626164 80"},
 	{"a packet that is a CONNECT", "broadcast", "93a17882a47479706500a46461746191a3626164 80"},
-	{"data that is no array", "broadcast", "93a17882a47479706502a464617461a3626164 80"},
+	{"data that is not an array", "broadcast", "93a17882a47479706502a464617461a3626164 80"},
 	{"data without a name", "broadcast", "93a17882a47479706502a46461746190 80"},
 	{"a name that is reserved", "broadcast", "93a17882a47479706502a46461746191aa646973636f6e6e656374 80"},
 	{"a name that is nil", "broadcast", "93a17882a47479706502a46461746191c0 80"},
@@ -82,7 +82,7 @@ var channels = map[string]string{
 func TestMalformed(t *testing.T) {
 	m := cluster.NewMemory()
 	one, two := join(t, m, nil, "one"), join(t, m, nil, "two")
-	// A request of one's own waits meanwhile, so that responses are looked at.
+	// A request of this node waits meanwhile, so that responses are looked at.
 	ctx, cancel := context.WithCancel(t.Context())
 	waiting := make(chan struct{})
 	one.mu.Lock()
@@ -111,15 +111,8 @@ func TestMalformed(t *testing.T) {
 				t.Errorf("%s: %s: one heard %s", tt.kind, tt.what, h)
 			}
 		}
-		for _, s := range []*server{one, two} {
-			s.mu.Lock()
-			for id, k := range s.sockets {
-				if k.gone != "" || len(k.rooms) != 1 || len(s.events) > 0 {
-					t.Errorf("%s: %s: %s is %q in %v, events %q", tt.kind, tt.what, id, k.gone, k.rooms, s.events)
-				}
-			}
-			s.mu.Unlock()
-		}
+		one.isUnchanged(tt.kind + ": " + tt.what)
+		two.isUnchanged(tt.kind + ": " + tt.what)
 	}
 	log := one.log.String()
 	if lines := strings.Count(log, "a message was dropped"); lines < 10 || lines > len(malformed)-20 {
@@ -127,6 +120,18 @@ func TestMalformed(t *testing.T) {
 	}
 	if strings.Contains(log, "bad") || strings.Contains(log, "panic") {
 		t.Errorf("the log has content, or a panic:\n%s", log)
+	}
+}
+
+// isUnchanged: every socket is there, in its own room, and other servers emitted nothing.
+func (s *server) isUnchanged(after string) {
+	s.t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, k := range s.sockets {
+		if k.gone != "" || len(k.rooms) != 1 || len(s.events) > 0 {
+			s.t.Errorf("%s: %s is %q in %v, events %q", after, id, k.gone, k.rooms, s.events)
+		}
 	}
 }
 
@@ -174,10 +179,10 @@ func TestRefused(t *testing.T) {
 		"a reserved name":                      n.Broadcast(event(t, "connect"), cluster.Target{}),
 		"a reserved name with escapes":         n.Publish(cluster.Payload{JSON: []byte(` [ "disc\u006fnnect"]`)}, cluster.Target{}),
 		"a name that is cut off":               n.Publish(cluster.Payload{JSON: []byte(`["x\`)}, cluster.Target{}),
-		"a payload that is no array":           n.Publish(cluster.Payload{JSON: []byte(`"x"`)}, cluster.Target{}),
+		"a payload that is not an array":       n.Publish(cluster.Payload{JSON: []byte(`"x"`)}, cluster.Target{}),
 		"a payload that is not JSON":           n.Publish(cluster.Payload{JSON: []byte(`["x",`)}, cluster.Target{}),
 		"an array without a name":              n.Publish(cluster.Payload{JSON: []byte(`[]`)}, cluster.Target{}),
-		"a reserved name with acknowledgement": ackErr, "an event of servers that is no array": askErr,
+		"a reserved name with acknowledgement": ackErr, "an event of servers that is not an array": askErr,
 		"a reserved name between servers": n.ServerSideEmit(event(t, "newListener")),
 		"a message that is too large":     n.Publish(large, cluster.Target{}),
 	} {
@@ -194,7 +199,7 @@ func TestRefused(t *testing.T) {
 	if err := other.Namespace.Publish(event(t, "end"), cluster.Target{}); err != nil {
 		t.Error(err)
 	}
-	expect(t, "a message that is too large for who receives it", s.heard("one"))
+	expect(t, "a message that is too large for its receiver", s.heard("one"))
 }
 
 // TestNew: options that are invalid are errors.

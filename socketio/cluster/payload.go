@@ -123,31 +123,39 @@ func (p Payload) check() error {
 		return errors.New("cluster: an event is not an array")
 	}
 	name := bytes.TrimLeft(list[1:], " \t\r\n")
-	if len(name) == 0 || name[0] != '"' {
-		if len(name) > 0 && (name[0] == '-' || name[0] >= '0' && name[0] <= '9') {
-			return nil // a number, which JavaScript allows
-		}
+	if len(name) > 0 && (name[0] == '-' || name[0] >= '0' && name[0] <= '9') {
+		return nil // a number, which JavaScript allows
+	}
+	text, ok := leadingString(name)
+	if !ok {
 		return errors.New("cluster: an event does not begin with its name")
-	}
-	end := 1
-	for ; end < len(name) && name[end] != '"'; end++ {
-		if name[end] == '\\' {
-			end++
-		}
-	}
-	if end >= len(name) {
-		return errors.New("cluster: an event does not begin with its name")
-	}
-	text := string(name[1:end])
-	if strings.Contains(text, `\`) {
-		if err := json.Unmarshal(name[:end+1], &text); err != nil {
-			return errors.New("cluster: an event does not begin with its name")
-		}
 	}
 	if reserved[text] {
 		return fmt.Errorf("cluster: the event name %q is reserved", text)
 	}
 	return nil
+}
+
+// leadingString reads the JSON string at the start of a text.
+func leadingString(list []byte) (text string, ok bool) {
+	if len(list) == 0 || list[0] != '"' {
+		return "", false
+	}
+	end := 1
+	for ; end < len(list) && list[end] != '"'; end++ {
+		if list[end] == '\\' {
+			end++
+		}
+	}
+	if end >= len(list) {
+		return "", false
+	}
+	text = string(list[1:end])
+	if strings.Contains(text, `\`) {
+		err := json.Unmarshal(list[:end+1], &text)
+		return text, err == nil
+	}
+	return text, true
 }
 
 // appendPlaceholder appends the JSON that stands for the nth attachment.

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
-	"os/exec"
 	"testing"
 	"time"
 
@@ -107,38 +105,26 @@ func TestFaultsI6Sentinel(t *testing.T) {
 }
 
 // startCluster starts three masters with a replica each, and returns them by address,
-// and what makes a client.
-func startCluster(t *testing.T) (map[string]*outage.Redis, func() *redis.ClusterClient) {
+// and what makes a client. A master that is silent for so long is replaced.
+func startCluster(t *testing.T, silence time.Duration) (map[string]*outage.Redis, func() *redis.ClusterClient) {
 	t.Helper()
-	if _, err := exec.LookPath("redis-cli"); err != nil && os.Getenv("CI") != "true" {
+	c, err := outage.NewCluster(silence)
+	if errors.Is(err, outage.ErrNoRedis) && os.Getenv("CI") != "true" {
 		t.Skip(err)
 	}
-	startRedis(t).Close() // skips without redis-server
-	nodes := make(map[string]*outage.Redis)
-	args := []string{"--cluster", "create"}
-	for range 6 {
-		port := clusterPort(t)
-		r, err := outage.NewRedisAt(port, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--repl-diskless-sync-delay", "0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(r.Close)
-		nodes[r.Address()] = r
-		args = append(args, r.Address())
-	}
-	out, err := exec.Command("redis-cli", append(args, "--cluster-replicas", "1", "--cluster-yes")...).CombinedOutput()
 	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
+		t.Fatal(err)
 	}
-	return nodes, func() *redis.ClusterClient {
-		return redis.NewClusterClient(&redis.ClusterOptions{Addrs: args[2:8], MaxRedirects: 8, DialTimeout: time.Second})
+	t.Cleanup(c.Close)
+	return c.Nodes, func() *redis.ClusterClient {
+		return redis.NewClusterClient(&redis.ClusterOptions{Addrs: c.Addresses(), MaxRedirects: 8, DialTimeout: time.Second})
 	}
 }
 
 // TestFaultsI6Cluster: one master of three is lost, the one that has the list.
 func TestFaultsI6Cluster(t *testing.T) {
 	t.Parallel()
-	nodes, newClient := startCluster(t)
+	nodes, newClient := startCluster(t, 2*time.Second)
 	a, b := startProcess(t, newClient(), key), startProcess(t, newClient(), key)
 	a.sync(t, bound)
 	b.sync(t, bound)
@@ -171,7 +157,7 @@ func TestFaultsI6Cluster(t *testing.T) {
 // the master that has it.
 func TestPresenceCluster(t *testing.T) {
 	t.Parallel()
-	nodes, newClient := startCluster(t)
+	nodes, newClient := startCluster(t, 2*time.Second)
 	limit := socketio.SessionLimit(1, socketio.RejectNewest)
 	a, b := startSite(t, newClient(), limit), startSite(t, newClient(), limit)
 	a.mustLogin(t, "sub=alice&jti=1")
@@ -196,25 +182,4 @@ func TestPresenceCluster(t *testing.T) {
 	within(t, 2*bound, a.Err)
 	within(t, bound, b.Err)
 	a.finds(t, socketio.Filter{}, "1 2")
-}
-
-// clusterPort returns a port such that the one of the cluster's bus, which is
-// greater by 10,000, is free too.
-func clusterPort(t *testing.T) string {
-	t.Helper()
-	for {
-		n := 10_000 + rand.N(20_000)
-		var listeners []net.Listener
-		for _, n := range []int{n, n + 10_000} {
-			if l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", n)); err == nil {
-				listeners = append(listeners, l)
-			}
-		}
-		for _, l := range listeners {
-			_ = l.Close()
-		}
-		if len(listeners) == 2 {
-			return fmt.Sprint(n)
-		}
-	}
 }

@@ -80,7 +80,7 @@ func TestPresenceSilent(t *testing.T) {
 			if _, _, err := b.loginPhone(t, byEvent); !errors.Is(err, socketio.ErrSessionLimit) {
 				t.Errorf("a third login beside two that are there: %v", err)
 			}
-			if d := time.Since(began); d > time.Second {
+			if d := time.Since(began); d >= 2*time.Second { // the longest that a login waits for others
 				t.Errorf("the refusal took %v: the node waited though both had answered", d)
 			}
 			for i, p := range phones {
@@ -89,12 +89,21 @@ func TestPresenceSilent(t *testing.T) {
 				}
 			}
 			phones[0].silent.Store(true)
-			_, g, err := b.loginPhone(t, byEvent)
-			if err != nil || g.Session() == nil {
-				t.Fatalf("a third login though the first connection is gone: %v", err)
-			}
-			if !phones[0].closed.Load() || phones[1].closed.Load() {
-				t.Error("another connection than the silent one was ended")
+			within(t, patience, func() error { // on a busy machine the other node may need longer than the login waits
+				_, g, err := b.loginPhone(t, byEvent)
+				if err == nil && g.Session() == nil {
+					err = errors.New("no session")
+				}
+				return err
+			})
+			within(t, patience, func() error {
+				if !phones[0].closed.Load() {
+					return errors.New("the connection that is gone was not ended")
+				}
+				return nil
+			})
+			if phones[1].closed.Load() {
+				t.Error("a connection that is there was ended")
 			}
 			within(t, patience, func() error {
 				n, err := a.presence.Count(t.Context(), socketio.Filter{Subject: "alice"})

@@ -143,7 +143,7 @@ func decode(text string) (m member, err error) {
 		err = errors.New("it has no exp")
 	}
 	if err != nil {
-		return m, fmt.Errorf("a member of the set is no revocation that this version understands: %w", err)
+		return m, fmt.Errorf("a member of the set is not a revocation that this version understands: %w", err)
 	}
 	return m, nil
 }
@@ -154,7 +154,7 @@ func decodeNews(payload string, each func(member) error) error {
 	if strings.HasPrefix(payload, "[") {
 		members = nil
 		if err := json.Unmarshal([]byte(payload), &members); err != nil {
-			return fmt.Errorf("a message of the channel is no revocation: %w", err)
+			return fmt.Errorf("a message of the channel is not a revocation: %w", err)
 		}
 	}
 	for _, text := range members {

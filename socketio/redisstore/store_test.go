@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -21,7 +20,6 @@ import (
 
 	"github.com/gorilla/websocket"
 	"github.com/redis/go-redis/v9"
-	"go.uber.org/goleak"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/googollee"
@@ -38,27 +36,6 @@ const (
 	// takes is BenchmarkRevokeAcrossProcesses.
 	patience = 20 * time.Second
 )
-
-// TestMain is also the main function of the server processes: see startNode.
-func TestMain(m *testing.M) {
-	if address := os.Getenv("REDISSTORE_NODE"); address != "" {
-		if err := node(address); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
-	}
-	if address := os.Getenv("REDISSTORE_PRESENCE"); address != "" {
-		if err := presenceNode(address); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
-	}
-	flag.Parse()
-	_ = flag.Set("test.parallel", "16") // these tests wait rather than compute
-	goleak.VerifyTestMain(m)
-}
 
 // node is a Socket.IO server that revokes whom it is told to, and tells whether
 // it follows the store. It ends with its standard input.
@@ -394,7 +371,7 @@ func TestStore(t *testing.T) {
 	}
 	// What nobody here has written is not passed over in silence.
 	c.ZAdd(t.Context(), key, redis.Z{Score: 9e9, Member: "nonsense"})
-	if err := s.Follow(t.Context(), func(socketio.Revocation) {}, func() {}); err == nil || !strings.Contains(err.Error(), "no revocation") {
+	if err := s.Follow(t.Context(), func(socketio.Revocation) {}, func() {}); err == nil || !strings.Contains(err.Error(), "not a revocation") {
 		t.Errorf("Follow: %v", err)
 	}
 }

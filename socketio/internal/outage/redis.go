@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// ErrNoRedis says that there is no redis-server on this machine.
+// ErrNoRedis says that redis-server is not installed.
 var ErrNoRedis = errors.New("redis-server is not installed (Debian: apt-get install redis-server)")
 
 // Redis is its own redis-server process on a port of the loopback interface,
