@@ -114,7 +114,7 @@ func TestZishangStormUpgrades(t *testing.T) {
 				Traffic: &jsclient.Traffic{Start: "start", Down: "down", Up: "up", Downs: 100, Ups: 20},
 			})
 			wantAll(t, r, *storms, o)
-			t.Logf("%d upgrades fell amid the traffic", r.Overlapped)
+			t.Logf("%d upgrades fell into the traffic", r.Overlapped)
 		})
 	}
 }
@@ -199,7 +199,7 @@ func TestZishangRawConnects(t *testing.T) {
 }
 
 // TestZishangMemory: an idle socket takes little more than one whose token is
-// verified by a middleware written by hand, both with a token, a session and one handler.
+// verified by a hand-written middleware, both with a token, a session and one handler.
 func TestZishangMemory(t *testing.T) {
 	n := min(5**storms, 2000) // within the files that a process may have open
 	size := func(url string) int64 {
@@ -246,7 +246,7 @@ func TestZishangMemory(t *testing.T) {
 		}
 		_ = n.On("connection", connection)
 	}))
-	t.Logf("an idle socket and its client: %d bytes by hand, %d with package zishang", byHand, ours)
+	t.Logf("an idle socket and its client: %d bytes hand-written, %d with package zishang", byHand, ours)
 	if ours > byHand+2<<10 {
 		t.Errorf("it takes %d bytes more, want 2 KB at most", ours-byHand)
 	}

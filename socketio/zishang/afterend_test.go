@@ -165,3 +165,89 @@ func TestGuestsEventsComeFirst(t *testing.T) {
 		}
 	}
 }
+
+// TestListenersAddedAfterEnd: what a handler listens with after it has ended the session
+// hears no event that was queued before, while a function of OnFailure still runs.
+func TestListenersAddedAfterEnd(t *testing.T) {
+	inMiddleware, queued, told, done := make(chan struct{}), make(chan struct{}), make(chan struct{}), make(chan struct{})
+	var late atomic.Int32
+	web := serve(t, nil, func(io *Server) {
+		public(t, io, "/public")
+		n := guard(t, io, "/", byName(), socketio.OnFailure(func(*verifier.Handshake, *verifier.UnauthorizedError) { <-told }))
+		OnAuthenticated(n, func(s *socket.Socket, session *socketio.Session) error {
+			s.Use(func(event []any, next func(error)) {
+				if event[0] == "end" {
+					close(inMiddleware)
+					<-queued
+				}
+				next(nil)
+			})
+			return s.On("end", func(...any) {
+				session.End(errBadToken)
+				hear := func(...any) { late.Add(1) }
+				s.OnAny(hear)
+				_ = s.On("say", hear)
+				_ = s.On("error", hear)
+				s.Enqueue(func() { s.Enqueue(func() { s.Enqueue(func() { close(done) }) }) })
+			})
+		})
+	})
+	f := upgrade(t, web)
+	f.send(`40{"token":"alice"}`)
+	f.expect("40")
+	f.send(`42["end"]`)
+	<-inMiddleware
+	f.send(slices.Repeat([]string{`42["say"]`, `42["error"]`}, 9)...)
+	f.send("40/public,") // which is answered when those are queued
+	f.expect("40/public,")
+	close(queued)
+	<-done
+	if n := late.Load(); n > 0 {
+		t.Errorf("%d were heard after the end", n)
+	}
+	close(told)
+	f.expect(`42["unauthorized"`, "41")
+}
+
+// TestGuestsEventsAreAGuests: what a guest sent is handled without a session or not at
+// all, also behind a handler that is busy until the client has authenticated.
+func TestGuestsEventsAreAGuests(t *testing.T) {
+	busy, proceed, authenticated := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	handled := make(chan string, 500)
+	web := serve(t, nil, func(io *Server) {
+		public(t, io, "/public")
+		n := guard(t, io, "/", byName(), socketio.Optional())
+		_ = n.On("connection", func(args ...any) {
+			s := args[0].(*socket.Socket)
+			_ = s.On("wait", func(...any) { close(busy); <-proceed })
+			_ = s.On("say", func(args ...any) {
+				select { // so that some are left when the client has authenticated
+				case <-authenticated:
+				case <-time.After(time.Millisecond):
+				}
+				handled <- fmt.Sprint(args[0], ", a guest: ", SessionOf(s) == nil)
+			})
+		})
+		OnAuthenticated(n, func(*socket.Socket, *socketio.Session) error { close(authenticated); return nil })
+	})
+	f := upgrade(t, web)
+	f.send("40")
+	f.expect("40")
+	f.send(`42["wait"]`)
+	<-busy
+	f.send(slices.Repeat([]string{`42["say","early"]`}, 300)...)
+	f.send(`42["authenticate",{"token":"alice"}]`, "40/public,") // which is answered when the attempt is queued
+	close(proceed)
+	for f.next() != `42["authenticated"]` {
+	}
+	f.send(`42["say","late"]`)
+	for {
+		switch got := <-handled; got {
+		case "early, a guest: true":
+		case "late, a guest: false":
+			return
+		default:
+			t.Fatalf("handled %s", got)
+		}
+	}
+}

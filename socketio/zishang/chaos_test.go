@@ -16,9 +16,8 @@ import (
 )
 
 // TestChaos: clients without manners on websockets, while the server broadcasts
-// and ends sessions. Nothing of the application's reaches who has not
-// authenticated, nothing of theirs reaches it, and every socket that began ends
-// once.
+// and ends sessions. Nothing passes between the application and clients that have not
+// authenticated, and every socket that began ends once.
 func TestChaos(t *testing.T) {
 	const connections = 400
 	var begun, ended, uninvited atomic.Int64
@@ -76,75 +75,7 @@ func TestChaos(t *testing.T) {
 		slots <- struct{}{}
 		clients.Go(func() {
 			defer func() { <-slots }()
-			r := rand.New(rand.NewPCG(uint64(i), 7))
-			conn, _, err := websocket.DefaultDialer.Dial(url, nil)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			defer conn.Close()
-			let := map[string]bool{}
-			reading := make(chan struct{})
-			go func() {
-				defer close(reading)
-				attachments := 0
-				for {
-					kind, data, err := conn.ReadMessage()
-					if err != nil {
-						return
-					}
-					if kind == websocket.BinaryMessage {
-						if attachments--; attachments < 0 {
-							t.Errorf("connection %d was sent an attachment of nothing", i)
-						}
-						continue
-					}
-					if attachments > 0 {
-						t.Errorf("connection %d was sent %s before an attachment", i, data)
-					}
-					if strings.HasPrefix(string(data), "451-") {
-						attachments = 1
-					}
-					packet := string(data)
-					name := ""
-					if strings.Contains(packet, "/admin") {
-						name = "/admin"
-					}
-					switch {
-					case strings.Contains(packet, `["authenticated"]`):
-						let[name] = true
-					case strings.HasPrefix(packet, "41"):
-						let[name] = false
-					case strings.Contains(packet, `"secret"`) && !let[name]:
-						t.Errorf("connection %d was told %s", i, packet)
-					}
-				}
-			}()
-			for range 12 {
-				nsp := []string{"", "/admin,"}[r.IntN(2)]
-				packet := []string{
-					"40" + nsp, "40" + nsp, "41" + nsp,
-					"42" + nsp + `["message",1]`, "42" + nsp + `7["message"]`,
-					"42" + nsp + `["authenticate",{"token":"bad"}]`,
-					"42" + nsp + fmt.Sprintf(`["authenticate",{"token":"user%d"}]`, i), "42" + nsp + fmt.Sprintf(`["authenticate",{"token":"user%d"}]`, i),
-					"43" + nsp + "0[]", "451-" + nsp + `["message",{"_placeholder":true,"num":0}]`,
-					"3", "2probe",
-				}[r.IntN(12)]
-				if conn.WriteMessage(websocket.TextMessage, []byte(packet)) != nil {
-					break
-				}
-				if strings.HasPrefix(packet, "451-") && conn.WriteMessage(websocket.BinaryMessage, []byte{1}) != nil {
-					break
-				}
-				if r.IntN(3) == 0 {
-					<-time.After(time.Duration(r.IntN(3)) * time.Millisecond)
-				}
-			}
-			if r.IntN(2) == 0 { // otherwise at once
-				<-time.After(5 * time.Millisecond)
-			}
-			conn.Close()
-			<-reading
+			misbehave(t, url, i)
 		})
 	}
 	clients.Wait()
@@ -157,9 +88,85 @@ func TestChaos(t *testing.T) {
 			fmt.Sprintf("%d sessions are left, and %d of %d sockets have ended", left, ended.Load(), begun.Load())
 	})
 	if n := uninvited.Load(); n != 0 {
-		t.Errorf("%d times a handler ran for who has no session", n)
+		t.Errorf("%d times a handler ran for a client without a session", n)
 	}
 	if begun.Load() == 0 {
 		t.Error("nobody got in")
+	}
+}
+
+// misbehave is one client, which sends packets at random.
+func misbehave(t *testing.T, url string, i int) {
+	r := rand.New(rand.NewPCG(uint64(i), 7))
+	conn, _, err := websocket.DefaultDialer.Dial(url, nil)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer conn.Close()
+	reading := make(chan struct{})
+	go func() {
+		defer close(reading)
+		listens(t, conn, i)
+	}()
+	for range 12 {
+		nsp := []string{"", "/admin,"}[r.IntN(2)]
+		authenticate := "42" + nsp + fmt.Sprintf(`["authenticate",{"token":"user%d"}]`, i)
+		packet := []string{
+			"40" + nsp, "40" + nsp, "41" + nsp,
+			"42" + nsp + `["message",1]`, "42" + nsp + `7["message"]`,
+			"42" + nsp + `["authenticate",{"token":"bad"}]`, authenticate, authenticate,
+			"43" + nsp + "0[]", "451-" + nsp + `["message",{"_placeholder":true,"num":0}]`,
+			"3", "2probe",
+		}[r.IntN(12)]
+		if conn.WriteMessage(websocket.TextMessage, []byte(packet)) != nil {
+			break
+		}
+		if strings.HasPrefix(packet, "451-") && conn.WriteMessage(websocket.BinaryMessage, []byte{1}) != nil {
+			break
+		}
+		if r.IntN(3) == 0 {
+			<-time.After(time.Duration(r.IntN(3)) * time.Millisecond)
+		}
+	}
+	if r.IntN(2) == 0 { // otherwise at once
+		<-time.After(5 * time.Millisecond)
+	}
+	conn.Close()
+	<-reading
+}
+
+// listens checks what the client is told, until its connection ends.
+func listens(t *testing.T, conn *websocket.Conn, i int) {
+	authenticated, attachments := map[string]bool{}, 0
+	for {
+		kind, data, err := conn.ReadMessage()
+		if err != nil {
+			return
+		}
+		if kind == websocket.BinaryMessage {
+			if attachments--; attachments < 0 {
+				t.Errorf("connection %d was sent an attachment of nothing", i)
+			}
+			continue
+		}
+		packet, name := string(data), ""
+		if attachments > 0 {
+			t.Errorf("connection %d was sent %s before an attachment", i, packet)
+		}
+		if strings.HasPrefix(packet, "451-") {
+			attachments = 1
+		}
+		if strings.Contains(packet, "/admin") {
+			name = "/admin"
+		}
+		switch {
+		case strings.Contains(packet, `["authenticated"]`):
+			authenticated[name] = true
+		case strings.HasPrefix(packet, "41"):
+			authenticated[name] = false
+		case strings.Contains(packet, `"secret"`) && !authenticated[name]:
+			t.Errorf("connection %d was told %s", i, packet)
+		}
 	}
 }

@@ -39,6 +39,12 @@ func serveDelayed(t testing.TB, options *socket.ServerOptions, delay time.Durati
 	t.Helper()
 	server := NewServer(options, func(c *engine.Config) { c.RefusalDelay, c.CloseTimeout = delay, 50*time.Millisecond })
 	setUp(server)
+	return serveServer(t, server)
+}
+
+// serveServer runs a server until the test ends.
+func serveServer(t testing.TB, server *Server) *httptest.Server {
+	t.Helper()
 	web := httptest.NewServer(server)
 	t.Cleanup(func() {
 		if err := server.Close(); err != nil {

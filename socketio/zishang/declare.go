@@ -2,6 +2,7 @@ package zishang
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"sync"
 
@@ -13,17 +14,19 @@ import (
 
 // declaration is a namespace that clients may enter, or a set of them.
 type declaration struct {
-	authorizer *socketio.Authorizer   // nil for a public one
-	ruled      bool                   // whether there are rules for rooms
-	matches    func(name string) bool // nil for one name
-	namespace  socket.Namespace       // the parent of dynamic ones
+	authorizer  *socketio.Authorizer   // nil for a public one
+	ruledEvents bool                   // whether there are rules for events
+	ruledRooms  bool                   // whether there are rules for rooms
+	matches     func(name string) bool // nil for one name
+	namespace   socket.Namespace       // the parent of dynamic ones; guarded by Server.mu until it is set
 
 	mu       sync.Mutex                  // guards the rest
-	children map[string]socket.Namespace // dynamic ones
-	making   map[string]chan struct{}    // closed when the child of that name is there
+	made     sync.Cond                   // its lock is mu
+	children map[string]socket.Namespace // dynamic ones; nil while one is being made
 }
 
-// declare adds a declaration.
+// declare adds a declaration. No lock is held while the library is asked, which calls
+// listeners of the application's.
 func (s *Server) declare(namespace any, a *socketio.Authorizer) (socket.Namespace, error) {
 	fail := func(err error) (socket.Namespace, error) {
 		return nil, fmt.Errorf("zishang: the namespace %v: %w", namespace, err)
@@ -31,56 +34,69 @@ func (s *Server) declare(namespace any, a *socketio.Authorizer) (socket.Namespac
 	if s.err != nil {
 		return nil, s.err
 	}
-	d := &declaration{authorizer: a}
+	d := &declaration{authorizer: a, children: make(map[string]socket.Namespace)}
+	d.made.L = &d.mu
 	if a != nil {
-		_, d.ruled = a.Decides()
+		d.ruledEvents, d.ruledRooms = a.Decides()
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	ask := namespace // as the library wants it
 	switch n := namespace.(type) {
 	case string:
 		if err := engine.CheckNamespace(n); err != nil {
 			return fail(fmt.Errorf("%w: expected a slash and printable ASCII without a comma or a question mark", err))
 		}
-		if s.byName[n] != nil {
+		if !s.reserve(n, d) {
 			return fail(errDeclared)
 		}
-		d.namespace = s.io.Of(n, nil)
-		s.byName[n] = d
 	case *regexp.Regexp:
 		if n == nil {
 			return fail(errDynamic)
 		}
 		d.matches = n.MatchString
-		d.namespace = s.io.Of(n, nil)
 	case func(string) bool:
 		if n == nil {
 			return fail(errDynamic)
 		}
 		d.matches = n
 		match := func(name string, _ map[string]any, next func(error, bool)) { next(nil, n(name)) }
-		d.namespace = s.io.Of(socket.ParentNspNameMatchFn(&match), nil)
+		ask = socket.ParentNspNameMatchFn(&match)
 	default:
 		return fail(errDynamic)
 	}
-	if d.matches != nil {
-		d.children, d.making = make(map[string]socket.Namespace), make(map[string]chan struct{})
-	}
-	d.namespace.Fns().Unshift(s.arrive) // dynamic ones copy it from their parent
+	made := s.io.Of(ask, nil)
+	made.Fns().Unshift(s.arrive) // dynamic ones copy it from their parent
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d.namespace = made
 	s.declared = append(s.declared, d)
-	return d.namespace, nil
+	return made, nil
 }
 
 var errDynamic = fmt.Errorf("expected a string, a *regexp.Regexp or a func(string) bool")
 
+// reserve takes a name, and reports whether nobody had it.
+func (s *Server) reserve(name string, d *declaration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.byName[name] != nil {
+		return false
+	}
+	s.byName[name] = d
+	return true
+}
+
 // declaration returns what a namespace is declared as, nil if it is not.
 func (s *Server) declaration(name string) *declaration {
 	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if d := s.byName[name]; d != nil {
-		return d
+	named, all := s.byName[name], s.declared
+	if named != nil && named.namespace == nil {
+		named = nil // it is being declared
 	}
-	for _, d := range s.declared {
+	s.mu.RUnlock()
+	if named != nil {
+		return named
+	}
+	for _, d := range all {
 		if d.matches != nil && d.matches(name) {
 			return d
 		}
@@ -104,30 +120,40 @@ func (d *declaration) make(name string) {
 		return
 	}
 	d.mu.Lock()
-	for n := d.children[name]; n == nil || !parent.Children().Has(n); n = d.children[name] {
-		if other := d.making[name]; other != nil {
-			d.mu.Unlock()
-			<-other
-			d.mu.Lock()
-			continue
-		}
-		done := make(chan struct{})
-		d.making[name] = done
-		d.mu.Unlock()
-		n := parent.CreateChild(name)
-		d.mu.Lock()
-		d.children[name] = n
-		delete(d.making, name)
-		close(done)
-		if len(d.children) > 2*parent.Children().Len()+minSweep {
-			for name, n := range d.children {
-				if !parent.Children().Has(n) { // it was empty, and cleaned up
-					delete(d.children, name)
-				}
-			}
+	defer d.mu.Unlock()
+	for {
+		n, known := d.children[name]
+		switch {
+		case known && n == nil: // another client's goroutine makes it
+			d.made.Wait()
+		case known && parent.Children().Has(n):
+			return
+		default:
+			d.makeLocked(parent, name)
 		}
 	}
+}
+
+// makeLocked makes a dynamic namespace, without the lock. It panics as listeners of
+// "new_namespace" do.
+func (d *declaration) makeLocked(parent socket.ParentNamespace, name string) {
+	var n socket.Namespace
+	d.children[name] = nil
 	d.mu.Unlock()
+	defer func() {
+		d.mu.Lock()
+		d.children[name] = n
+		if len(d.children) > 2*parent.Children().Len()+minSweep {
+			maps.DeleteFunc(d.children, func(_ string, n socket.Namespace) bool { // what was empty, and cleaned up
+				return n != nil && !parent.Children().Has(n)
+			})
+		}
+		if n == nil {
+			delete(d.children, name)
+		}
+		d.made.Broadcast()
+	}()
+	n = parent.CreateChild(name)
 }
 
 // minSweep is how many names are kept without a look at whether they are in use.

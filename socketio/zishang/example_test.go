@@ -47,14 +47,14 @@ func Example() {
 	open := get(url)
 	sid, _, _ := strings.Cut(strings.TrimPrefix(open[strings.Index(open, `"sid":`):], `"sid":"`), `"`)
 	url += "&sid=" + sid
-	response, err := http.Post(url, "text/plain", strings.NewReader(`40{"token":"let me in"}`))
+	response, err := http.Post(url, "text/plain", strings.NewReader(`40{"token":"alice"}`))
 	if err != nil {
 		log.Fatal(err)
 	}
 	response.Body.Close()
 	answer, _, _ := strings.Cut(get(url), "\x1e") // the first packet
 	fmt.Println(answer)
-	if response, err = http.Post(url, "text/plain", strings.NewReader("1")); err != nil { // goodbye
+	if response, err = http.Post(url, "text/plain", strings.NewReader("1")); err != nil { // the client leaves
 		log.Fatal(err)
 	}
 	response.Body.Close()

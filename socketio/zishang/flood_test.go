@@ -18,11 +18,11 @@ import (
 func TestFloods(t *testing.T) {
 	web := serve(t, withOld(), func(io *Server) { guard(t, io, "/", byName(), socketio.ByEvent()) })
 	for name, flood := range map[string]struct{ query, first, packet string }{
-		"namespaces, as a stranger": {"EIO=4", "", "40/nowhere,"},
-		"pongs, as a stranger":      {"EIO=4", "", "3"},
-		"namespaces without a name": {"EIO=3", "", "40/%zz,"},
-		"pings":                     {"EIO=3", "", "2"},
-		"attachments":               {"EIO=4", "40", `450-["event"]`},
+		"namespaces, unauthenticated": {"EIO=4", "", "40/nowhere,"},
+		"pongs, unauthenticated":      {"EIO=4", "", "3"},
+		"namespaces without a name":   {"EIO=3", "", "40/%zz,"},
+		"pings":                       {"EIO=3", "", "2"},
+		"attachments":                 {"EIO=4", "40", `450-["event"]`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := dialFrames(t, web, flood.query)

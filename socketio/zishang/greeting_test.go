@@ -120,7 +120,7 @@ func TestNoEmptyPackets(t *testing.T) {
 // TestSocketAfterSocket: a namespace has one socket after another, and what is said
 // of one is not taken for the other's.
 func TestSocketAfterSocket(t *testing.T) {
-	t.Run("refused, then let in", func(t *testing.T) {
+	t.Run("refused, then accepted", func(t *testing.T) {
 		web := serve(t, nil, func(io *Server) { guard(t, io, "/", byName()) })
 		for range 20 {
 			f := upgrade(t, web)
@@ -180,7 +180,7 @@ func TestSocketAfterSocket(t *testing.T) {
 		f.send(`40{"token":"alice"}`)
 		f.expect(`40{"sid":"`)
 	})
-	t.Run("ended on its way, then refused by another", func(t *testing.T) {
+	t.Run("ended while it connects, then refused by another", func(t *testing.T) {
 		for name, mode := range map[string]socketio.Option{"handshake": socketio.ByHandshake(), "event": socketio.ByEvent()} {
 			t.Run(name, func(t *testing.T) {
 				ended := false

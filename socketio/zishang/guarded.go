@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -20,38 +19,30 @@ import (
 )
 
 // guarded is a stay as authorization sees it ([socketio.Socket]), and what ties it to
-// the library's socket.
-//
-// Where the stay stands is the engine's to say: what passes, whether the client has been
-// answered, whether it is over. The library hears of a stay once, by join, and runs the
-// middlewares behind enter when goOn lets it.
+// the library's socket. The engine owns the gate; the state here says what the library
+// has of the stay, see the table in state.go.
 type guarded struct {
 	binding.Socket
 	server   *Server
 	declared *declaration
-	auth     map[string]any // the payload of CONNECT, or its query
-	recovery recovery
-
-	cut           atomic.Bool // whether the server ended it
-	byApplication atomic.Bool // and that by Disconnect of the library's socket
-	backlog       backlog
-
-	joined chan struct{} // closed when the library has its socket, or never will
-	opened chan struct{} // closed when the handlers of "connection" have run
-	left   chan struct{} // closed when the stay is over
 
 	join    atomic.Pointer[join] // the one that joining is held for
 	joining sync.Mutex
 
-	mu       sync.Mutex // guards the rest
-	misfit   error      // why the library's socket is not ours, nil when it is
-	conn     *conn      // set by join, with the three behind it
+	mu      sync.Mutex // guards the rest
+	changed sync.Cond  // of the state and the queue; its lock is mu
+	state   state
+	queue   []func() // packets, and what comes between them
+	feeding bool     // whether feed runs, or is about to
+
+	recovery recovery
+	misfit   error // why the library's socket is not ours
+	conn     *conn
+	socket   *socket.Socket // set by arrive, with the two behind it
 	adapter  *adapter
-	socket   *socket.Socket
-	next     func(*socket.ExtendedError)
-	went     bool   // whether next was called
-	greeting string // to be said when the session is known
-	denied   error  // of another middleware
+	next     func(*socket.ExtendedError) // nil once it was called
+	greeting string                      // to be said when the session is known
+	denied   error                       // of another middleware
 	handlers []func(*socket.Socket, *socketio.Session) error
 	err      error // of a handler that has run
 	panicked any
@@ -68,16 +59,9 @@ func (s *Server) enter(a *engine.Arrival, h *verifier.Handshake) (binding.Handle
 	if d == nil {
 		return nil, nil
 	}
-	g := &guarded{server: s, declared: d,
-		misfit: errOtherNamespace, joined: make(chan struct{}), opened: make(chan struct{}), left: make(chan struct{})}
+	g := &guarded{server: s, declared: d}
+	g.changed.L = &g.mu
 	g.Logger, g.Authorizer, g.Handshake = s.logger, d.authorizer, h
-	g.auth, _ = h.Auth.(map[string]any)
-	if g.auth == nil && len(a.Query) > 0 {
-		g.auth = make(map[string]any, len(a.Query))
-		for name, values := range a.Query {
-			g.auth[name] = values
-		}
-	}
 	return g, nil
 }
 
@@ -87,26 +71,27 @@ func (g *guarded) Admitted() {
 	if g.Attach(g); g.Authorizer == nil {
 		g.Guest.Store(true)
 	}
-	id := connID(g.Stay)
-	defer close(g.joined)
-	if g.Stay.Over() {
-		return
-	}
 	g.declared.make(g.Stay.Namespace())
-	c := newConn(g, id)
+	c := newConn(g, connID(g.Stay))
 	g.mu.Lock()
+	over := g.state.over()
 	g.conn = c
 	g.mu.Unlock()
+	if over {
+		return
+	}
 	socket.NewClient(g.server.io, c)
-	g.recovery.prepare(g)
-	text := g.connectPacket()
+	text, settled := g.connectPacket()
 	c.Emit("data", types.NewStringBufferString(text))
-	g.recovery.settled(g)
+	settled()
 	g.mu.Lock()
-	why := g.misfit
+	state, why := g.state, g.misfit
 	g.mu.Unlock()
 	switch {
-	case why != nil:
+	case state == joining:
+		if why == nil {
+			why = errOtherNamespace
+		}
 		g.Logger.Error("zishang: every socket is refused", "namespace", g.Stay.Namespace(), "error", why)
 		g.Stay.Refuse("server error", &engine.Refusal{Error: binding.Misconfigured(why), Hold: true})
 	case g.Pass != nil: // Authenticated follows
@@ -117,39 +102,40 @@ func (g *guarded) Admitted() {
 	}
 }
 
-// connectPacket is the CONNECT packet for the library, without a token.
-func (g *guarded) connectPacket() string {
-	auth := g.recovery.auth(g.auth)
-	var b strings.Builder
-	b.WriteString("0" + g.Stay.Namespace())
+// connectPacket is the CONNECT packet for the library, without a token. Call settled when
+// the library has it.
+func (g *guarded) connectPacket() (text string, settled func()) {
+	text = "0" + g.Stay.Namespace() + ","
 	if g.Stay.Session().Protocol() == 3 {
-		b.WriteString("," + "")
-		return b.String()
+		return text, func() {}
 	}
-	b.WriteByte(',')
+	auth, settled := g.present()
 	if auth != nil {
 		data, _ := json.Marshal(auth) // it was JSON
-		b.Write(data)
+		text += string(data)
 	}
-	return b.String()
+	return text, settled
 }
 
 // arrive takes the library's socket. An error says why it is not the stay's.
 func (g *guarded) arrive(s *socket.Socket, next func(*socket.ExtendedError)) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.declared.has(s.Nsp()) || g.socket != nil {
+	if !g.declared.has(s.Nsp()) || g.state != joining {
 		return errOtherNamespace
 	}
-	g.adapter, g.misfit = g.declared.adapterOf(s.Nsp(), g.server.options.recovers)
-	if g.misfit != nil {
-		return g.misfit
+	a, err := g.declared.adapterOf(s.Nsp(), g.server.recovers())
+	if err != nil {
+		g.misfit = err
+		return err
 	}
-	if g.adapter != nil {
-		g.adapter.sockets.Store(s.Id(), g)
+	if a != nil {
+		a.sockets.Store(s.Id(), g)
 	}
-	g.socket, g.next = s, next
+	s.StrictEventEmitter.EventEmitter = &ears{s.StrictEventEmitter.EventEmitter, g}
+	g.socket, g.adapter, g.next = s, a, next
 	g.conn.state.CompareAndSwap(0, stateOpen)
+	g.stepLocked(arrived)
 	return nil
 }
 
@@ -174,7 +160,10 @@ func (g *guarded) Open(event string) {
 	case event == "":
 		g.Guest.Store(true)
 		g.Stay.SetGate(engine.Guest)
-	case g.Guest.Load(): // a guest until now
+	case g.Guest.Load(): // until now; what it sent comes first
+		g.mu.Lock()
+		g.pushLocked(g.promote)
+		g.mu.Unlock()
 		g.Report(event, g.Stay.EmitAndSetGate(engine.Open, event))
 	default:
 		g.mu.Lock()
@@ -183,35 +172,41 @@ func (g *guarded) Open(event string) {
 	}
 }
 
+// promote makes a guest a user, between two packets.
+func (g *guarded) promote() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.Current.Store(g.Guard().Session()) // nil if it is over by now
+	g.changed.Broadcast()
+}
+
 // Authenticated gives the socket to the library, whose handlers of "connection" it then
 // runs, and waits for them. A guest has been there: for it the functions of
 // OnAuthenticated are what is new.
 func (g *guarded) Authenticated(s *socketio.Session) error {
-	g.Current.Store(s)
-	select {
-	case <-g.joined:
-	case <-g.left:
-		return socketio.ErrDisconnected
-	}
 	if !g.Guest.Load() {
-		recovered, err := g.recovery.claim(g, s)
+		g.Current.Store(s)
+		if g.await(waiting).over() {
+			return socketio.ErrDisconnected
+		}
+		recovered, err := g.claim(s)
 		if err != nil {
 			return err
 		}
 		g.enter(recovered)
 	}
-	select {
-	case <-g.opened:
-	case <-g.left:
-	}
 	g.mu.Lock()
+	for g.state < open || g.state == open && g.Current.Load() == nil {
+		g.changed.Wait()
+	}
 	handlers, denied := g.handlers, g.denied // the handlers of a guest
+	over := g.state.over() || g.Current.Load() == nil
 	g.handlers = nil
 	g.mu.Unlock()
-	if denied != nil {
+	switch {
+	case denied != nil:
 		return denied
-	}
-	if !g.isOpen() {
+	case over:
 		return socketio.ErrDisconnected
 	}
 	for _, f := range handlers {
@@ -228,13 +223,13 @@ func (g *guarded) Authenticated(s *socketio.Session) error {
 // enter lets the library go on with the socket, with what it has recovered.
 func (g *guarded) enter(recovered *socket.Session) {
 	g.mu.Lock()
-	s, next, greeting := g.socket, g.next, g.greeting
-	went := g.went || s == nil
-	g.went = true
-	g.mu.Unlock()
-	if went {
+	if !g.stepLocked(admitted) {
+		g.mu.Unlock()
 		return
 	}
+	s, next, greeting := g.socket, g.next, g.greeting
+	g.next = nil
+	g.mu.Unlock()
 	g.redact(s.Handshake())
 	if greeting != "" {
 		g.Report(greeting, g.Stay.EmitAndSetGate(engine.Open, greeting))
@@ -272,23 +267,23 @@ func (g *guarded) redact(h *socket.Handshake) {
 // where the handlers of "connection" follow.
 func (g *guarded) connecting() {
 	g.Stay.Accept(g.ID(), g.recovery.pid)
-	g.socketOf().Enqueue(func() { close(g.opened) }) // the library connects it once
+	g.socketOf().Enqueue(func() {
+		g.mu.Lock()
+		if g.stepLocked(opened) {
+			g.feeding = true
+		}
+		feeding := g.feeding
+		g.mu.Unlock()
+		if feeding {
+			g.feed()
+		}
+	})
 }
 
 func (g *guarded) socketOf() *socket.Socket {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.socket
-}
-
-// isOpen reports whether the handlers of "connection" have run.
-func (g *guarded) isOpen() bool {
-	select {
-	case <-g.opened:
-		return true
-	default:
-		return false
-	}
 }
 
 // deny takes another middleware's refusal. Of a client that believes itself connected
@@ -303,21 +298,19 @@ func (g *guarded) deny(data json.RawMessage) {
 	g.denied = &verifier.UnauthorizedError{
 		Code: verifier.CodeUnknown, Message: refusal.Message, Reason: verifier.ErrRejected, Err: errOther,
 	}
+	g.stepLocked(serverEnded)
 	g.mu.Unlock()
 	var told any = &refusal
 	if g.Stay.Session().Protocol() == 3 {
 		told = data
 	}
-	if !g.Stay.Refuse("refused by a middleware", &engine.Refusal{Error: told, Hold: true}) {
-		close(g.opened)
-	}
+	g.Stay.Refuse("refused by a middleware", &engine.Refusal{Error: told, Hold: true})
 }
 
 // Close ends the stay in one step, behind the event.
 func (g *guarded) Close(cause error, event string, args ...any) {
-	g.cut.Store(true)
+	g.step(serverEnded)
 	g.End(serverDisconnect, cause, event, args...)
-	g.silence() // what the library has queued is not handled any more
 }
 
 var errOther = errors.New("zishang: another middleware refused the socket")

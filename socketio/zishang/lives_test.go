@@ -287,7 +287,7 @@ func TestApplicationDisconnects(t *testing.T) {
 			}
 		}
 		come()
-		for range 10 { // both say goodbye
+		for range 10 { // both leave
 			f.send(`42["leave"]`, "41")
 			come()
 		}

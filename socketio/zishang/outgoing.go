@@ -50,8 +50,7 @@ func (o *outgoing) write(g *guarded, data io.Reader, options *packet.Options) {
 	case typeConnect:
 		g.connecting()
 	case typeDisconnect:
-		g.cut.Store(true)
-		g.byApplication.Store(true)
+		g.step(forgotten)
 		g.Stay.Leave(serverDisconnect, nil)
 	case typeConnectError:
 		g.deny(payload(content))

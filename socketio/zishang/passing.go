@@ -10,59 +10,58 @@ import (
 )
 
 // How packets get to the library's socket, and how that ends.
+//
+// The library's queue of a socket has no bound, and nothing can be taken out of it. So
+// packets wait here, and each is handed over when the one before has been handled.
 
-// backlog bounds what waits in the queue of the library's socket, which has no bound.
-type backlog struct {
-	sent    int           // packets since the last mark
-	mark    chan struct{} // closed when the queue has come to it
-	pending bool          // whether there is one
-}
+// maxQueue is how many packets wait here. Then the client has to.
+const maxQueue = 64
 
-// maxBacklog is how many packets are handed over between two marks. The next mark waits
-// for the one before.
-const maxBacklog = 32
-
-// wait is called before a packet is handed over, by the one goroutine that does.
-func (b *backlog) wait(g *guarded, s *socket.Socket) {
-	if b.sent++; b.sent < maxBacklog {
-		return
-	}
-	if b.pending {
-		select {
-		case <-b.mark:
-		case <-g.left:
-			return
-		}
-	}
-	mark := make(chan struct{})
-	b.sent, b.mark, b.pending = 0, mark, true
-	s.Enqueue(func() { close(mark) })
-}
-
-// Packet hands a packet to the library, when its socket is connected and the session
-// set up.
+// Packet takes a packet, to be handled when its turn comes.
 func (g *guarded) Packet(p *engine.Packet) {
-	select {
-	case <-g.opened:
-	case <-g.left:
-		// What the client sent before it left is handled, if it had come so far.
-		if !g.isOpen() {
-			return
-		}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for len(g.queue) >= maxQueue && !g.state.over() {
+		g.changed.Wait()
 	}
-	if g.refusedByOther() {
+	g.pushLocked(func() { g.handle(p) })
+}
+
+// pushLocked queues something behind the packets that came before.
+func (g *guarded) pushLocked(f func()) {
+	if g.state.over() {
 		return
 	}
-	if s := g.Current.Load(); s != nil && !s.Wait() && !g.hasLeft() || !p.Passes() {
+	g.queue = append(g.queue, f)
+	if !g.feeding && g.state >= open {
+		g.feeding = true
+		g.socket.Enqueue(g.feed)
+	}
+}
+
+// feed runs, on the queue of the library's socket, the first of what is queued, and comes
+// back for the next: the library takes two turns for an event.
+func (g *guarded) feed() {
+	g.mu.Lock()
+	if len(g.queue) == 0 {
+		g.feeding = false
+		g.mu.Unlock()
 		return
 	}
-	if !p.IsAck && !g.Permits(p) {
+	f, s := g.queue[0], g.socket
+	g.queue[0] = nil
+	g.queue = g.queue[1:]
+	g.changed.Broadcast()
+	g.mu.Unlock()
+	defer s.Enqueue(func() { s.Enqueue(g.feed) })
+	defer g.recovered()
+	f()
+}
+
+// handle hands a packet to the library.
+func (g *guarded) handle(p *engine.Packet) {
+	if !g.mayHandle(p) {
 		return
-	}
-	s := g.socketOf()
-	g.backlog.wait(g, s)
-	if p.IsAck || len(s.ListenersAny()) > 0 {
-		s.Enqueue(g.silenceOverdue) // ahead of the packet
 	}
 	g.conn.Emit("data", types.NewStringBufferString(string(p.Text())))
 	for _, a := range p.Attachments {
@@ -70,83 +69,90 @@ func (g *guarded) Packet(p *engine.Packet) {
 	}
 }
 
-func (g *guarded) refusedByOther() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.denied != nil
-}
-
-func (g *guarded) hasLeft() bool {
-	select {
-	case <-g.left:
-		return true
-	default:
+// mayHandle reports whether the application may have a packet now, and waits until the
+// session is set up. What a client sent as a guest is handled as a guest's, or not at all.
+func (g *guarded) mayHandle(p *engine.Packet) bool {
+	s := g.Current.Load()
+	switch {
+	case g.Authorizer == nil:
+	case s == nil && !p.Guest, s != nil && p.Guest && !p.IsAck:
+		return false
+	case s != nil && !s.Wait() && g.now() != draining:
 		return false
 	}
+	if p.IsAck {
+		return p.Passes()
+	}
+	if !p.Passes() || !g.Permits(p) {
+		return false
+	}
+	// If it has authenticated meanwhile, the rules were asked about the user.
+	return !p.Guest || !g.declared.ruledEvents || g.Guard().Session() == nil
 }
 
-// Authenticate hands an attempt to the guard, behind what a guest has sent before: that
-// must not meet handlers that are there when it has authenticated. The library takes two
-// turns for each event.
+// Authenticate hands an attempt to the guard: that of a guest behind what it has sent
+// before.
 func (g *guarded) Authenticate(data any) {
 	attempt := func() { g.Guard().Authenticate(data) }
-	if !g.isOpen() || g.Current.Load() != nil {
+	g.mu.Lock()
+	wait := g.Guest.Load() && g.Current.Load() == nil && g.state == open && len(g.queue) < maxQueue
+	if wait {
+		g.pushLocked(attempt)
+	}
+	g.mu.Unlock()
+	if !wait {
 		attempt()
-		return
 	}
-	s := g.socketOf()
-	s.Enqueue(func() { s.Enqueue(attempt) })
 }
 
-// silenceOverdue keeps a packet from the application if the session's time is up: the
-// clock may have been set, and the timer that ends the session is late. Listeners of
-// OnAny and of acknowledgements hear a packet without a middleware between.
-func (g *guarded) silenceOverdue() {
-	guard := g.Guard()
-	if s := g.Current.Load(); s == nil || guard == nil || guard.Session() == s || g.hasLeft() && !g.cut.Load() {
-		return
-	}
-	g.silence()
+// ears stands before the listeners of a library's socket. They hear no event of a stay
+// that is over, also if a handler adds them then.
+type ears struct {
+	types.EventEmitter
+	guarded *guarded
 }
 
-// silence removes what the application listens with.
-func (g *guarded) silence() {
-	s := g.socketOf()
-	if s == nil {
-		return
-	}
-	s.OffAny(nil)
-	s.Acks().Clear()
-	for _, event := range s.EventNames() {
-		switch event {
-		case "disconnect", "disconnecting", "error":
-		default:
-			s.RemoveAllListeners(event)
+// Emit calls the listeners of what the client sent, or of the socket's end.
+func (e *ears) Emit(name types.EventName, args ...any) {
+	switch name { // the library takes neither of these from clients
+	case "disconnect":
+		e.guarded.step(forgotten) // its queue is closed
+	case "disconnecting":
+	default:
+		if !e.guarded.hears() {
+			return
 		}
 	}
+	e.EventEmitter.Emit(name, args...)
 }
 
-// Left takes note that the stay is over. What the server ended is over for the
-// application too; what the client sent before it left is yet to be handled.
+// hears reports whether the application may hear the client. The clock may have been set,
+// so that the timer which ends the session is late.
+func (g *guarded) hears() bool {
+	s, guard := g.Current.Load(), g.Guard()
+	live := s == nil || guard.Session() == s
+	state := g.now() // behind the session, which ends when the client leaves
+	return !state.over() && (live || state == draining)
+}
+
+// Left takes note that the stay is over.
 func (g *guarded) Left(reason string) {
-	close(g.left)
-	guard := g.Guard()
-	if guard != nil {
-		guard.Closed()
-	}
-	if !g.cut.Load() {
-		return // see Done
-	}
-	// Not here: handlers of "disconnect" may take their time.
-	forget := func() {
+	g.step(clientLeft)
+	forget := func() { // not here: handlers of "disconnect" may take their time
 		g.server.library.Tasks.Go(func() {
 			defer g.recovered()
 			g.forget(reason)
 		})
 	}
+	guard := g.Guard()
 	if guard != nil {
+		guard.Closed()
+	}
+	switch {
+	case g.now() == draining: // see Done
+	case guard != nil:
 		guard.Notified(forget)
-	} else {
+	default:
 		forget()
 	}
 }
@@ -155,44 +161,42 @@ func (g *guarded) Left(reason string) {
 // A panic costs the client its connection.
 func (g *guarded) recovered() {
 	if r := recover(); r != nil {
-		g.server.logger.Error("zishang: a panic at the end of a socket", "panic", r, "stack", string(debug.Stack()))
+		g.server.logger.Error("zishang: a panic in a socket", "panic", r, "stack", string(debug.Stack()))
 		g.Stay.Session().End("internal error", nil)
 	}
 }
 
-// Done has the library forget the socket, behind what it has of the client.
+// Done has the library forget a socket whose client has left, behind what it sent.
 func (g *guarded) Done(reason string) {
-	s := g.socketOf()
-	if g.cut.Load() {
-		return // see Left
+	g.mu.Lock()
+	s := g.socket
+	if g.state == draining {
+		g.pushLocked(func() { g.forget(reason) })
 	}
-	if s == nil || !s.Connected() {
-		g.forget(reason)
-		return
+	g.mu.Unlock()
+	if s != nil && g.adapter != nil {
+		g.adapter.sockets.CompareAndDelete(s.Id(), g)
 	}
-	s.Enqueue(func() { s.Enqueue(func() { g.forget(reason) }) })
+	g.giveBack()
 }
 
 // forget has the library forget the socket.
 func (g *guarded) forget(reason string) {
 	g.mu.Lock()
-	c, s, next, went := g.conn, g.socket, g.next, g.went
-	g.went = true
+	c, s, next, state := g.conn, g.socket, g.next, g.state
+	g.next = nil
 	g.mu.Unlock()
-	if s != nil && g.adapter != nil {
-		g.adapter.sockets.CompareAndDelete(s.Id(), g)
-	}
+	tell := func() { c.tell(known(reason)) }
 	switch {
-	case c == nil || g.byApplication.Load() || !c.close(): // the library is at it
-	case s != nil && went && !g.isOpen():
-		s.Enqueue(func() { c.tell(known(reason)) }) // behind the handlers of "connection"
+	case c == nil || state == disconnected || !c.close(): // the library is at it
+	case s != nil && next == nil && (state == gone || state == refused):
+		s.Enqueue(tell) // behind the handlers of "connection"
 	default:
-		c.tell(known(reason))
+		tell()
 	}
-	if next != nil && !went {
+	if next != nil {
 		next(socket.NewExtendedError("closed", nil)) // the library asks for the state first
 	}
-	g.recovery.drop(g)
 }
 
 // known returns the library's word for a reason.

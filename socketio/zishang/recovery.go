@@ -2,8 +2,9 @@ package zishang
 
 import (
 	"crypto/rand"
+	"hash/maphash"
 	"maps"
-	"time"
+	"sync"
 
 	"github.com/zishang520/socket.io/parsers/socket/v3/parser"
 	"github.com/zishang520/socket.io/servers/socket/v3"
@@ -13,14 +14,6 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-// presented is a session whose private id a client has presented, without what was
-// missed. Some adapters, such as that of Redis streams, give a session away only once:
-// they get it back when the socket has authenticated, or has not.
-type presented struct {
-	*socket.SessionToPersist
-	at time.Time
-}
-
 // What is persisted as the data of a guarded socket: in a form that adapters
 // which encode it keep.
 const (
@@ -28,6 +21,41 @@ const (
 	keptData  = "data"
 	keptToken = "token" // the record of the token that the session had
 )
+
+// recovery is what a stay has to do with recovery. Its zero value is that of a server
+// without.
+type recovery struct {
+	pid    string                   // what the client may come back with, "" for nothing
+	old    socket.PrivateSessionId  // of the session that it came to recover
+	offset string                   // of the last event that it got
+	taken  *socket.SessionToPersist // that session, which nobody else can take until it is given back
+	from   *adapter
+}
+
+// present gives the stay a private id. A session that the client came to recover the
+// library asks for by an alias, which leads to the stay until settled is called. It
+// returns the payload of CONNECT for the library.
+func (g *guarded) present() (auth map[string]any, settled func()) {
+	settled = func() {}
+	auth, _ = g.Handshake.Auth.(map[string]any)
+	if !g.server.recovers() {
+		return auth, settled
+	}
+	r := &g.recovery
+	r.pid = rand.Text()
+	presented := socket.SessionData{Pid: auth["pid"], Offset: auth["offset"]}
+	pid, ok := presented.GetPid()
+	offset, hasOffset := presented.GetOffset()
+	if !ok || !hasOffset {
+		return auth, settled
+	}
+	r.old, r.offset = socket.PrivateSessionId(pid), offset
+	alias := rand.Text()
+	g.server.recovering.Store(alias, g)
+	auth = maps.Clone(auth)
+	auth["pid"] = alias
+	return auth, func() { g.server.recovering.Delete(alias) }
+}
 
 // PersistSession keeps with a session whose it is. Guests have none.
 func (a *adapter) PersistSession(session *socket.SessionToPersist) {
@@ -39,77 +67,65 @@ func (a *adapter) PersistSession(session *socket.SessionToPersist) {
 		session.Pid = socket.PrivateSessionId(c.guarded.recovery.pid)
 		if c.guarded.Authorizer != nil {
 			owner := c.guarded.Current.Load()
-			if owner == nil || c.guarded.cut.Load() {
+			if owner == nil || c.guarded.now().byServer() {
 				return
 			}
 			session.Data = map[string]any{keptMark: true, keptData: session.Data, keptToken: owner.Token().Record()}
 		}
 	}
-	if session.Pid == "" {
-		return // of a client 2.x, which recovers nothing
+	if session.Pid != "" { // a client 2.x recovers nothing
+		a.Adapter.PersistSession(session)
 	}
-	a.release(session.Pid)
-	a.Adapter.PersistSession(session)
 }
 
-// RestoreSession gives a socket no more than its names: the rest follows when it
-// has authenticated. A session is for one socket at a time, and once. The library asks
-// by the alias of a stay.
+// turn is for one attempt at a session at a time, as a rule.
+func (a *adapter) turn(pid socket.PrivateSessionId) *sync.Mutex {
+	return &a.turns[maphash.String(seed, string(pid))%uint64(len(a.turns))]
+}
+
+var seed = maphash.MakeSeed()
+
+// use puts an empty session in place of one that was taken: whatever the adapter does
+// with a session that it has given away, nobody gets it twice. Adapters that encode
+// sessions need a room.
+func (a *adapter) use(pid socket.PrivateSessionId) {
+	a.Adapter.PersistSession(&socket.SessionToPersist{Pid: pid, Rooms: types.NewSet(socket.Room(""))})
+}
+
+// RestoreSession takes a session, and gives the socket no more than its names: the rest
+// follows when it has authenticated. The library asks by the alias of a stay.
 func (a *adapter) RestoreSession(alias socket.PrivateSessionId, offset string) (*socket.Session, error) {
 	found, ok := a.server.recovering.Load(string(alias))
 	if !ok {
 		return nil, nil
 	}
 	g := found.(*guarded)
-	session, err := a.Adapter.RestoreSession(g.recovery.old, offset)
+	r, by := &g.recovery, g.Authorizer
+	turn := a.turn(r.old)
+	turn.Lock()
+	defer turn.Unlock()
+	session, err := a.Adapter.RestoreSession(r.old, offset)
 	if err != nil || session == nil {
 		return nil, err
 	}
 	owner, marked := ownerOf(session.SessionToPersist)
-	by := g.Authorizer
-	switch {
-	case by == nil || !marked:
-		return nil, nil // of a namespace that was not guarded then, or is not now
-	default:
-		if err := by.MayInherit(owner, owner); err != nil && !err.Retryable {
-			return nil, nil // of a token that was revoked meanwhile
-		}
-		if g.Guest.Load() || g.Pass != nil && by.MayInherit(owner, g.Pass.Token()) != nil {
-			a.Adapter.PersistSession(session.SessionToPersist) // for its owner
-			return nil, nil
-		}
+	if by == nil || !marked {
+		return nil, nil // of a namespace that was not guarded then, or is not now; or somebody has it
 	}
-	if !a.present(&presented{session.SessionToPersist, time.Now()}) {
+	if err := by.MayInherit(owner, owner); err != nil && !err.Retryable {
+		return nil, nil // of a token that was revoked meanwhile
+	}
+	if g.Guest.Load() || g.Pass != nil && by.MayInherit(owner, g.Pass.Token()) != nil {
+		a.Adapter.PersistSession(session.SessionToPersist) // for its owner
 		return nil, nil
 	}
+	a.use(r.old)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	r.taken, r.from, r.pid = session.SessionToPersist, a, string(r.old)
 	return &socket.Session{SessionToPersist: &socket.SessionToPersist{
-		Sid: session.Sid, Pid: g.recovery.old, Rooms: types.NewSet[socket.Room](),
+		Sid: session.Sid, Pid: r.old, Rooms: types.NewSet[socket.Room](),
 	}}, nil
-}
-
-// present takes note of a session, and reports whether nobody else has it.
-func (a *adapter) present(p *presented) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for len(a.order) > 0 && p.at.Sub(a.order[0].at) >= a.lifetime { // those that are over by now
-		if oldest := a.order[0]; a.presented[oldest.Pid] == oldest {
-			a.removeLocked(oldest)
-		}
-		a.order = a.order[1:]
-	}
-	if a.presented[p.Pid] != nil {
-		return false
-	}
-	a.presented[p.Pid], a.pending[p.Sid] = p, p
-	a.order = append(a.order, p)
-	return true
-}
-
-func (a *adapter) removeLocked(p *presented) {
-	delete(a.presented, p.Pid)
-	if a.pending[p.Sid] == p {
-		delete(a.pending, p.Sid)
-	}
 }
 
 // ownerOf returns the token that a session of a guarded socket had.
@@ -123,127 +139,6 @@ func ownerOf(session *socket.SessionToPersist) (owner *verifier.Token, ok bool) 
 	return owner, err == nil
 }
 
-// claim returns the session that was presented, with what was missed by now, if it is
-// that of the user that has authenticated. Either way it is used up. The socket joins the
-// rooms that it may still be in: of no others does it hear what was missed.
-func (a *adapter) claim(pid socket.PrivateSessionId, offset string, by *socketio.Authorizer, t *verifier.Token, s *socket.Socket) *socket.Session {
-	a.mu.Lock()
-	p := a.presented[pid]
-	if p == nil || a.pending[p.Sid] != p {
-		a.mu.Unlock()
-		return nil
-	}
-	delete(a.pending, p.Sid)
-	a.mu.Unlock()
-	if by != nil {
-		owner, ok := ownerOf(p.SessionToPersist)
-		if !ok || by.MayInherit(owner, t) != nil {
-			return nil
-		}
-	}
-	s.Join(p.Rooms.Keys()...) // the gate is closed: nothing is heard twice
-	limited := *p.SessionToPersist
-	limited.Rooms = types.NewSet(socket.Room(p.Sid))
-	joined := s.Rooms()
-	for _, room := range p.Rooms.Keys() {
-		if joined.Has(room) {
-			limited.Rooms.Add(room)
-		}
-	}
-	a.Adapter.PersistSession(&limited)
-	a.mu.Lock()
-	if a.presented[pid] == p { // its lifetime begins anew
-		p = &presented{&limited, time.Now()}
-		a.presented[pid] = p
-		a.order = append(a.order, p)
-	}
-	a.mu.Unlock()
-	session, err := a.Adapter.RestoreSession(pid, offset)
-	if err != nil {
-		return nil
-	}
-	return session
-}
-
-// DelAll is called when the library forgets a socket. A session that it has presented
-// and not claimed is left to another attempt.
-func (a *adapter) DelAll(id socket.SocketId) {
-	a.Adapter.DelAll(id)
-	if _, connected := a.Nsp().Sockets().Load(id); !connected {
-		a.giveBack(id)
-	} // otherwise the one whose session it was, at last
-}
-
-// giveBack leaves a session that is presented and not claimed to another attempt.
-func (a *adapter) giveBack(id socket.SocketId) {
-	a.mu.Lock()
-	p := a.pending[id]
-	if p != nil {
-		a.removeLocked(p)
-	}
-	a.mu.Unlock()
-	if p != nil {
-		a.Adapter.PersistSession(p.SessionToPersist)
-	}
-}
-
-// release lets a session be recovered, again.
-func (a *adapter) release(pid socket.PrivateSessionId) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if p := a.presented[pid]; p != nil {
-		a.removeLocked(p)
-	}
-}
-
-// recovery is what a stay has to do with recovery. Its zero value is that of a server
-// without.
-type recovery struct {
-	adapter *adapter
-	pid     string // what the client may come back with, "" for nothing
-	old     socket.PrivateSessionId
-	offset  string
-	alias   string // by which the library asks for the session
-}
-
-// prepare gives the stay a private id, and has the library ask for the session that the
-// client came to recover, if any, by a name that leads to the stay.
-func (r *recovery) prepare(g *guarded) {
-	if !g.server.options.recovers || g.Stay.Session().Protocol() == 3 {
-		return
-	}
-	presented := socket.SessionData{Pid: g.auth["pid"], Offset: g.auth["offset"]}
-	pid, ok := presented.GetPid()
-	offset, ok2 := presented.GetOffset()
-	if ok && ok2 {
-		r.old, r.offset, r.alias = socket.PrivateSessionId(pid), offset, rand.Text()
-		g.server.recovering.Store(r.alias, g)
-	}
-	r.pid = rand.Text()
-}
-
-// auth is the payload of CONNECT for the library.
-func (r *recovery) auth(auth map[string]any) map[string]any {
-	if r.alias == "" {
-		return auth
-	}
-	auth = maps.Clone(auth)
-	auth["pid"] = r.alias
-	return auth
-}
-
-// settled takes note that the library has asked.
-func (r *recovery) settled(g *guarded) {
-	if r.alias == "" {
-		return
-	}
-	g.server.recovering.Delete(r.alias)
-	if s := g.socketOf(); s != nil && s.Recovered() {
-		r.adapter, _ = s.Nsp().Adapter().(*adapter)
-		r.pid = string(r.old)
-	}
-}
-
 // errNotRecovered refuses a socket that has the name of another user's session. The
 // next attempt begins a new one.
 var errNotRecovered = &verifier.UnauthorizedError{
@@ -251,25 +146,54 @@ var errNotRecovered = &verifier.UnauthorizedError{
 	Reason: socketio.ErrIdentityMismatch, Retryable: true,
 }
 
-// claim returns the session that the socket came to recover, as it is by now, if it
-// is that of the user that has authenticated; nil if it came for none.
-func (r *recovery) claim(g *guarded, s *socketio.Session) (*socket.Session, error) {
-	if r.adapter == nil {
-		return nil, nil
-	}
-	if session := r.adapter.claim(r.old, r.offset, g.Authorizer, s.Token(), g.socketOf()); session != nil {
-		return session, nil
-	}
-	return nil, errNotRecovered
+// take returns the session that the stay has taken, which is then the caller's.
+func (g *guarded) take() *socket.SessionToPersist {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	taken := g.recovery.taken
+	g.recovery.taken = nil
+	return taken
 }
 
-// drop lets another attempt recover a session that this one has not.
-func (r *recovery) drop(g *guarded) {
-	if r.adapter != nil {
-		if s := g.socketOf(); s != nil {
-			r.adapter.giveBack(s.Id())
+// giveBack leaves a session that the stay has taken to another attempt.
+func (g *guarded) giveBack() {
+	if taken := g.take(); taken != nil {
+		g.recovery.from.Adapter.PersistSession(taken)
+	}
+}
+
+// claim returns the session that the stay has taken, with what was missed by now, if it
+// is that of the user that has authenticated; nil if it has taken none. The socket joins
+// the rooms that it may still be in: of no others does it hear what was missed.
+func (g *guarded) claim(s *socketio.Session) (*socket.Session, error) {
+	taken := g.take()
+	if taken == nil {
+		return nil, nil
+	}
+	r, a, so := &g.recovery, g.recovery.from, g.socketOf()
+	if owner, ok := ownerOf(taken); !ok || g.Authorizer.MayInherit(owner, s.Token()) != nil {
+		a.Adapter.PersistSession(taken)
+		return nil, errNotRecovered
+	}
+	so.Join(taken.Rooms.Keys()...) // the gate is closed: nothing is heard twice
+	joined := so.Rooms()
+	limited := *taken
+	limited.Rooms = types.NewSet(socket.Room(taken.Sid))
+	for _, room := range taken.Rooms.Keys() {
+		if joined.Has(room) {
+			limited.Rooms.Add(room)
 		}
 	}
+	turn := a.turn(r.old)
+	turn.Lock()
+	defer turn.Unlock()
+	a.Adapter.PersistSession(&limited)
+	session, err := a.Adapter.RestoreSession(r.old, r.offset)
+	if err != nil || session == nil {
+		return nil, errNotRecovered
+	}
+	a.use(r.old)
+	return session, nil
 }
 
 // restore gives the socket its data, and what it missed in its rooms.

@@ -3,7 +3,6 @@ package zishang
 import (
 	"errors"
 	"sync"
-	"time"
 
 	"github.com/zishang520/socket.io/servers/socket/v3"
 	"github.com/zishang520/socket.io/v3/pkg/types"
@@ -15,31 +14,21 @@ import (
 // owners only.
 type adapters struct {
 	socket.AdapterConstructor
-	server   *Server
-	lifetime time.Duration // of a session to be recovered
+	server *Server
 }
 
 // New makes the adapter of a namespace.
 func (b *adapters) New(n socket.Namespace) socket.Adapter {
-	return &adapter{
-		Adapter: b.AdapterConstructor.New(n), server: b.server, lifetime: b.lifetime,
-		presented: make(map[socket.PrivateSessionId]*presented), pending: make(map[socket.SocketId]*presented),
-	}
+	return &adapter{Adapter: b.AdapterConstructor.New(n), server: b.server}
 }
 
 // adapter is the library's or the application's adapter of a namespace. Every join comes
 // through it, whether the application, a middleware, or another node asks for it.
 type adapter struct {
 	socket.Adapter
-	server   *Server
-	lifetime time.Duration
-
-	sockets sync.Map // *guarded by the SocketId of its socket
-
-	mu        sync.Mutex // guards the rest, see recovery.go
-	presented map[socket.PrivateSessionId]*presented
-	pending   map[socket.SocketId]*presented // those that are not claimed
-	order     []*presented                   // by the time they were presented
+	server  *Server
+	sockets sync.Map       // *guarded by the SocketId of its socket
+	turns   [16]sync.Mutex // see turn
 }
 
 // join is a join with a room token.
@@ -63,12 +52,19 @@ func JoinWith(s *socket.Socket, room socket.Room, token string) error {
 	if !ok {
 		return errOtherEngine
 	}
+	g := c.guarded
+	if _, ours := s.Nsp().Adapter().(*adapter); !ours { // it does not ask for a token
+		if g.Stay.Over() {
+			return socketio.ErrDisconnected
+		}
+		return g.JoinRoom(string(room), token, func() { s.Join(room) })
+	}
 	j := &join{room, token, make(chan error, 1)}
-	c.guarded.joining.Lock()
-	defer c.guarded.joining.Unlock()
-	c.guarded.join.Store(j)
+	g.joining.Lock()
+	defer g.joining.Unlock()
+	g.join.Store(j)
 	s.Join(room)
-	if c.guarded.join.CompareAndSwap(j, nil) {
+	if g.join.CompareAndSwap(j, nil) {
 		return socketio.ErrDisconnected // the library does not ask any more
 	}
 	return <-j.result
@@ -76,18 +72,24 @@ func JoinWith(s *socket.Socket, room socket.Room, token string) error {
 
 // AddAll puts a socket into the rooms that the rules allow. The room of its ID is its own.
 func (a *adapter) AddAll(id socket.SocketId, rooms *types.Set[socket.Room]) {
-	known, ok := a.sockets.Load(id)
+	var g *guarded
+	if known, ok := a.sockets.Load(id); ok {
+		g = known.(*guarded)
+	}
 	for _, room := range rooms.Keys() {
 		enter := func() { a.Adapter.AddAll(id, types.NewSet(room)) }
-		if room == socket.Room(id) {
-			enter()
-		} else if ok {
-			g := known.(*guarded)
-			if j := g.join.Load(); j != nil && j.room == room && g.join.CompareAndSwap(j, nil) {
-				j.result <- g.JoinRoom(string(room), j.token, enter)
-			} else {
-				_ = g.JoinRoom(string(room), "", enter) // the client is told
+		j := &join{result: make(chan error, 1)} // without a token
+		if g != nil {
+			if asked := g.join.Load(); asked != nil && asked.room == room && g.join.CompareAndSwap(asked, nil) {
+				j = asked
 			}
+		}
+		switch {
+		case room == socket.Room(id):
+			enter()
+			j.result <- nil
+		case g != nil:
+			j.result <- g.JoinRoom(string(room), j.token, enter) // the client is told
 		}
 	}
 }
@@ -102,7 +104,12 @@ func (a *adapter) Del(id socket.SocketId, room socket.Room) {
 
 // LeaveRoom takes the socket out of a room, for the guard ([socketio.RoomLeaver]).
 func (g *guarded) LeaveRoom(room string) {
-	if s := g.socketOf(); s != nil {
+	s := g.socketOf()
+	switch {
+	case s == nil:
+	case g.adapter == nil:
+		s.Leave(socket.Room(room))
+	default:
 		g.adapter.Adapter.Del(s.Id(), socket.Room(room))
 	}
 }
@@ -116,7 +123,7 @@ var errAdapter = errors.New("rules for rooms and connection-state recovery need 
 // and an error if the namespace needs it.
 func (d *declaration) adapterOf(n socket.Namespace, recovers bool) (*adapter, error) {
 	a, ok := n.Adapter().(*adapter)
-	if ok || !recovers && !d.ruled {
+	if ok || !recovers && !d.ruledRooms {
 		return a, nil
 	}
 	return nil, errAdapter

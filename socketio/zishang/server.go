@@ -29,7 +29,8 @@ type Server struct {
 	engine  *engine.Server
 	base    *base
 	logger  *slog.Logger
-	options settings
+	options *socket.ServerOptions // a copy
+	config  engine.Config
 	err     error // why the options are invalid
 
 	recovering sync.Map // the *guarded that presents a session, by the name that the library knows
@@ -46,31 +47,30 @@ type Server struct {
 // effect. Where an option is invalid, Authorize and Public return an error that says so,
 // and the server serves nobody.
 func NewServer(options *socket.ServerOptions, more ...ServerOption) *Server {
-	s := &Server{logger: slog.Default(), byName: make(map[string]*declaration)}
-	if options == nil {
-		options = socket.DefaultServerOptions()
+	s := &Server{byName: make(map[string]*declaration), options: socket.DefaultServerOptions()}
+	if options != nil {
+		s.options.Assign(options)
 	}
-	own := s.settle(options)
+	s.config, s.err = configOf(s.options)
+	for _, option := range more {
+		option(&s.config)
+	}
+	if s.config.Logger == nil {
+		s.config.Logger = slog.Default()
+	}
+	s.logger = s.config.Logger
 	s.library.Enter = s.enter
+	own := s.forLibrary()
 	s.base = newBase(s, own)
 	s.io = socket.NewServer(nil, own)
 	s.io.SetConnectTimeout(never) // the engine has its own deadline
 	s.io.Bind(s.base)
-	config := s.options.config
-	for _, option := range more {
-		option(&config)
+	var err error
+	if s.engine, err = engine.New(s.config, &s.library); s.err == nil {
+		s.err = err
 	}
-	if config.Logger == nil {
-		config.Logger = s.logger
-	}
-	s.logger = config.Logger
-	s.options.config = config
-	e, err := engine.New(config, &s.library)
-	if err != nil && s.err == nil {
-		s.err = fmt.Errorf("zishang: NewServer: %w", err)
-	}
-	s.engine = e
 	if s.err != nil {
+		s.err = fmt.Errorf("zishang: NewServer: %w", s.err)
 		s.logger.Error("zishang: the server serves nobody", "error", s.err)
 	}
 	return s
@@ -98,7 +98,7 @@ func (s *Server) Authorize(namespace any, auth socketio.Authenticator, options .
 	if err != nil {
 		return nil, err
 	}
-	if err := binding.CheckTokenLimit(auth, s.options.config.MaxUnauthenticated, "MaxUnauthenticatedMessage"); err != nil {
+	if err := binding.CheckTokenLimit(auth, s.config.MaxUnauthenticated, "MaxUnauthenticatedMessage"); err != nil {
 		return nil, fmt.Errorf("zishang: Authorize: %w", err)
 	}
 	return s.declare(namespace, a)

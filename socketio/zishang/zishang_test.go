@@ -109,7 +109,7 @@ func TestPayloads(t *testing.T) {
 }
 
 // FuzzPayload: whatever is in a CONNECT packet, the server refuses it in its
-// words or ends the connection; it lets nobody in, and lives on.
+// words or ends the connection. It accepts nobody, and goes on.
 func FuzzPayload(f *testing.F) {
 	for _, row := range payloads {
 		f.Add(row.auth)

@@ -10,9 +10,9 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 )
 
-// TestGoodbyes: whatever comes while a client says goodbye is answered, a poll
-// above all: otherwise the request would stay as long as the client does.
-func TestGoodbyes(t *testing.T) {
+// TestLeaving: every request that comes while a client closes its connection is answered,
+// also a poll, which would otherwise stay as long as the client does.
+func TestLeaving(t *testing.T) {
 	web := serve(t, nil, func(io *Server) { guard(t, io, "/", byName(), socketio.ByEvent()) })
 	transport := web.Client().Transport.(*http.Transport)
 	transport.MaxIdleConnsPerHost = 100
