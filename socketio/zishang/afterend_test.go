@@ -206,7 +206,7 @@ func TestListenersAddedAfterEnd(t *testing.T) {
 		t.Errorf("%d were heard after the end", n)
 	}
 	close(told)
-	f.expect(`42["unauthorized"`, "41")
+	f.expect(`421073741824["unauthorized"`, "41")
 }
 
 // TestGuestsEventsAreAGuests: what a guest sent is handled without a session or not at
