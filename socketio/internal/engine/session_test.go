@@ -93,6 +93,7 @@ func TestDeadlines(t *testing.T) {
 			c := w.polling()
 			w.async(func() (rawclient.Reply, error) { return c.Get(w.Context()) })
 		}, 45 * time.Second, "ping timeout"},
+		{"an upgrade without a second poll", func(w *world) { w.upgrade(w.polling()) }, 45 * time.Second, "ping timeout"},
 		{"a websocket that is silent", func(w *world) { w.websocket() }, 45 * time.Second, "ping timeout"},
 	}
 	for _, test := range tests {

@@ -300,6 +300,7 @@ func (s *Session) probe(ws *wsConn) {
 	}
 	_ = ws.conn.SetReadDeadline(time.Time{})
 	if s.changeOver(ws) {
+		s.established() // the client may not have polled again
 		s.readLoop(ws)
 		return
 	}

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
-	"text/tabwriter"
 	"time"
 )
 
@@ -24,16 +23,11 @@ func attack(args []string, out io.Writer) error {
 	only := list(f, "servers", "gosio,zishang", "servers: gosio, zishang")
 	revisions := list(f, "eio", "3,4", "revisions of Engine.IO that attackers and logins speak")
 	which := list(f, "attacks", "", "none and the names of attackers; floods are of 10,000")
-	if err := f.Parse(args); err != nil {
-		return err
-	}
-	m, err := newMinter("HS256")
+	m, table, err := begin(f, args, out, "server\tEIO\tattack\tattackers\tlongest\tlogins\tp50\tp99\tin use at most MiB\tleft KiB\tgoroutines left")
 	if err != nil {
 		return err
 	}
-	table := tabwriter.NewWriter(out, 14, 0, 2, ' ', 0)
 	defer table.Flush()
-	fmt.Fprintln(table, "server\tEIO\tattack\tattackers\tlongest\tlogins\tp50\tp99\tin use at most MiB\tleft KiB\tgoroutines left")
 	for _, kind := range only() {
 		for _, revision := range revisions() {
 			eio, err := strconv.Atoi(revision)

@@ -18,7 +18,7 @@ import (
 // golang-jwt in their callbacks. It verifies what the others verify, and does
 // nothing of what comes after: no deadline, no expiry, no revocation, no session.
 
-// checker verifies a token by hand.
+// checker verifies a token with golang-jwt.
 func (s setup) checker() (func(token string) error, error) {
 	var key any = []byte(s.Secret)
 	if s.Algorithm != "HS256" {
@@ -37,7 +37,7 @@ func (s setup) checker() (func(token string) error, error) {
 
 func nobody(string, time.Duration) (int, error) { return 0, nil }
 
-// serveGoogolleeByHand is go-socket.io with a check of one's own.
+// serveGoogolleeByHand is go-socket.io with a hand-written check.
 func serveGoogolleeByHand(set setup) (*app, error) {
 	check, err := set.checker()
 	if err != nil {
@@ -107,7 +107,7 @@ func serveBare(setup) (*app, error) {
 	})}, nil
 }
 
-// serveZishangByHand is socket.io for Go with a check of one's own.
+// serveZishangByHand is socket.io for Go with a hand-written check.
 func serveZishangByHand(set setup) (*app, error) {
 	check, err := set.checker()
 	if err != nil {

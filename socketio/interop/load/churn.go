@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"text/tabwriter"
 	"time"
 )
 
@@ -34,16 +33,11 @@ func churn(args []string, out io.Writer) error {
 	only := list(f, "servers", "gosio,zishang", "servers: gosio, gosio-hand, zishang, zishang-hand")
 	cases := list(f, "scenarios", "event,query,auth,refused-query,refused-auth", "scenarios")
 	memory := f.String("memprofile", "", "folder for profiles of what the servers hold in the end")
-	if err := f.Parse(args); err != nil {
-		return err
-	}
-	m, err := newMinter("HS256")
+	m, table, err := begin(f, args, out, "server\tscenario\tn\tCPU s/1,000\tgoroutines\tsessions\tin use KiB")
 	if err != nil {
 		return err
 	}
-	table := tabwriter.NewWriter(out, 14, 0, 2, ' ', 0)
 	defer table.Flush()
-	fmt.Fprintln(table, "server\tscenario\tn\tCPU s/1,000\tgoroutines\tsessions\tin use KiB")
 	for _, server := range servers {
 		for _, s := range scenarios {
 			if !slices.Contains(server.eio, s.eio) || !slices.Contains(only(), server.kind) || !slices.Contains(cases(), s.name) {

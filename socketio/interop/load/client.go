@@ -34,19 +34,20 @@ const patience = 30 * time.Second
 // polls are made over few connections, as a browser's are.
 var polls = &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 256, DisableCompression: true}}
 
-// connection is a socket that was let in. It is for one goroutine.
+// connection is a socket that was accepted. It is for one goroutine.
 type connection struct {
 	*websocket.Conn
-	eio int
+	eio   int
+	heard string // the last packet
 }
 
-// errRefused says that the server did not let a socket in, by telling so or by
-// ending the connection.
+// errRefused says that the server refused a socket, by telling so or by ending the
+// connection.
 var errRefused = errors.New("refused")
 
 // open opens a socket and authenticates, or returns errRefused. It waits for a
-// refusal where one is expected, since servers that have a check written by hand
-// greet everybody first.
+// refusal where one is expected, since servers with a hand-written check greet
+// everybody first.
 func (c client) open(token string, expectRefusal bool) (*connection, error) {
 	query := url.Values{"EIO": {strconv.Itoa(c.eio)}}
 	if c.in == "query" {
@@ -69,7 +70,7 @@ func (c client) open(token string, expectRefusal bool) (*connection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("websocket: %w", err)
 	}
-	s := &connection{conn, c.eio}
+	s := &connection{Conn: conn, eio: c.eio}
 	if err := s.enter(c, token, connect, entered, expectRefusal); err != nil {
 		s.leave()
 		return nil, err
@@ -77,44 +78,30 @@ func (c client) open(token string, expectRefusal bool) (*connection, error) {
 	return s, nil
 }
 
-// enter says on a new websocket what a client says, until it is let in or not.
+// enter says on a new websocket what a client says, until it is accepted or not.
 func (s *connection) enter(c client, token, connect string, entered, expectRefusal bool) error {
-	authenticate := func() error { return s.write(`42["authenticate",` + object(token) + `]`) }
+	authenticate := `42["authenticate",` + object(token) + `]`
 	_ = s.SetReadDeadline(time.Now().Add(patience))
-	if c.upgrade {
-		if err := s.write("2probe"); err != nil {
-			return err
-		}
-		if p, err := s.read(); err != nil || p != "3probe" {
-			return fmt.Errorf("the probe was answered %q, %v", p, err)
-		}
-		if err := s.write("5"); err != nil {
-			return err
-		}
-		if entered {
-			if c.in != "event" {
-				return nil
-			}
-			if err := authenticate(); err != nil {
-				return err
-			}
-		}
+	if done, err := s.probed(c, authenticate, entered); done || err != nil {
+		return err
 	}
 	for {
 		p, err := s.read()
-		switch {
-		case err != nil && expectRefusal:
+		if err != nil && expectRefusal {
 			return errRefused
-		case err != nil:
+		}
+		if err != nil {
 			return err
-		case strings.HasPrefix(p, "0") && c.eio == 4:
-			err = s.write(connect)
+		}
+		switch {
 		case strings.HasPrefix(p, "40") && c.in == "event":
-			err = authenticate()
-		case strings.HasPrefix(p, "40") && (!expectRefusal || c.eio == 4), strings.HasPrefix(p, `42["authenticated"`):
+			err = s.write(authenticate)
+		case c.acceptedBy(p, expectRefusal):
 			return nil
-		case strings.HasPrefix(p, "44"), strings.HasPrefix(p, "42") && strings.Contains(p, `["unauthorized"`): // perhaps with an id
+		case isRefusal(p):
 			return fmt.Errorf("%w: %s", errRefused, p)
+		case isOpen(p) && c.eio == 4:
+			err = s.write(connect)
 		}
 		if err != nil {
 			return err
@@ -122,37 +109,52 @@ func (s *connection) enter(c client, token, connect string, entered, expectRefus
 	}
 }
 
-// poll makes the handshake by polling, until the socket is in the root
-// namespace, and leaves the session's id in the query.
+// acceptedBy reports whether a packet says that the socket is accepted. A server
+// with a hand-written check connects a client of Engine.IO 3 before it refuses it.
+func (c client) acceptedBy(packet string, expectRefusal bool) bool {
+	return strings.HasPrefix(packet, `42["authenticated"`) || strings.HasPrefix(packet, "40") && (!expectRefusal || c.eio == 4)
+}
+
+// probed changes from polling to the websocket, if the client began with that. It
+// returns done if there is nothing more to say.
+func (s *connection) probed(c client, authenticate string, entered bool) (done bool, err error) {
+	if !c.upgrade {
+		return false, nil
+	}
+	if err := s.probe(); err != nil || !entered {
+		return false, err
+	}
+	if c.in != "event" {
+		return true, nil
+	}
+	return false, s.write(authenticate)
+}
+
+func isOpen(packet string) bool { return strings.HasPrefix(packet, "0") }
+
+// isRefusal reports whether a packet is CONNECT_ERROR, or "unauthorized", perhaps with
+// an acknowledgement's id.
+func isRefusal(packet string) bool {
+	return strings.HasPrefix(packet, "44") || strings.HasPrefix(packet, "42") && strings.Contains(packet, `["unauthorized"`)
+}
+
+// probe changes from polling to the websocket.
+func (s *connection) probe() error {
+	if err := s.write("2probe"); err != nil {
+		return err
+	}
+	if p, err := s.read(); err != nil || p != "3probe" {
+		return fmt.Errorf("the probe was answered %q, %w", p, err)
+	}
+	return s.write("5")
+}
+
+// poll makes the handshake by polling, until the socket is in the root namespace, and
+// leaves the session's id in the query.
 func (c client) poll(query url.Values, connect string, expectRefusal bool) (entered bool, err error) {
 	query.Set("transport", "polling")
-	ask := func(method, body string) ([]string, error) {
-		req, err := http.NewRequest(method, c.url+"/socket.io/?"+query.Encode(), strings.NewReader(body))
-		if err != nil {
-			return nil, err
-		}
-		if body != "" {
-			req.Header.Set("Content-Type", "text/plain;charset=UTF-8")
-		}
-		res, err := polls.Do(req)
-		if err != nil {
-			return nil, err
-		}
-		defer res.Body.Close()
-		text, err := io.ReadAll(res.Body)
-		if err != nil {
-			return nil, err
-		}
-		if res.StatusCode != http.StatusOK {
-			return nil, fmt.Errorf("polling: %s was answered %s: %.100s", method, res.Status, text)
-		}
-		if method == http.MethodPost {
-			return nil, nil
-		}
-		return payload(text, c.eio)
-	}
 	for range 5 { // OPEN, CONNECT, and what a server may say besides
-		packets, err := ask(http.MethodGet, "")
+		packets, err := c.ask(http.MethodGet, query, "")
 		if err != nil {
 			if query.Get("sid") != "" && expectRefusal {
 				return false, errRefused
@@ -162,28 +164,62 @@ func (c client) poll(query url.Values, connect string, expectRefusal bool) (ente
 		for _, p := range packets {
 			switch {
 			case strings.HasPrefix(p, "0"):
-				var open struct{ SID string }
-				if err := json.Unmarshal([]byte(p[1:]), &open); err != nil {
+				if err := c.opened(query, p[1:], connect); err != nil {
 					return false, err
-				}
-				query.Set("sid", open.SID)
-				if c.eio == 4 {
-					if _, err := ask(http.MethodPost, connect); err != nil {
-						return false, err
-					}
 				}
 			case strings.HasPrefix(p, "40"):
 				entered = true
-			case strings.HasPrefix(p, "44"), p == "1":
-				_, _ = ask(http.MethodPost, encode("1", c.eio)) // goodbye; it may be too late
-				return false, fmt.Errorf("%w: %q", errRefused, packets)
+			case isRefusal(p), p == "1":
+				_, _ = c.ask(http.MethodPost, query, encode("1", c.eio)) // CLOSE; it may be too late
+				return false, fmt.Errorf("%w: %s", errRefused, packets)
 			}
 		}
 		if entered && (!expectRefusal || c.in == "event") {
 			return true, nil
 		}
 	}
-	return false, errors.New("polling: the server did not let the socket into the root namespace")
+	return false, errors.New("polling: the server did not accept the socket in the root namespace")
+}
+
+// opened notes the session's id and asks for the root namespace.
+func (c client) opened(query url.Values, handshake, connect string) error {
+	var open struct{ SID string }
+	if err := json.Unmarshal([]byte(handshake), &open); err != nil {
+		return err
+	}
+	query.Set("sid", open.SID)
+	if c.eio == 3 {
+		return nil // it is in the root without asking
+	}
+	_, err := c.ask(http.MethodPost, query, connect)
+	return err
+}
+
+// ask makes one request of polling, and returns the packets of its answer.
+func (c client) ask(method string, query url.Values, body string) ([]string, error) {
+	req, err := http.NewRequest(method, c.url+"/socket.io/?"+query.Encode(), strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", "text/plain;charset=UTF-8")
+	}
+	res, err := polls.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		return nil, err
+	}
+	if res.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("polling: %s was answered %s: %.100s", method, res.Status, text)
+	}
+	if method == http.MethodPost {
+		return nil, nil
+	}
+	return payload(text, c.eio)
 }
 
 // payload splits what a poll brought into packets, which are all ASCII here.
@@ -232,6 +268,7 @@ func (s *connection) read() (string, error) {
 			return "", err
 		}
 		p := string(bytes.TrimSuffix(b, []byte("\n")))
+		s.heard = p
 		if p != "2" || s.eio == 3 {
 			return p, nil
 		}

@@ -41,6 +41,16 @@ var servers = []struct {
 	{"node4", []int{4}, ""},
 }
 
+// speaks reports whether a server speaks a revision of Engine.IO.
+func speaks(kind string, eio int) bool {
+	for _, s := range servers {
+		if s.kind == kind {
+			return slices.Contains(s.eio, eio)
+		}
+	}
+	return false
+}
+
 // comparison measures all servers in all scenarios, in rounds, so that what else the
 // machine does meets all of them.
 type comparison struct {
@@ -216,7 +226,7 @@ func (c *comparison) times(one, other measured) (float64, bool) {
 
 func (c *comparison) report() {
 	slices.SortStableFunc(c.order, func(a, b measured) int { return strings.Compare(a.kind, b.kind) })
-	fmt.Fprintln(c.table, "server\tscenario\tCPU s/1,000\tto by hand\tNode's to it\tsockets/s\tp50\tp99\tn")
+	fmt.Fprintln(c.table, "server\tscenario\tCPU s/1,000\tto hand-written\tNode's to it\tsockets/s\tp50\tp99\tn")
 	for k, err := range c.failed {
 		fmt.Fprintf(c.out, "%s, %s: does not serve all of them: %v\n", k.kind, k.scenario, err)
 	}

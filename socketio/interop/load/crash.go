@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"text/tabwriter"
 	"time"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/outage"
@@ -18,16 +17,11 @@ func crash(args []string, out io.Writer) error {
 	width := f.Int("width", 50, "sockets being opened at a time")
 	lease := f.Duration("lease", 10*time.Second, "of the presence")
 	only := list(f, "servers", "gosio,zishang", "servers: gosio, zishang")
-	if err := f.Parse(args); err != nil {
-		return err
-	}
-	m, err := newMinter("HS256")
+	m, table, err := begin(f, args, out, "server\twebsockets\tback after\tdead sessions gone after\tlease")
 	if err != nil {
 		return err
 	}
-	table := tabwriter.NewWriter(out, 14, 0, 2, ' ', 0)
 	defer table.Flush()
-	fmt.Fprintln(table, "server\twebsockets\tback after\tdead sessions gone after\tlease")
 	for _, kind := range only() {
 		if err := crashOne(table, m, kind, *n, *width, *lease); err != nil {
 			return fmt.Errorf("%s: %w", kind, err)

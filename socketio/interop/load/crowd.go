@@ -22,7 +22,7 @@ type people struct {
 	name  string
 	token func() string
 	node  *node     // where they go; nil is everywhere
-	enter bool      // they must be let in; the others must not
+	enter bool      // they must be accepted; the others must not
 	from  time.Time // when that holds: before, either is right
 }
 
@@ -136,49 +136,70 @@ var reason = regexp.MustCompile(`"reason":"(\w+)"`)
 
 // come tries to get in, and judges what came of it.
 func (c *crowd) come(n *node, who *people) {
-	began := time.Now()
-	s, err := n.c.open(who.token(), false)
-	ended := time.Now()
-	if s != nil {
-		s.leave()
-	}
-	told := noNetwork
-	if errors.Is(err, errRefused) {
-		told = "no reason"
-		if m := reason.FindStringSubmatch(err.Error()); m != nil {
-			told = m[1]
-		}
+	a := arrival{node: n, people: who, began: time.Now()}
+	var conn *connection
+	conn, a.err = n.c.open(who.token(), false)
+	a.ended = time.Now()
+	if conn != nil {
+		conn.leave()
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if n.c.eio == 4 && websocket.IsCloseError(err, websocket.CloseNormalClosure) {
+	told := c.toldLocked(&a)
+	w, excused := c.excuses[told]
+	excused = excused && a.ended.After(w.from) && (w.until.IsZero() || a.began.Before(w.until))
+	if who.enter {
+		c.judgeHonestLocked(&a, told, excused)
+		return
+	}
+	if a.err == nil && !a.began.Before(who.from) {
+		c.failLocked(fmt.Errorf("%s: %s were accepted between %s and %s", n.kind, who.name, a.began.Format(clock), a.ended.Format(clock)))
+		return
+	}
+	c.tally.others++
+}
+
+// arrival is one attempt to get in.
+type arrival struct {
+	*node
+	*people
+	began, ended time.Time
+	err          error
+}
+
+// toldLocked is why somebody was refused, or what stands for the network.
+func (c *crowd) toldLocked(a *arrival) string {
+	if a.c.eio == 4 && websocket.IsCloseError(a.err, websocket.CloseNormalClosure) {
 		// A client 4.x hears no reason for a retryable refusal: its connection ends,
 		// and it comes back by itself.
 		for _, r := range []string{noKeys, noRevocations} {
 			if _, ok := c.excuses[r]; ok {
-				told = r
+				return r
 			}
 		}
 	}
-	w, excused := c.excuses[told]
-	excused = excused && ended.After(w.from) && (w.until.IsZero() || began.Before(w.until))
-	free := began.Before(who.from)
-	switch took := ended.Sub(began); {
-	case err == nil && who.enter && took > longWait && excused: // told stands for the network
-		c.tally.keptOut(told)
-	case err == nil && who.enter && took > longWait:
-		c.failLocked(fmt.Errorf("%s: %s had to wait for %v from %s on", n.kind, who.name, took, began.Format(clock)))
-	case err == nil && who.enter:
+	if errors.Is(a.err, errRefused) {
+		return told(a.err)
+	}
+	return noNetwork
+}
+
+// judgeHonestLocked judges what came of an attempt that has to succeed, unless a fault
+// excuses it or who comes may be refused by now.
+func (c *crowd) judgeHonestLocked(a *arrival, told string, excused bool) {
+	late := a.ended.Sub(a.began) > longWait
+	switch {
+	case a.err == nil && !late:
 		c.tally.entered++
-	case err != nil && who.enter && excused:
+	case excused: // told stands for the network if it was accepted late
 		c.tally.keptOut(told)
-		c.tally.last = began
-	case who.enter:
-		c.failLocked(fmt.Errorf("%s: %s were kept out (%s) between %s and %s: %w", n.kind, who.name, told, began.Format(clock), ended.Format(clock), err))
-	case err == nil && !free:
-		c.failLocked(fmt.Errorf("%s: %s were let in between %s and %s", n.kind, who.name, began.Format(clock), ended.Format(clock)))
+		if a.err != nil {
+			c.tally.last = a.began
+		}
+	case a.err == nil:
+		c.failLocked(fmt.Errorf("%s: %s had to wait for %v from %s on", a.kind, a.name, a.ended.Sub(a.began), a.began.Format(clock)))
 	default:
-		c.tally.others++
+		c.failLocked(fmt.Errorf("%s: %s were kept out (%s) between %s and %s: %w", a.kind, a.name, told, a.began.Format(clock), a.ended.Format(clock), a.err))
 	}
 }
 
@@ -299,7 +320,7 @@ func (s *connection) keepChatting(ctx context.Context) error {
 	}
 }
 
-// revoke revokes a user at one server. From now on he is a stranger there, and at
+// revoke revokes a user at one server. From now on he is not accepted there, and at
 // the other as soon as it may be expected to know, or to know that it does not. If
 // the first cannot tell the other, it says so, and forbid will.
 func (l *witnesses) revoke(unnoticed time.Time) error {
@@ -313,25 +334,24 @@ func (l *witnesses) revoke(unnoticed time.Time) error {
 		return fmt.Errorf("revoking is answered: %q", r.Trouble)
 	}
 	l.revokedAt = time.Now()
-	l.strangers(here, l.revokedAt)
+	l.banned(here, l.revokedAt)
 	if from := l.revokedAt; !l.fault.alone {
 		if from.Before(unnoticed) {
 			from = unnoticed
 		}
-		l.strangers(elsewhere, from.Add(time.Second))
+		l.banned(elsewhere, from.Add(time.Second))
 	}
 	return nil
 }
 
-// forbid makes a stranger of him at the other server too, if it could not be told
-// before.
+// forbid has the other server refuse him too, if it could not be told before.
 func (l *witnesses) forbid(from time.Time) {
 	if l.fault.alone {
-		l.strangers(l.scene.nodes[1-l.fault.revokesAt], from)
+		l.banned(l.scene.nodes[1-l.fault.revokesAt], from)
 	}
 }
 
-func (l *witnesses) strangers(at *node, from time.Time) {
+func (l *witnesses) banned(at *node, from time.Time) {
 	token := l.scene.honest(l.name)
 	l.scene.mu.Lock()
 	defer l.scene.mu.Unlock()

@@ -20,7 +20,7 @@ type fault struct {
 	lasting    time.Duration // -each if zero, or if that is longer
 	begin, end func(s *scene) error
 
-	// What the honest may be told instead of being let in, and for how long after
+	// What the honest may be told instead of being accepted, and for how long after
 	// its end: reasons, or "network" where they are told nothing.
 	excuses map[string]time.Duration
 
@@ -130,7 +130,7 @@ func allFaults() []fault {
 
 // faults has the issuer, Redis and the network to the clients fail in turn, while
 // honest people and others keep coming to a server of each binding. It fails if
-// somebody is let in who should not be, or kept out for another reason or for
+// a client is accepted that must not be, or kept out for another reason or for
 // longer than is documented, if a live socket ends that should not or goes on
 // after its time, or if anything is left in the end.
 func faults(args []string, out io.Writer) error {
@@ -174,7 +174,8 @@ func sufferAll(table *tabwriter.Writer, these []fault, ttl, maxStale time.Durati
 	if len(these) == 0 {
 		return nil
 	}
-	s, err := newScene(ttl, maxStale)
+	nodes := []node{{kind: "gosio", mode: "handshake"}, {kind: "zishang", mode: "handshake"}}
+	s, err := newScene(nodes, verification{TTL: ttl, MaxStale: maxStale}, "-timeout", "8s", "-ping", pings.String(), "-refusal-delay", "10ms")
 	if err != nil {
 		return err
 	}
@@ -222,25 +223,8 @@ func (s *scene) suffer(out io.Writer, f fault) error {
 	}
 	met := s.met()
 	began := time.Now()
-	s.excuse(f.excuses)
-	if err := f.begin(s); err != nil {
+	if err := s.during(f, live, began); err != nil {
 		return err
-	}
-	if err := s.pass(f.lasting / 2); err != nil {
-		return err
-	}
-	if err := live.revoke(began.Add(f.unnoticed)); err != nil {
-		return err
-	}
-	if err := s.pass(f.lasting - time.Since(began)); err != nil {
-		return err
-	}
-	if f.unwatched { // but the server has
-		for _, n := range s.nodes {
-			if r, err := n.p.settled(0, time.Second); err != nil || r.Sessions > 0 {
-				return errors.Join(err, fmt.Errorf("%s has %d sessions whose clients are out of reach", n.kind, r.Sessions))
-			}
-		}
 	}
 	met = s.met() - met
 	ended := time.Now()
@@ -248,24 +232,7 @@ func (s *scene) suffer(out io.Writer, f fault) error {
 	if err := f.end(s); err != nil {
 		return err
 	}
-	for done := false; !done; {
-		if err := s.pass(200 * time.Millisecond); err != nil {
-			return err
-		}
-		s.mu.Lock()
-		quiet := time.Since(s.tally.last) > 2*time.Second && time.Since(ended) > 2*time.Second
-		s.mu.Unlock()
-		done = quiet && live.asTheyShould() == nil || time.Since(ended) > f.bound()+5*time.Second
-	}
-	s.excuseUntil(f.excuses, time.Now().Add(-time.Hour)) // that is over
-	if err := live.asTheyShould(); err != nil {
-		return err
-	}
-	if err := live.inTime(ended); err != nil {
-		return err
-	}
-	live.forbid(time.Now())
-	if err := s.pass(time.Second); err != nil {
+	if err := s.after(f, live, ended); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -291,4 +258,53 @@ func (s *scene) suffer(out io.Writer, f fault) error {
 		t.others, live.stayed(), live.ended())
 	*t = tally{}
 	return nil
+}
+
+// during lets a fault begin and last, and revokes somebody in the middle of it.
+func (s *scene) during(f fault, live *witnesses, began time.Time) error {
+	s.excuse(f.excuses)
+	if err := f.begin(s); err != nil {
+		return err
+	}
+	if err := s.pass(f.lasting / 2); err != nil {
+		return err
+	}
+	if err := live.revoke(began.Add(f.unnoticed)); err != nil {
+		return err
+	}
+	if err := s.pass(f.lasting - time.Since(began)); err != nil {
+		return err
+	}
+	if !f.unwatched {
+		return nil
+	}
+	for _, n := range s.nodes { // the server has seen what its clients have not
+		if r, err := n.p.settled(0, time.Second); err != nil || r.Sessions > 0 {
+			return errors.Join(err, fmt.Errorf("%s has %d sessions whose clients are out of reach", n.kind, r.Sessions))
+		}
+	}
+	return nil
+}
+
+// after waits until a fault that has ended is over for everybody, and judges the sockets
+// that lived through it.
+func (s *scene) after(f fault, live *witnesses, ended time.Time) error {
+	for done := false; !done; {
+		if err := s.pass(200 * time.Millisecond); err != nil {
+			return err
+		}
+		s.mu.Lock()
+		quiet := time.Since(s.tally.last) > 2*time.Second && time.Since(ended) > 2*time.Second
+		s.mu.Unlock()
+		done = quiet && live.asTheyShould() == nil || time.Since(ended) > f.bound()+5*time.Second
+	}
+	s.excuseUntil(f.excuses, time.Now().Add(-time.Hour)) // that is over
+	if err := live.asTheyShould(); err != nil {
+		return err
+	}
+	if err := live.inTime(ended); err != nil {
+		return err
+	}
+	live.forbid(time.Now())
+	return s.pass(time.Second)
 }

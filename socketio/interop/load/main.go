@@ -1,7 +1,7 @@
 // Command load opens sockets by the thousand and tells what they cost: against
-// servers of both bindings, against the same libraries with a check written by
-// hand, and against socketio-jwt and @thream/socketio-jwt in Node. Each server is
-// a process of its own, pinned to one processor, with the clients on another.
+// servers of both bindings, against the same libraries with a hand-written check,
+// and against socketio-jwt and @thream/socketio-jwt in Node. Each server is
+// a separate process, pinned to one processor, with the clients on another.
 //
 //	go run . compare            # processor time of each server, in one run
 //	go run . compare -idle 5000 # memory of idle sockets
@@ -13,7 +13,7 @@
 //	go run . scale              # open sockets by the thousand: events, broadcasts, memory, leaving
 //	go run . crash -n 2000      # one of two nodes is killed: everybody comes back
 //
-// It is a module of its own, so that nobody inherits what it is measured beside.
+// It is a separate module, so that users do not inherit what it is measured beside.
 package main
 
 import (
@@ -24,6 +24,7 @@ import (
 	"os/exec"
 	"strings"
 	"syscall"
+	"text/tabwriter"
 )
 
 // commands are what the program does, by name. Each parses its own flags.
@@ -54,7 +55,9 @@ func main() {
 	if !ok {
 		fail(usage)
 	}
-	pin()
+	if name != "soak" { // which measures no processor time
+		pin()
+	}
 	if err := run(args, os.Stdout); err != nil {
 		fail(err)
 	}
@@ -85,6 +88,21 @@ func pin() {
 // flags makes the flags of a command.
 func flags(name string) *flag.FlagSet {
 	return flag.NewFlagSet("load "+name, flag.ContinueOnError)
+}
+
+// begin parses a command's flags, and makes what signs its tokens and the table that it
+// fills, whose first row is the columns. Flush the table at the end.
+func begin(f *flag.FlagSet, args []string, out io.Writer, columns string) (*minter, *tabwriter.Writer, error) {
+	if err := f.Parse(args); err != nil {
+		return nil, nil, err
+	}
+	m, err := newMinter("HS256")
+	if err != nil {
+		return nil, nil, err
+	}
+	table := tabwriter.NewWriter(out, 14, 0, 2, ' ', 0)
+	fmt.Fprintln(table, columns)
+	return m, table, nil
 }
 
 // list is a flag of names with commas between.

@@ -71,7 +71,23 @@ func (s setup) authorization() (*verifier.Verifier, []socketio.Option, *socketio
 	if s.KeySet != "" {
 		options = append(options, socketio.EndOnWithdrawnKey(provider, sweep))
 	}
+	if s.rules {
+		options = append(options, rules()...)
+	}
 	return v, options, r, nil
+}
+
+// sessionsEach is how many sessions a user may have under the rules.
+const sessionsEach = 2
+
+// rules are what a token has to allow, and how many sessions a user may have.
+func rules() []socketio.Option {
+	return []socketio.Option{
+		socketio.SessionLimit(sessionsEach, socketio.EvictOldest),
+		socketio.Allow("chat", socketio.Scope("chat:write")),
+		socketio.AllowRoom("room *", socketio.Scope("chat:read")),
+		socketio.AllowRoom("crowd", socketio.Scope("chat:admin")),
+	}
 }
 
 // presence is that of the server in this process, nil without one.

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// process is a server in a process of its own, on the second processor.
+// process is a server in a separate process, on the second processor.
 type process struct {
 	url string
 	cmd *exec.Cmd
@@ -36,6 +36,15 @@ func (l *log) Write(p []byte) (int, error) {
 		l.text = append(l.text, p...)
 	}
 	return len(p), nil
+}
+
+// take returns what was logged and forgets it.
+func (l *log) take() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	text := string(l.text)
+	l.text = nil
+	return text
 }
 
 func (l *log) String() string {
@@ -103,7 +112,7 @@ func (p *process) ask(question string) (report, error) {
 	return r, json.Unmarshal(line, &r)
 }
 
-// settled waits until the server has no more connections than so many, for a
+// settled waits until the server has at most so many connections, for a
 // while at most: servers that lose count of theirs do not get there.
 func (p *process) settled(connections int, atMost time.Duration) (report, error) {
 	for end := time.Now().Add(atMost); ; time.Sleep(20 * time.Millisecond) {

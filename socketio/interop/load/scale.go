@@ -72,6 +72,7 @@ func scale(args []string, out io.Writer) error {
 	revisions := list(f, "eio", "4", "revisions of Engine.IO: 3, 4")
 	width := f.Int("width", 50, "sockets being opened at a time")
 	work := f.Int("work", 20000, "events with an acknowledgement, and ten times as many deliveries")
+	profile := f.String("cpuprofile", "", "folder for profiles of the servers in Go")
 	charts := f.String("svg", "", "folder for two pictures: a delivery's processor time and a socket's memory over the number of sockets")
 	if err := f.Parse(args); err != nil {
 		return err
@@ -97,7 +98,7 @@ func scale(args []string, out io.Writer) error {
 				if !speaks(kind, eio) || !filesFor(n, out) {
 					continue
 				}
-				c, err := measure(m, kind, eio, n, *width, *work)
+				c, err := measure(m, kind, eio, n, *width, *work, *profile)
 				if err != nil {
 					if ours(kind) {
 						return fmt.Errorf("%s, Engine.IO %d, %d sockets: %w", kind, eio, n, err)
@@ -121,19 +122,6 @@ func scale(args []string, out io.Writer) error {
 }
 
 func ours(kind string) bool { return kind == "gosio" || kind == "zishang" }
-
-func speaks(kind string, eio int) bool {
-	for _, s := range servers {
-		if s.kind == kind {
-			for _, e := range s.eio {
-				if e == eio {
-					return true
-				}
-			}
-		}
-	}
-	return false
-}
 
 // filesFor reports whether a process may have n connections open, and says so if not.
 func filesFor(n int, out io.Writer) bool {
@@ -161,7 +149,7 @@ type trial struct {
 
 // measure takes all figures of one number of sockets. The order matters: memory is
 // measured while nothing has happened yet.
-func measure(m *minter, kind string, eio, n, width, work int) (cost, error) {
+func measure(m *minter, kind string, eio, n, width, work int, profile string) (cost, error) {
 	users := make([]string, 500)
 	for i := range users {
 		users[i] = prefix(kind) + m.token(fmt.Sprint("user ", i), time.Hour)
@@ -176,10 +164,15 @@ func measure(m *minter, kind string, eio, n, width, work int) (cost, error) {
 	if eio == 3 {
 		in = "query"
 	}
-	var err error
-	if t.p, err = start(m.verify, kind, "handshake"); err != nil {
+	var flags []string
+	if profile != "" {
+		flags = []string{"-cpuprofile", fmt.Sprintf("%s/%s-%d-%d.cpu", profile, kind, eio, n)}
+	}
+	p, err := start(m.verify, kind, "handshake", flags...)
+	if err != nil {
 		return cost{}, err
 	}
+	t.p = p
 	t.c = client{url: t.p.url, eio: eio, in: in}
 	err = t.all(work)
 	t.p.stop()

@@ -22,7 +22,7 @@ func (f fault) bound() time.Duration {
 	return longest
 }
 
-// scene is two servers, one of each binding, that share an issuer and a Redis.
+// scene is servers that share an issuer and a Redis.
 type scene struct {
 	issuer *verifiertest.Issuer
 	redis  *outage.Redis
@@ -33,7 +33,7 @@ type scene struct {
 
 // node is a server, and the network between it and everything else.
 type node struct {
-	kind                   string
+	kind, mode             string
 	p                      *process
 	c                      client
 	clients, issuer, redis *outage.Link
@@ -44,7 +44,9 @@ func (n *node) links() []*outage.Link {
 	return slices.DeleteFunc([]*outage.Link{n.clients, n.issuer, n.redis}, func(l *outage.Link) bool { return l == nil })
 }
 
-func newScene(ttl, maxStale time.Duration) (_ *scene, err error) {
+// newScene starts servers of these kinds and modes. v is what they verify with, but for
+// the issuer and Redis, which are the scene's; flags are those of serve.
+func newScene(nodes []node, v verification, flags ...string) (_ *scene, err error) {
 	s := &scene{}
 	defer func() {
 		if err != nil {
@@ -57,37 +59,50 @@ func newScene(ttl, maxStale time.Duration) (_ *scene, err error) {
 	key := verifiertest.NewKey(verifier.ES256, "key 1")
 	s.issuer = verifiertest.Serve(key)
 	s.crowd = newCrowd(s.issuer, key)
-	for _, kind := range []string{"gosio", "zishang"} {
-		n := &node{kind: kind}
-		s.nodes = append(s.nodes, n)
-		if n.issuer, err = outage.NewLink(strings.Trim(strings.TrimPrefix(s.issuer.URL(), "http:"), "/")); err != nil {
-			return nil, err
-		}
-		if n.redis, err = outage.NewLink(s.redis.Address()); err != nil {
-			return nil, err
-		}
-		v := verification{
-			Issuer: s.issuer.URL(), KeySet: "http://" + n.issuer.Address() + "/" + strings.TrimPrefix(s.issuer.JWKSURL(), s.issuer.URL()),
-			TTL: ttl, MaxStale: maxStale, Redis: n.redis.Address(),
-		}
-		if n.p, err = start(v, kind, "handshake", "-timeout", "8s", "-ping", pings.String(), "-refusal-delay", "10ms"); err != nil {
-			return nil, err
-		}
-		if n.clients, err = outage.NewLink(strings.TrimPrefix(n.p.url, "http://")); err != nil {
-			return nil, err
-		}
-		n.c = client{url: "http://" + n.clients.Address(), eio: 3, in: "query"}
-		if kind == "zishang" {
-			n.c.eio, n.c.in = 4, "auth"
-		}
-		if err := s.greet(n); err != nil {
+	v.Issuer = s.issuer.URL()
+	for _, n := range nodes {
+		s.nodes = append(s.nodes, &n)
+		if err := s.start(&n, v, flags); err != nil {
 			return nil, err
 		}
 	}
 	return s, nil
 }
 
-// greet waits until a server lets somebody in: it has to hear from Redis first.
+// start starts one server, behind links.
+func (s *scene) start(n *node, v verification, flags []string) (err error) {
+	if n.issuer, err = outage.NewLink(strings.Trim(strings.TrimPrefix(s.issuer.URL(), "http:"), "/")); err != nil {
+		return err
+	}
+	if n.redis, err = outage.NewLink(s.redis.Address()); err != nil {
+		return err
+	}
+	v.KeySet = "http://" + n.issuer.Address() + "/" + strings.TrimPrefix(s.issuer.JWKSURL(), s.issuer.URL())
+	v.Redis = n.redis.Address()
+	if n.p, err = start(v, n.kind, n.mode, flags...); err != nil {
+		return err
+	}
+	if n.clients, err = outage.NewLink(strings.TrimPrefix(n.p.url, "http://")); err != nil {
+		return err
+	}
+	n.c = client{url: "http://" + n.clients.Address()}.of(3, n.mode)
+	if n.kind == "zishang" {
+		n.c = n.c.of(4, n.mode)
+	}
+	return s.greet(n)
+}
+
+// of returns the client as one of a revision of Engine.IO, which presents its token where
+// a server in that mode looks for it.
+func (c client) of(eio int, mode string) client {
+	c.eio, c.in = eio, "event"
+	if mode == "handshake" {
+		c.in = map[int]string{3: "query", 4: "auth"}[eio]
+	}
+	return c
+}
+
+// greet waits until a server accepts a client: it has to hear from Redis first.
 func (s *scene) greet(n *node) error {
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		c, err := n.c.open(s.crowd.honest("first"), false)
@@ -96,7 +111,7 @@ func (s *scene) greet(n *node) error {
 			return nil
 		}
 		if time.Now().After(end) {
-			return fmt.Errorf("%s lets nobody in: %w", n.kind, err)
+			return fmt.Errorf("%s accepts no client: %w", n.kind, err)
 		}
 	}
 }

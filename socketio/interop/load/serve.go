@@ -50,7 +50,7 @@ type app struct {
 	close     func() error
 }
 
-// authenticated counts the sockets that were let in.
+// authenticated counts the sockets that were accepted.
 var authenticated atomic.Int64
 
 // setup is what a server is started with.
@@ -60,6 +60,9 @@ type setup struct {
 	ping       time.Duration // between two; 0 is the library's
 
 	refusalDelay time.Duration // 0 is the binding's
+	rules        bool          // limit sessions, events and rooms
+
+	cpuProfile, memProfile string // files, "" for none
 	verification
 }
 
@@ -77,28 +80,12 @@ var kinds = map[string]func(setup) (*app, error){
 // "all" or "crowd" send an event, "revoke", a subject and a duration end that one's
 // sessions, and refuse new ones for so long.
 func serve(args []string, in io.Reader, out io.Writer) error {
-	f := flags("serve")
-	timeout := f.Duration("timeout", 15*time.Second, "within which a socket is to authenticate")
-	ping := f.Duration("ping", 0, "between two pings; a connection ends two such after a missed one")
-	hold := f.Duration("refusal-delay", 0, "after which a client that was told to go is disconnected")
-	profile := f.String("cpuprofile", "", "file for a profile")
-	memory := f.String("memprofile", "", "file for a profile of what is in use at each rest")
-	if err := f.Parse(args); err != nil {
+	s, err := newSetup(args)
+	if err != nil {
 		return err
 	}
-	if f.NArg() != 2 {
-		return errors.New("serve: expected a kind of server and a mode")
-	}
-	s := setup{kind: f.Arg(0), mode: f.Arg(1), timeout: *timeout, ping: *ping, refusalDelay: *hold}
-	make := kinds[s.kind]
-	if make == nil {
-		return fmt.Errorf("serve: no server is called %q", s.kind)
-	}
-	if err := json.Unmarshal([]byte(os.Getenv(keyVariable)), &s.verification); err != nil {
-		return fmt.Errorf("serve: %s: %w", keyVariable, err)
-	}
 	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
-	a, err := make(s)
+	a, err := kinds[s.kind](s)
 	if err != nil {
 		return err
 	}
@@ -106,11 +93,14 @@ func serve(args []string, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	web := &http.Server{Handler: a, ReadHeaderTimeout: *timeout, IdleTimeout: 2 * time.Minute}
+	mux := http.NewServeMux()
+	mux.Handle("/socket.io/", a)
+	mux.HandleFunc("POST /revoke", a.serveRevoke)
+	web := &http.Server{Handler: mux, ReadHeaderTimeout: s.timeout, IdleTimeout: 2 * time.Minute}
 	go func() { _ = web.Serve(l) }() // until it is closed
 	defer web.Close()
-	if *profile != "" {
-		file, err := os.Create(*profile)
+	if s.cpuProfile != "" {
+		file, err := os.Create(s.cpuProfile)
 		if err != nil {
 			return err
 		}
@@ -128,7 +118,7 @@ func serve(args []string, in io.Reader, out io.Writer) error {
 		if command == "quit" {
 			return a.close()
 		}
-		if err := r.fill(a, command, argument, *memory); err != nil {
+		if err := r.fill(a, command, argument, s.memProfile); err != nil {
 			return err
 		}
 		if err := answer.Encode(r); err != nil {
@@ -136,6 +126,31 @@ func serve(args []string, in io.Reader, out io.Writer) error {
 		}
 	}
 	return nil
+}
+
+// newSetup reads the arguments and the environment of serve.
+func newSetup(args []string) (s setup, err error) {
+	f := flags("serve")
+	f.DurationVar(&s.timeout, "timeout", 15*time.Second, "within which a socket is to authenticate")
+	f.DurationVar(&s.ping, "ping", 0, "between two pings; a connection ends two such after a missed one")
+	f.DurationVar(&s.refusalDelay, "refusal-delay", 0, "after which a client that was told to go is disconnected")
+	f.BoolVar(&s.rules, "rules", false, "limit a user's sessions, events and rooms")
+	f.StringVar(&s.cpuProfile, "cpuprofile", "", "file for a profile")
+	f.StringVar(&s.memProfile, "memprofile", "", "file for a profile of what is in use at each rest")
+	if err := f.Parse(args); err != nil {
+		return s, err
+	}
+	if f.NArg() != 2 {
+		return s, errors.New("serve: expected a kind of server and a mode")
+	}
+	s.kind, s.mode = f.Arg(0), f.Arg(1)
+	if kinds[s.kind] == nil {
+		return s, fmt.Errorf("serve: no server is called %q", s.kind)
+	}
+	if err := json.Unmarshal([]byte(os.Getenv(keyVariable)), &s.verification); err != nil {
+		return s, fmt.Errorf("serve: %s: %w", keyVariable, err)
+	}
+	return s, nil
 }
 
 // fill does what a command asks for and notes what came of it. A profile of the memory
@@ -178,6 +193,15 @@ func (r *report) revoke(a *app, argument string) error {
 		r.Trouble = err.Error()
 	}
 	return nil
+}
+
+// serveRevoke revokes a user like the command, but many at a time: the store may be slow.
+func (a *app) serveRevoke(w http.ResponseWriter, r *http.Request) {
+	var answer report
+	if err := answer.revoke(a, r.FormValue("sub")+" "+r.FormValue("for")); err != nil {
+		answer.Trouble = err.Error()
+	}
+	_ = json.NewEncoder(w).Encode(answer)
 }
 
 // rest measures what the process holds when it has nothing to do.

@@ -4,224 +4,228 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
+	"github.com/seed15b1dee8/socketio-jwt/verifier/verifiertest"
 )
 
-// The lives that a socket may lead in a soak, after it has come, authenticated
-// and chatted. One life is of a client that is refused.
-var lives = []struct {
-	name string
-	lead func(s *connection, w *world, subject string) error
-}{
-	{"disconnected", func(*connection, *world, string) error { return nil }},
-	{"renewed", func(s *connection, w *world, subject string) error {
-		if err := s.write(`42["authenticate",` + object(w.m.token(subject, time.Hour)) + `]`); err != nil {
-			return err
-		}
-		if err := s.until(`42["authenticated"`); err != nil {
-			return err
-		}
-		return s.chat("after the renewal")
-	}},
-	{"expired", func(s *connection, _ *world, _ string) error { return s.ended() }},
-	{"revoked", func(s *connection, w *world, subject string) error {
-		r, err := w.p.ask("revoke " + subject + " 1m")
-		if err == nil && r.Revoked != 1 {
-			err = fmt.Errorf("%d sessions of a user with one were revoked", r.Revoked)
-		}
-		if err != nil {
-			return err
-		}
-		return s.ended()
-	}},
-	{"refused", nil},
+// soaking is a run of the command soak.
+type soaking struct {
+	*scene
+	intruders []intruder
+	only      []string // troubles
+	out       io.Writer
+
+	abroad, late, came atomic.Int64
+
+	round  int // of the troubles; of one goroutine
+	logged int // lines, while something was wrong; of that goroutine
+
+	mu       sync.Mutex // guards what follows
+	periods  []*period
+	lived    map[string]int // by life
+	refusals map[string]int // by reason and why
+	longest  time.Duration
+	failed   error
 }
 
-// shortLife is that of tokens which are to expire: exp is in whole seconds.
-const shortLife = 4 * time.Second
-
-// world is one server of a soak.
-type world struct {
-	m *minter
-	p *process
-	c client
-}
-
-// chat says something and waits to hear it.
-func (s *connection) chat(text string) error {
-	if err := s.write(`42["chat","` + text + `"]`); err != nil {
-		return err
-	}
-	return s.until(`42["chat","` + text + `"`)
-}
-
-// until reads up to a packet that begins so.
-func (s *connection) until(prefix string) error {
-	for {
-		p, err := s.read()
-		if err != nil {
-			return fmt.Errorf("waiting for %s: %w", prefix, err)
-		}
-		if strings.HasPrefix(p, prefix) {
-			return nil
-		}
-		if isEnd(p) {
-			return fmt.Errorf("waiting for %s: the socket was disconnected", prefix)
-		}
-	}
-}
-
-// isEnd reports whether a packet disconnects the socket, though not perhaps the
-// connection.
-func isEnd(packet string) bool { return packet == "41" || strings.HasPrefix(packet, "44") }
-
-// ended waits until the server has ended the session.
-func (s *connection) ended() error {
-	for {
-		p, err := s.read()
-		switch {
-		case isTimeout(err):
-			return errors.New("the session did not end")
-		case err != nil, isEnd(p):
-			return nil
-		}
-	}
-}
-
-// live is one socket's life.
-func (w *world) live(i int) (string, error) {
-	life := lives[i%len(lives)]
-	subject := fmt.Sprint("user-", i)
-	c := w.c
-	c.upgrade = i/len(lives)%2 == 1
-	if life.lead == nil {
-		_, err := c.open(w.m.expired(), true)
-		if !errors.Is(err, errRefused) {
-			return life.name, fmt.Errorf("an expired token: got %v, expected a refusal", err)
-		}
-		return life.name, nil
-	}
-	lasting := time.Hour
-	if life.name == "expired" {
-		lasting = shortLife
-	}
-	began := time.Now()
-	s, err := c.open(w.m.token(subject, lasting), false)
-	if err != nil {
-		return life.name, fmt.Errorf("opening: %w", err)
-	}
-	defer s.leave()
-	if err := s.chat("hello from " + subject); err != nil {
-		return life.name, err
-	}
-	if err := life.lead(s, w, subject); err != nil {
-		return life.name, err
-	}
-	if took := time.Since(began); life.name == "expired" && took < shortLife-1100*time.Millisecond {
-		return life.name, fmt.Errorf("a session ended after %v, its token lasted longer", took)
-	}
-	return life.name, nil
-}
-
-// soak leads lives at a steady rate through both bindings, and tells what is left.
-// It fails if anything is, if a life goes wrong, or a server logs a warning.
+// soak leads lives at a steady rate through two nodes of each binding, which share
+// revocations and a presence through Redis, while one thing after another goes wrong
+// around them. It fails if a socket is told something that neither its life nor a
+// trouble explains, if a server logs something while nothing is wrong, or if anything is
+// left in the end.
 func soak(args []string, out io.Writer) error {
 	f := flags("soak")
 	during := f.Duration("for", time.Minute, "how long sockets come")
-	rate := f.Int("rate", 200, "sockets a second, through both bindings together")
+	rate := f.Int("rate", 200, "sockets a second, through all nodes together")
+	every := f.Duration("every", 5*time.Minute, "how long there is peace between two troubles")
+	lasting := f.Duration("lasting", 10*time.Second, "how long a trouble lasts")
+	only := list(f, "troubles", "", "what goes wrong: Redis stopped, clients cut off, Redis paused, issuer cut off")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	m, err := newMinter("HS256")
+	nodes := []node{{kind: "gosio", mode: "event"}, {kind: "zishang", mode: "handshake"}, {kind: "gosio", mode: "handshake"}, {kind: "zishang", mode: "event"}}
+	sc, err := newScene(nodes, verification{TTL: time.Minute, MaxStale: 10 * time.Minute, Lease: 10 * time.Second}, "-rules")
 	if err != nil {
 		return err
 	}
-	var worlds []*world
-	var before []report
-	rest := func(w *world) (report, error) {
-		polls.CloseIdleConnections()
-		return w.p.rested(15*time.Second, 500*time.Millisecond)
+	defer sc.close()
+	s := &soaking{scene: sc, only: only(), out: out, lived: make(map[string]int), refusals: make(map[string]int)}
+	s.intruders = s.newIntruders()
+	if err := s.warmUp(); err != nil {
+		return err
 	}
-	for _, kind := range []string{"gosio", "zishang"} {
-		p, err := start(m.verify, kind, "event")
-		if err != nil {
-			return err
-		}
-		defer p.stop()
-		w := &world{m, p, client{url: p.url, eio: 3, in: "event"}}
-		warm := 20 * len(lives) // what is made once is made now
-		if err := lanes(warm, warm, func(i int) error { _, err := w.live(1e9 + i); return err }); err != nil {
-			return fmt.Errorf("%s: %w", kind, err)
-		}
-		r, err := rest(w)
-		if err != nil {
-			return err
-		}
-		worlds, before = append(worlds, w), append(before, r)
+	before, err := s.rest()
+	if err != nil {
+		return err
 	}
+	if err := s.run(*during, *rate, *every, *lasting); err != nil {
+		for _, n := range s.nodes {
+			err = fmt.Errorf("%w\n%s %s: %s", err, n.kind, n.mode, n.p.log)
+		}
+		return err
+	}
+	return s.left(before)
+}
+
+// newIntruders are those whom no server accepts.
+func (s *soaking) newIntruders() []intruder {
+	by := func(key *verifiertest.Key, name string, value any) func() string {
+		return func() string {
+			return s.issuer.TokenBy(key, nil, verifiertest.Claims{"sub": "mallory", "aud": audience, "scope": chats, name: value})
+		}
+	}
+	forger := verifiertest.NewKey(verifier.ES256, s.key.ID())
+	return []intruder{
+		{"a token that has expired", expired, by(s.key, "exp", time.Now().Add(-time.Hour).Unix())},
+		{"a token for others", "audience_mismatch", by(s.key, "aud", "mail")},
+		{"a forged token", "signature_invalid", by(forger, "name", "Mallory")},
+		{"no token", "token_missing", func() string { return "" }},
+	}
+}
+
+// warmUp has made what is made once.
+func (s *soaking) warmUp() error {
+	n := 4 * len(lives) * len(s.nodes)
+	err := lanes(n, n, func(i int) error { return s.visit(1e9 + i) })
+	s.lived, s.refusals = make(map[string]int), make(map[string]int)
+	return err
+}
+
+// visit leads the i-th life. Nodes, lives, transports and revisions take turns.
+func (s *soaking) visit(i int) error {
+	v := &visit{s: s, turn: i, subject: fmt.Sprint("user-", i)}
+	turn := func(of int) int { t := i % of; i /= of; return t }
+	at := turn(len(s.nodes))
+	life := lives[turn(len(lives))]
+	v.node = s.nodes[at]
+	v.c = v.node.c.of(3+turn(2), v.node.mode)
+	v.c.upgrade = turn(2) == 1
+	v.other = s.nodes[(at+1+turn(len(s.nodes)-1))%len(s.nodes)]
+	v.turn = i
+	began := time.Now()
+	err := life.lead(v)
+	if v.conn != nil {
+		v.conn.leave()
+	}
+	if err = s.judge(v, life.name, began, err); err != nil {
+		return fmt.Errorf("%s of %s (%s, Engine.IO %d, upgrade %v), which began %v ago and was to be %s: %w", v.subject, v.node.kind, v.node.mode, v.c.eio, v.c.upgrade, time.Since(began).Round(time.Millisecond), life.name, err)
+	}
+	return nil
+}
+
+// run has sockets come.
+func (s *soaking) run(during time.Duration, rate int, every, lasting time.Duration) error {
 	begin := time.Now()
-	counts := make(map[string]int)
-	longest := make(map[string]time.Duration)
-	var mu sync.Mutex // guards counts, longest and failed
-	var failed error
+	done := make(chan struct{})
 	var wg sync.WaitGroup
-	var abroad, late atomic.Int64
-	pace := time.NewTicker(time.Second / time.Duration(*rate))
+	wg.Go(func() { s.note(s.suffer(every, lasting, done), begin) })
+	wg.Go(func() { s.note(s.watch(done), begin) })
+	wg.Go(func() { s.tell(begin, done) })
+	pace := time.NewTicker(time.Second / time.Duration(rate))
 	defer pace.Stop()
-	i := 0
-	for ; time.Since(begin) < *during; i++ {
+	for i := 0; time.Since(begin) < during && s.failure() == nil; i++ {
 		<-pace.C
-		if abroad.Load() > 5000 {
-			late.Add(1) // the machine does not keep up, and the figures say so
+		if s.abroad.Load() > 5000 {
+			s.late.Add(1) // the machine does not keep up, and the figures say so
 			continue
 		}
-		abroad.Add(1)
-		turn := i // two of one turn would be one user, revoked by the other
+		s.abroad.Add(1)
+		s.came.Add(1)
 		wg.Go(func() {
-			defer abroad.Add(-1)
-			began := time.Now()
-			name, err := worlds[turn%2].live(turn / 2)
-			took := time.Since(began)
-			mu.Lock()
-			defer mu.Unlock()
-			longest[name] = max(longest[name], took.Round(10*time.Millisecond))
-			counts[name]++
-			if err != nil && failed == nil {
-				failed = fmt.Errorf("after %v, a socket that was to be %s: %w", time.Since(begin).Round(time.Second), name, err)
-			}
+			defer s.abroad.Add(-1)
+			s.note(s.visit(i), begin)
 		})
-		mu.Lock()
-		stop := failed != nil
-		mu.Unlock()
-		if stop {
-			break
+	}
+	close(done)
+	wg.Wait()
+	s.status(begin)
+	return s.failure()
+}
+
+// note keeps the first error.
+func (s *soaking) note(err error, begin time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil && s.failed == nil {
+		s.failed = fmt.Errorf("after %v: %w", time.Since(begin).Round(time.Second), err)
+	}
+}
+
+func (s *soaking) failure() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failed
+}
+
+// tell tells every minute how it goes.
+func (s *soaking) tell(begin time.Time, done <-chan struct{}) {
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-tick.C:
+			s.status(begin)
 		}
 	}
-	came := time.Since(begin)
-	wg.Wait()
-	if failed != nil {
-		return fmt.Errorf("%w\n%s%s", failed, worlds[0].p.log, worlds[1].p.log)
+}
+
+// status writes what there was so far.
+func (s *soaking) status(begin time.Time) {
+	took := time.Since(begin)
+	var servers []string
+	for _, n := range s.nodes {
+		if r, err := n.p.ask("size"); err == nil {
+			servers = append(servers, fmt.Sprintf("%s %s: %d connections, %d goroutines, %d MiB", n.kind, n.mode, r.Sessions, r.Goroutines, r.inUse()>>20))
+		}
 	}
-	fmt.Fprintf(out, "%d sockets in %v, %.0f a second, %d left out: %v, the longest %v\n", i, came.Round(time.Second), float64(i)/came.Seconds(), late.Load(), counts, longest)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	names := make(map[string]int)
+	for _, p := range s.periods {
+		names[p.name]++
+	}
+	fmt.Fprintf(s.out, "%s %v: %d sockets, %.0f a second, %d left out, longest %v; %s; troubles: %s; refusals, all explained: %s; %s\n",
+		time.Now().Format(time.TimeOnly), took.Round(time.Second), s.came.Load(), float64(s.came.Load())/took.Seconds(), s.late.Load(), s.longest.Round(10*time.Millisecond),
+		counts(s.lived), counts(names), counts(s.refusals), strings.Join(servers, "; "))
+}
+
+// counts lists numbers by name.
+func counts(of map[string]int) string {
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(of)) {
+		all = append(all, fmt.Sprint(name, " ", of[name]))
+	}
+	return strings.Join(all, ", ")
+}
+
+// left says what is left when all have gone.
+func (s *soaking) left(before []report) error {
 	var left []error
-	for i, w := range worlds {
-		after, err := rest(w)
+	for i, n := range s.nodes {
+		if err := present(n.p, 0, patience); err != nil {
+			left = append(left, fmt.Errorf("%s: %w", n.kind, err))
+		}
+		polls.CloseIdleConnections()
+		a, err := n.p.rested(15*time.Second, 500*time.Millisecond)
 		if err != nil {
 			return err
 		}
-		name := []string{"gosio", "zishang"}[i]
 		b := before[i]
-		fmt.Fprintf(out, "%s: goroutines %d, then %d; in use %d KiB, then %d; sessions %d; CPU %.1f s\n", name, b.Goroutines, after.Goroutines,
-			b.inUse()>>10, after.inUse()>>10, after.Sessions, time.Duration(after.CPU-b.CPU).Seconds())
-		if text := w.p.log.String(); text != "" {
-			left = append(left, fmt.Errorf("%s logged: %.2000s", name, text))
-		}
-		if err := after.leftBehind(b); err != nil {
-			left = append(left, fmt.Errorf("%s: %w", name, err))
+		fmt.Fprintf(s.out, "%s %s: goroutines %d, then %d; in use %d KiB, then %d; sessions %d; CPU %.1f s\n", n.kind, n.mode, b.Goroutines, a.Goroutines,
+			b.inUse()>>10, a.inUse()>>10, a.Sessions, time.Duration(a.CPU-b.CPU).Seconds())
+		if err := a.leftBehind(b); err != nil {
+			left = append(left, fmt.Errorf("%s: %w", n.kind, err))
 		}
 	}
-	return errors.Join(left...)
+	fmt.Fprintf(s.out, "%d lines logged while something was wrong\n", s.logged)
+	return errors.Join(append(left, s.silence())...)
 }

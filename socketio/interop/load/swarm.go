@@ -16,9 +16,10 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// perAddress is how many sockets come from one loopback address: a port of the
-// client's is used once for each address.
-const perAddress = 20000
+// perAddress is how many sockets come from one loopback address. A port of the client's
+// is used once for each address, and the kernel's search for a free one takes longer than
+// all else if most of them are taken.
+const perAddress = 2000
 
 // swarm is a number of websockets that are open at the same time. Each has one
 // goroutine, which reads; what it reads is counted.
