@@ -2,6 +2,7 @@ package keys_test
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ecdh"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -121,6 +122,12 @@ func TestFaultsG11PEMByKID(t *testing.T) {
 	if err != nil || len(usable) != 1 || len(skipped) != 1 || !strings.Contains(skipped[0].Error(), `kid "b"`) {
 		t.Errorf("got %v, %v, %v", usable, skipped, err)
 	}
+	one := must(json.Marshal(map[string]string{"a": publicPEM(edKey())}))
+	if s, err := keys.JWKSet(one, keys.ID("a")); err != nil || s.All()[0].ID() != "a" {
+		t.Errorf("with its own id: got %v, %v", s, err)
+	}
+	_, err = keys.JWKSet(one, keys.ID("b"))
+	refused(t, err, `it has a kid, and ID gives it another, "b"`)
 	for name, text := range map[string]string{
 		"a private key": string(must(json.Marshal(map[string]string{"a": publicPEM(edKey()), "b": privatePEM(edKey())}))),
 		"other members": string(must(json.Marshal(map[string]string{"a": publicPEM(edKey()), "type": "keys"}))),
@@ -200,10 +207,13 @@ func TestFaultsG10Files(t *testing.T) {
 		return asn1.RawValue{Class: asn1.ClassContextSpecific, IsCompound: true, Bytes: must(asn1.Marshal([]byte(text)))}
 	}
 	pkcs7 := must(asn1.Marshal(contentInfo{oid(1, 2, 840, 113549, 1, 7, 2), content("certificates")}))
-	pkcs12 := must(asn1.Marshal(struct {
-		Version int
-		Auth    contentInfo
-	}{3, contentInfo{oid(1, 2, 840, 113549, 1, 7, 1), content("safe")}}))
+	enveloped := must(asn1.Marshal(contentInfo{oid(1, 2, 840, 113549, 1, 7, 3), content("recipients")}))
+	pkcs12of := func(version int) []byte {
+		return must(asn1.Marshal(struct {
+			Version int
+			Auth    contentInfo
+		}{version, contentInfo{oid(1, 2, 840, 113549, 1, 7, 1), content("safe")}}))
+	}
 
 	for _, tt := range []struct {
 		name, content string
@@ -251,6 +261,9 @@ func TestFaultsG10Files(t *testing.T) {
 		{"UTF-16", utf16(publicPEM(edKey())), "it is text in UTF-16, as PowerShell writes it", true},
 		{"an SSH key", ssh, "it is an SSH public key: write it in PEM by ssh-keygen -e -m pkcs8", true},
 		{"an SSH key with options", `no-pty,from="10.0.0.1" ` + ssh, "it is an SSH public key", true},
+		{"an SSH key's first word", "ssh-rsa\n", "neither PEM nor a JWK Set: for a secret", true},
+		{"another line with base64", "host AAAAB3NzaC1yc2E ada\n", "neither PEM nor a JWK Set: for a secret", true},
+		{"a script", "BEGIN TRANSACTION;\nCOMMIT;\n", "neither PEM nor a JWK Set: for a secret", true},
 		{"an SSH2 key", "---- BEGIN SSH2 PUBLIC KEY ----\nComment: x\nAAAA\n---- END SSH2 PUBLIC KEY ----\n", "it is an SSH public key (RFC 4716)", true},
 		{"a private SSH key", block("OPENSSH PRIVATE KEY", []byte("openssh-key-v1")), "this is a private key", true},
 		{"a PuTTY key", "PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\n", "it is a key of PuTTY", true},
@@ -258,10 +271,13 @@ func TestFaultsG10Files(t *testing.T) {
 		{"a private key in DER, PKCS #1", string(x509.MarshalPKCS1PrivateKey(rsaKey())), "it is a private key in DER", true},
 		{"a private key in DER, SEC 1", string(must(x509.MarshalECPrivateKey(p256Key()))), "it is a private key in DER", true},
 		{"a bundle in DER", string(pkcs7), "openssl pkcs7 -inform DER -in FILE -print_certs", true},
-		{"a key store", string(pkcs12), "it is a key store (PKCS #12), which holds a private key", true},
+		{"a key store", string(pkcs12of(3)), "it is a key store (PKCS #12), which holds a private key", true},
+		{"encrypted data in DER", string(enveloped), "neither PEM nor a JWK Set: for a secret", true},
+		{"a later key store", string(pkcs12of(4)), "neither PEM nor a JWK Set: for a secret", true},
 		{"a Java key store", "\xfe\xed\xfe\xed\x00\x00\x00\x02", "it is a Java key store: export the certificate by keytool", true},
 		{"compressed", "\x1f\x8b\x08\x00\x00", "it is compressed (gzip)", true},
 		{"XML", "<RSAKeyValue><Modulus>AQAB</Modulus><Exponent>AQAB</Exponent></RSAKeyValue>", "it is a key in XML, as .NET writes it", true},
+		{"XML without the name of the key", "<Key><Modulus>AQAB</Modulus></Key>", "it is a key in XML, as .NET writes it", true},
 		{"other XML", "<EntityDescriptor/>", "it is XML", true},
 		{"a web page", "<!DOCTYPE html><title>Sign in</title>", "it is a web page", true},
 		{"a token", mintHS256(secret, "{}"), "it is a token, not a key", true},
@@ -274,8 +290,12 @@ func TestFaultsG10Files(t *testing.T) {
 		{"white space alone", " \n\t", "it is empty", true},
 
 		{"a chain of certificates", chain, "block 2 is the certificate of the authority that issued block 1: give the signer's certificate alone", true},
+		{"a certificate and an authority of the same name", issued("signer", "authority", p256Key(), rsaKey()) + issued("authority", "authority", edKey(), edKey()), "ES256", false},
+		{"a certificate and one of the same signer", issued("signer", "authority", p256Key(), rsaKey()) + issued("other", "other", rsaKey(), rsaKey()), "ES256", false},
+		{"a certificate and a public key", issued("signer", "authority", p256Key(), rsaKey()) + publicPEM(edKey()), "ES256", false},
 		{"two self-signed certificates of one name", certificate(p256Key(), 0) + certificate(rsaKey(), 0), "ES256", false},
 		{"a compressed point", spki(ec, curve(1, 2, 840, 10045, 3, 1, 7), append([]byte{2}, make([]byte, 32)...)), "its point is compressed: openssl ec -pubin -in FILE -conv_form uncompressed", true},
+		{"no point", spki(ec, curve(1, 2, 840, 10045, 3, 1, 7), nil), "it is damaged", true},
 		{"a curve spelled out", spki(ec, must(asn1.Marshal(struct{ Version int }{1})), append([]byte{4}, make([]byte, 64)...)), "its curve is spelled out, not named: openssl ec -pubin -in FILE -param_enc named_curve", true},
 		{"parameters and a private key", block("EC PARAMETERS", curve(1, 2, 840, 10045, 3, 1, 7)) + privatePEM(p256Key()), "a private key behind them", true},
 		{"other parameters", block("X9.42 DH PARAMETERS", nil), "these are parameters, not a key", true},
@@ -314,12 +334,15 @@ func TestFaultsG10Files(t *testing.T) {
 
 // certificateChain is a certificate and that of its authority, in PEM.
 func certificateChain() string {
-	of := func(name string) *x509.Certificate {
+	return issued("signer", "authority", p256Key(), rsaKey()) + issued("authority", "authority", rsaKey(), rsaKey())
+}
+
+// issued is the certificate of a subject's key, signed by the issuer's, in PEM.
+func issued(subject, issuer string, key, by crypto.Signer) string {
+	named := func(name string) *x509.Certificate {
 		return &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour)}
 	}
-	leaf := must(x509.CreateCertificate(rand.Reader, of("signer"), of("authority"), &p256Key().PublicKey, rsaKey()))
-	root := must(x509.CreateCertificate(rand.Reader, of("authority"), of("authority"), &rsaKey().PublicKey, rsaKey()))
-	return block("CERTIFICATE", leaf) + block("CERTIFICATE", root)
+	return block("CERTIFICATE", must(x509.CreateCertificate(rand.Reader, named(subject), named(issuer), key.Public(), by)))
 }
 
 // TestFaultsG10PSS: an RSA key that is for PSS alone is never used with another scheme.

@@ -32,6 +32,7 @@ func TestFile(t *testing.T) {
 		{"a secret", secret, nil, nil, "for a secret, read the file and use Secret or Base64Secret"},
 		{"a private key", privatePEM(rsaKey()), nil, nil, "block 1, PRIVATE KEY: this is a private key"},
 		{"a bad JWK", set(members{"kty": "AKP"}), nil, nil, `JWK 1: its kty is "AKP"`},
+		{"as long as a file may be", strings.Repeat("#", 1<<20-1-len(publicPEM(edKey()))) + "\n" + publicPEM(edKey()), nil, []string{":EdDSA"}, ""},
 		{"huge", strings.Repeat("#", 1<<20) + publicPEM(rsaKey()), nil, nil, "more than 1048576 bytes"},
 	}
 	for _, tt := range tests {

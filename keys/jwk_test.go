@@ -34,6 +34,7 @@ func TestJWKSet(t *testing.T) {
 		{"a short secret, allowed", set(jwkOf("s", nil)), []keys.Option{keys.InsecureAllowShortSecret()}, []string{":HS256"}},
 		{"members that are not needed", set(jwkOf(rsaKey(), members{"x5c": []int{1}, "x5t": 5, "ext": true, "foo": nil, "nbf": 1})), nil, []string{":RS256"}},
 		{"leading zeros in the exponent", set(jwkOf(rsaKey(), members{"e": "AAAAAAAAAAAAAAEAAQ"})), nil, []string{":RS256"}},
+		{"the largest exponent", set(jwkOf(rsaKey(), members{"e": b64([]byte{0x7f, 0xff, 0xff, 0xff})})), nil, []string{":RS256"}},
 		{"beside other members", `{"a":1,"keys":[` + jwkOf(edKey(), nil).String() + `]}`, nil, []string{":EdDSA"}},
 	}
 	for _, tt := range tests {
@@ -161,6 +162,8 @@ func TestJWKSetRefusesWhole(t *testing.T) {
 	}{
 		{"nothing", "", nil, "JWKSet: not a JWK Set, which is a JSON object"},
 		{"PEM", publicPEM(edKey()), nil, "not a JWK Set, which is a JSON object"},
+		{"a web page", "<html>", nil, "which is a JSON object: it is a web page"},
+		{"some text", "nonsense", nil, "which is a JSON object: invalid character"},
 		{"an array", "[]", nil, "not a JWK Set, which is a JSON object"},
 		{"null", "null", nil, `it has no member "keys"`},
 		{"cut off", `{"keys":[`, nil, "not a JWK Set, which is a JSON object"},

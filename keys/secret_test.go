@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/hex"
 	"strings"
 	"testing"
 
@@ -110,6 +111,8 @@ func TestBase64Secret(t *testing.T) {
 		{"bits left over", strings.Repeat("A", 42) + "B", nil, "the base64 ends in the middle of a byte"},
 		{"short", base64.StdEncoding.EncodeToString(zero[:16]), nil, "the secret has 16 bytes"},
 		{"a public key without its PEM armour", base64.StdEncoding.EncodeToString(der), nil, "this is a public key (DER)"},
+		{"PEM as it is", publicPEM(edKey()), nil, "this is PEM"},
+		{"hexadecimal DER", hex.EncodeToString(der), nil, "this is a public key (DER, in hex)"},
 		{"PEM", base64.StdEncoding.EncodeToString([]byte(publicPEM(edKey()))), nil, "this is PEM"},
 	}
 	for _, tt := range tests {

@@ -67,11 +67,11 @@ func (c *config) checkConfirmation(cnf string) error {
 		return nil
 	}
 	o := strictjson.New(cnf)
-	members, confirmed := 0, 0
+	some, confirmed := false, false
 	for o.Next() {
-		members++
+		some = true
 		if slices.Contains(c.confirmed, o.Name) {
-			confirmed++
+			confirmed = true
 			if s, ok := strictjson.String(o.Value); !ok || s == "" {
 				return refuse(ErrClaimInvalid, "invalid cnf value", fmt.Errorf("the member %s is not a string", o.Name))
 			}
@@ -82,7 +82,7 @@ func (c *config) checkConfirmation(cnf string) error {
 	if o.Err != nil {
 		return refuse(ErrClaimInvalid, "invalid cnf value", o.Err)
 	}
-	if members > 0 && confirmed == 0 {
+	if some && !confirmed {
 		return unconfirmed("of that kind")
 	}
 	return nil

@@ -117,12 +117,8 @@ func badFormat(cause error) *UnauthorizedError {
 
 // withoutScheme returns the token of "Bearer <token>", and anything else as it is.
 func withoutScheme(s string) string {
-	const scheme = "bearer"
-	if len(s) <= len(scheme) || !strings.EqualFold(s[:len(scheme)], scheme) {
-		return s
-	}
-	rest := s[len(scheme):]
-	if token := strings.TrimLeft(rest, " "); token != "" && len(token) < len(rest) {
+	scheme, rest, _ := strings.Cut(s, " ")
+	if token := strings.TrimLeft(rest, " "); token != "" && strings.EqualFold(scheme, "bearer") {
 		return token
 	}
 	return s
@@ -163,9 +159,8 @@ func Cookie(name string) Extractor {
 		if err != nil {
 			return "", conflict(err)
 		}
-		const escaped = "bearer%20"
-		if len(token) > len(escaped) && strings.EqualFold(token[:len(escaped)], escaped) {
-			token = "Bearer " + token[len(escaped):]
+		if scheme, rest, ok := strings.Cut(token, "%20"); ok && strings.EqualFold(scheme, "bearer") {
+			token = "Bearer " + rest
 		}
 		return withoutScheme(token), nil
 	}}
@@ -213,53 +208,65 @@ func errTokenDatatype() *UnauthorizedError {
 // handshake that carries two different tokens is rejected (token_conflict), since
 // the client could not know which of them counts.
 func OneOf(extractors ...Extractor) Extractor {
-	all := &extractor{}
-	if len(extractors) == 0 {
-		all.misused = errors.New("verifier: OneOf needs at least one extractor")
+	all, err := describe(extractors)
+	if err != nil {
+		return &extractor{misused: err}
 	}
+	extractors = slices.Clone(extractors)
+	all.find = func(ctx context.Context, h *Handshake) (string, error) { return findOne(ctx, h, extractors) }
+	return all
+}
+
+// describe says where the extractors look together. Its error is that of a misuse.
+func describe(extractors []Extractor) (*extractor, error) {
+	if len(extractors) == 0 {
+		return nil, errors.New("verifier: OneOf needs at least one extractor")
+	}
+	all := &extractor{}
 	for _, e := range extractors {
 		if isNil(e) {
-			return &extractor{misused: errors.New("verifier: OneOf: an extractor is nil")}
+			return nil, errors.New("verifier: OneOf: an extractor is nil")
 		}
 		ours, ok := e.(*extractor)
 		switch {
 		case !ok:
 			all.inBand = true
 		case ours.misused != nil:
-			return ours
+			return nil, ours.misused
 		case ours.only && len(extractors) > 1:
-			return &extractor{misused: errors.New("verifier: OneOf: RequireBearerHeader rejects whatever the other extractors find: give BearerHeader, or it alone")}
+			return nil, errors.New("verifier: OneOf: RequireBearerHeader rejects whatever the other extractors find: give BearerHeader, or it alone")
 		default:
 			all.inBand = all.inBand || ours.inBand
 			all.cookie = all.cookie || ours.cookie
 			all.only = all.only || ours.only
 		}
 	}
-	extractors = slices.Clone(extractors)
-	all.find = func(ctx context.Context, h *Handshake) (string, error) {
-		first := ""
-		var foreign error
-		for _, e := range extractors {
-			token, err := e.Extract(ctx, h)
-			if f, ok := err.(*foreignError); ok && foreign == nil {
-				foreign = f
-			} else if err != nil && !ok {
-				return "", err
-			}
-			if token == "" {
-				continue
-			}
-			if first != "" && token != first {
-				return "", conflict(errors.New("two places of the handshake carry different tokens"))
-			}
-			first = token
+	return all, nil
+}
+
+// findOne returns the one token that the extractors find.
+func findOne(ctx context.Context, h *Handshake, extractors []Extractor) (string, error) {
+	first := ""
+	var foreign error
+	for _, e := range extractors {
+		token, err := e.Extract(ctx, h)
+		if f, ok := err.(*foreignError); ok && foreign == nil {
+			foreign = f
+		} else if err != nil && !ok {
+			return "", err
 		}
-		if first == "" {
-			return "", foreign
+		if token == "" {
+			continue
 		}
-		return first, nil
+		if first != "" && token != first {
+			return "", conflict(errors.New("two places of the handshake carry different tokens"))
+		}
+		first = token
 	}
-	return all
+	if first == "" {
+		return "", foreign
+	}
+	return first, nil
 }
 
 func conflict(cause error) error {

@@ -39,6 +39,7 @@ func TestFaultsB1HasKey(t *testing.T) {
 		{"none", answer(nil, nil), false, nil},
 		{"an outage", answer([]*verifier.Key{other}, down), false, down},
 		{"a retryable refusal", answer(nil, &verifier.UnauthorizedError{Reason: verifier.ErrKeysUnavailable, Retryable: true}), false, verifier.ErrKeysUnavailable},
+		{"a nil refusal", answer(nil, (*verifier.UnauthorizedError)(nil)), false, (*verifier.UnauthorizedError)(nil)},
 		{"a refusal", answer(nil, &verifier.UnauthorizedError{Reason: verifier.ErrIssuerMismatch}), false, nil},
 		{"its own method decides", checker{answer(nil, down)}, true, nil},
 	} {

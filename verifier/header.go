@@ -64,28 +64,8 @@ func parseHeader(segment string) (Header, error) {
 		if members++; members > maxHeaderMembers {
 			return h, errHeaderMembers
 		}
-		ok := true
-		switch o.Name {
-		case "alg":
-			var s string
-			if s, ok = strictjson.String(o.Value); ok {
-				h.Algorithm = Algorithm(s)
-			}
-		case "kid":
-			h.KeyID, ok = strictjson.String(o.Value)
-		case "typ":
-			h.Type, ok = strictjson.String(o.Value)
-		case "cty":
-			h.ContentType, ok = strictjson.String(o.Value)
-		case "crit":
-			return h, errHeaderCritical
-		case "b64":
-			if o.Value != "true" {
-				return h, errHeaderB64
-			}
-		}
-		if !ok {
-			return h, errHeaderMember
+		if err := h.set(o.Name, o.Value); err != nil {
+			return h, err
 		}
 	}
 	if o.Err != nil {
@@ -99,4 +79,32 @@ func parseHeader(segment string) (Header, error) {
 		h.Type, h.ContentType = strings.Clone(h.Type), strings.Clone(h.ContentType)
 	}
 	return h, nil
+}
+
+// set notes a member of the header.
+func (h *Header) set(name, value string) error {
+	ok := true
+	switch name {
+	case "alg":
+		var s string
+		if s, ok = strictjson.String(value); ok {
+			h.Algorithm = Algorithm(s)
+		}
+	case "kid":
+		h.KeyID, ok = strictjson.String(value)
+	case "typ":
+		h.Type, ok = strictjson.String(value)
+	case "cty":
+		h.ContentType, ok = strictjson.String(value)
+	case "crit":
+		return errHeaderCritical
+	case "b64":
+		if value != "true" {
+			return errHeaderB64
+		}
+	}
+	if !ok {
+		return errHeaderMember
+	}
+	return nil
 }

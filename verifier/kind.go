@@ -47,9 +47,7 @@ func kindOfClaim(name, value string) kinds {
 // kindOf tells the kind of token that a word names, in any spelling: "Refresh",
 // "refresh_token", "urn:ietf:params:oauth:token-type:refresh_token" (RFC 8693 §3).
 func kindOf(word string) kinds {
-	if i := strings.LastIndexByte(word, ':'); i >= 0 {
-		word = word[i+1:]
-	}
+	word = word[strings.LastIndexByte(word, ':')+1:]
 	if len(word) > 40 {
 		return 0
 	}

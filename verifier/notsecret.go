@@ -1,7 +1,6 @@
 package verifier
 
 import (
-	"bytes"
 	"crypto/ecdh"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -110,6 +109,7 @@ func plainText(data []byte) string {
 var (
 	armour  = expression(`(?i)-----?[ _+]?BEGIN[ _+]|BEGIN[ _+%0-9A-Z]*(PUBLIC|PRIVATE|CERTIFICATE)`)
 	sshType = expression(`(?:^|[\s,"'])(?:ssh-(?:rsa|dss|ed25519|ed448)|ecdsa-sha2-\S+|sk-(?:ssh|ecdsa)-\S+|rsa-sha2-\d+)(?:-cert-v01@openssh\.com)?\s+[A-Za-z0-9+/]{20}`)
+	sshBlob = expression(`^\x00\x00\x00[\x07-\x3f](?:ssh-|ecdsa-sha2-|sk-ssh-|sk-ecdsa-|rsa-sha2-)`) // a length and a name (RFC 4253 §6.6)
 	setting = expression(`^(?:export\s+)?[A-Za-z_][A-Za-z0-9_.-]{0,60}\s*[=:]\s*`)
 	xmlKey  = expression(`(?i)<(?:\w+:)?(?:RSAKeyValue|ECKeyValue|DSAKeyValue|X509Certificate|Modulus)\b`)
 )
@@ -177,7 +177,7 @@ func unwrapped(text string) []unwrapping {
 		add(s, "")
 	}
 	if strings.Contains(text, "%") {
-		if s, err := url.PathUnescape(text); err == nil && s != text {
+		if s, err := url.PathUnescape(text); err == nil {
 			add(s, "")
 		}
 	}
@@ -210,15 +210,8 @@ var signedData = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 2}
 
 // binaryForm tells the forms that are not text.
 func binaryForm(data []byte) string {
-	if len(data) > 4 {
-		if n := binary.BigEndian.Uint32(data); n >= 7 && n < 64 && int(n) <= len(data)-4 {
-			name := data[4 : 4+n]
-			for _, prefix := range []string{"ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-", "rsa-sha2-"} {
-				if bytes.HasPrefix(name, []byte(prefix)) {
-					return formSSH
-				}
-			}
-		}
+	if sshBlob().Match(data) {
+		return formSSH
 	}
 	for curve, size := range map[ecdh.Curve]int{ecdh.P256(): 65, ecdh.P384(): 97, ecdh.P521(): 133} {
 		if _, err := curve.NewPublicKey(data); len(data) == size && err == nil {
@@ -226,13 +219,13 @@ func binaryForm(data []byte) string {
 		}
 	}
 	var whole asn1.RawValue
-	if _, err := asn1.Unmarshal(data, &whole); err != nil || whole.Tag != asn1.TagSequence || !whole.IsCompound {
+	if _, err := asn1.Unmarshal(data, &whole); err != nil {
 		return ""
 	}
 	return derForm(whole.FullBytes)
 }
 
-// derForm tells what a DER sequence is. It looks at the shape alone, since a key
+// derForm tells what a value in DER is. It looks at the shape alone, since a key
 // that this package cannot use is not a secret either.
 func derForm(der []byte) string {
 	if _, err := x509.ParseCertificate(der); err == nil {

@@ -210,3 +210,78 @@ func TestSecretsAreNotMistakenForKeys(t *testing.T) {
 		}
 	}
 }
+
+// TestKeyFormBounds: how deep, how long and in which places keys are looked for, and how
+// they are named.
+func TestKeyFormBounds(t *testing.T) {
+	encode := base64.StdEncoding.EncodeToString
+	der := mustDo(x509.MarshalPKIXPublicKey(mustDo(rsa.GenerateKey(rand.Reader, 2048)).Public()))
+	inPEM := string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+	inPEM = inPEM[:len(inPEM)/2*2]
+	wrap := func(times int, b []byte, as func(string) string) string {
+		for range times {
+			b = []byte(as(encode(b)))
+		}
+		return string(b)
+	}
+	plain := func(s string) string { return s }
+	quoted := func(s string) string { return `"` + s + `"` }
+	// tiny is a public key of an algorithm, in so many bytes.
+	tiny := func(size int) string {
+		type algorithm struct{ OID asn1.ObjectIdentifier }
+		key := make([]byte, size-12)
+		b := mustDo(asn1.Marshal(struct {
+			Algorithm algorithm
+			Key       asn1.BitString
+		}{algorithm{asn1.ObjectIdentifier{1, 3, 101, 112}}, asn1.BitString{Bytes: key, BitLength: 8 * len(key)}}))
+		if len(b) != size {
+			t.Fatalf("%d bytes instead of %d", len(b), size)
+		}
+		return encode(b)
+	}
+	type contentInfo struct {
+		Type    asn1.ObjectIdentifier
+		Content []byte
+	}
+	bundle := func(kind int) string {
+		return string(mustDo(asn1.Marshal(contentInfo{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, kind}, make([]byte, 32)})))
+	}
+	rsa512 := mustDo(asn1.Marshal(struct{ N, E *big.Int }{new(big.Int).SetBit(big.NewInt(1), 511, 1), big.NewInt(3)}))
+	rsa511 := mustDo(asn1.Marshal(struct{ N, E *big.Int }{new(big.Int).SetBit(big.NewInt(1), 510, 1), big.NewInt(3)}))
+	blob := func(name string) string { return string(sshBlob([]byte(name), make([]byte, 64))) }
+
+	for name, row := range map[string]struct{ secret, says string }{
+		"DER":                           {string(der), "this is a public key (DER), not"},
+		"base64":                        {encode(der), "this is a public key (DER, in base64), not"},
+		"base64 in a line of settings":  {"KEY=" + encode(der), "this is a public key (DER, in base64), not"},
+		"four times":                    {wrap(4, der, plain), "in base64, in base64, in base64, in base64), not"},
+		"five times":                    {wrap(5, der, plain), ""},
+		"five times, in quotes":         {wrap(5, der, quoted), ""},
+		"between words":                 {"the key is " + encode(der) + " of May", "this is a public key"},
+		"a tiny key between words":      {"the key is " + tiny(30) + " of May", "this is a public key"},
+		"a tinier one":                  {"the key is " + tiny(27) + " of May", ""},
+		"a JWK of 32 bytes":             {`{"kty":"oct","k":"AAAAAAAAAAAA"}`, "this is a JWK"},
+		"a phrase with a comma":         {"my secret phrase goes like this,ssh-like words at its end", ""},
+		"PEM after a byte":              {"\xffx" + inPEM, "this is PEM"},
+		"PEM after another byte":        {"x\xfe" + inPEM, "this is PEM"},
+		"PEM after a byte of a mark":    {"\xfex" + inPEM, "this is PEM"},
+		"PEM after the other byte":      {"x\xff" + inPEM, "this is PEM"},
+		"PEM after zeros":               {"a\x00bc" + inPEM, "this is PEM"},
+		"PEM after three and a zero":    {"abc\x00" + inPEM, "this is PEM"},
+		"PEM after a zero":              {"\x00abc" + inPEM, "this is PEM"},
+		"PEM after two and a zero":      {"ab\x00c" + inPEM, "this is PEM"},
+		"PEM in UTF-16BE with its mark": {string(utf16Of([]byte(inPEM), binary.BigEndian, true)), "this is PEM"},
+		"an SSH key of the first type":  {blob("ssh-rsa"), "this is an SSH public key"},
+		"a name that is too short":      {blob("ssh-x"), ""},
+		"a name that is too long":       {blob("ssh-" + strings.Repeat("x", 60)), ""},
+		"an RSA key of 512 bits":        {string(rsa512), "this is a public key"},
+		"two numbers":                   {string(rsa511), ""},
+		"a bundle":                      {bundle(2), "this is a PKCS #7 bundle"},
+		"other contents":                {bundle(3), ""},
+	} {
+		_, err := verifier.NewKey([]byte(row.secret), verifier.KeyOptions{InsecureAllowShortSecret: true})
+		if row.says == "" && err != nil || row.says != "" && (err == nil || !strings.Contains(err.Error(), row.says)) {
+			t.Errorf("%s: got %v, want %q", name, err, row.says)
+		}
+	}
+}

@@ -42,6 +42,15 @@ func TestFaultsA8WithoutToken(t *testing.T) {
 		{"query of another name, escaped", verifier.Handshake{Query: url.Values{"t": {raw}}, URL: link("/?t=" + strings.ReplaceAll(raw, ".", "%2E") + "&a=b")},
 			verifier.Handshake{Query: url.Values{}, URL: link("/?a=b")}},
 		{"referer", verifier.Handshake{Header: http.Header{"Referer": {"https://e.example/?access_token=" + other}}}, verifier.Handshake{Header: http.Header{}}},
+		{"referer without credentials", verifier.Handshake{Header: http.Header{"Referer": {"https://e.example/?b=1&a=2"}}},
+			verifier.Handshake{Header: http.Header{"Referer": {"https://e.example/?b=1&a=2"}}}},
+		{"referer that is not a URL", verifier.Handshake{Header: http.Header{"Referer": {"%zz"}}}, verifier.Handshake{Header: http.Header{}}},
+		{"a query in its order", verifier.Handshake{URL: link("/?b=1&a=2&b=3")}, verifier.Handshake{URL: link("/?b=1&a=2&b=3")}},
+		{"one of two values", verifier.Handshake{URL: link("/?t=" + raw + "&t=x")}, verifier.Handshake{URL: link("/?t=x")}},
+		{"maps as deep as is looked", verifier.Handshake{Auth: nestedMaps(32, "x")}, verifier.Handshake{Auth: nestedMaps(32, "x")}},
+		{"maps that are deeper", verifier.Handshake{Auth: nestedMaps(33, "x")}, verifier.Handshake{Auth: nestedMaps(33, nil)}},
+		{"lists as deep as is looked", verifier.Handshake{Auth: nestedLists(32, "x")}, verifier.Handshake{Auth: nestedLists(32, "x")}},
+		{"lists that are deeper", verifier.Handshake{Auth: nestedLists(33, "x")}, verifier.Handshake{Auth: nestedLists(33, nil)}},
 		{"path and user", verifier.Handshake{URL: link("https://u:p@e.example/" + raw + "?a=b")}, verifier.Handshake{URL: &url.URL{Scheme: "https", Host: "e.example", RawQuery: "a=b"}}},
 		{"auth payload", verifier.Handshake{Auth: map[string]any{"token": "Bearer " + raw, "device": "d", "n": 1.0}},
 			verifier.Handshake{Auth: map[string]any{"device": "d", "n": 1.0}}},
@@ -83,6 +92,22 @@ func TestFaultsA8WithoutToken(t *testing.T) {
 	if h := (&verifier.Handshake{Auth: "text", Namespace: "/a", RemoteAddr: "b"}).WithoutToken(""); h.Auth != "text" || h.Namespace != "/a" || h.RemoteAddr != "b" {
 		t.Errorf("without a token to drop: %+v", h)
 	}
+}
+
+// nestedMaps returns a value in so many maps.
+func nestedMaps(depth int, value any) any {
+	for range depth {
+		value = map[string]any{"a": value}
+	}
+	return value
+}
+
+// nestedLists returns a value in so many lists.
+func nestedLists(depth int, value any) any {
+	for range depth {
+		value = []any{value}
+	}
+	return value
 }
 
 func urlText(u *url.URL) string {

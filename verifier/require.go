@@ -136,7 +136,8 @@ func HeaderEquals(name, value string) Option {
 	}
 }
 
-// headerMember returns a member of the token's header that is a string.
+// headerMember returns a member of the token's header that is a string. The header was
+// read to its end, and strictly, before the token was accepted.
 func (t *Token) headerMember(name string) (value string, ok bool) {
 	segment, _, _ := strings.Cut(t.raw, ".")
 	text, _ := base64url.Decode(nil, base64url.Unpad(segment))
@@ -146,7 +147,7 @@ func (t *Token) headerMember(name string) (value string, ok bool) {
 			value, ok = strictjson.String(o.Value)
 		}
 	}
-	return value, ok && o.Err == nil
+	return value, ok
 }
 
 // RequireScope asks that the token's scopes have all of these: see

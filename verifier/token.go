@@ -216,39 +216,7 @@ func parseClaims(t *Token) (claims, error) {
 	var c claims
 	o := strictjson.New(t.payload)
 	for o.Next() {
-		// A null is taken for absent, except in a date: jsonwebtoken refuses that.
-		ok := true
-		switch o.Name {
-		case "exp":
-			t.ExpiresAt, c.exp = numericDate(o.Value)
-		case "nbf":
-			t.NotBefore, c.nbf = numericDate(o.Value)
-		case "iat":
-			t.IssuedAt, c.iat = numericDate(o.Value)
-			c.hasIat, ok = c.iat == dateGood, c.iat == dateGood
-		case "iss":
-			t.Issuer, ok = stringOrNull(o.Value)
-		case "aud":
-			t.Audience, ok = audience(o.Value, &t.one)
-		case "sub":
-			t.Subject, ok = stringOrNumber(o.Value)
-		case "jti":
-			t.ID, ok = stringOrNumber(o.Value)
-		case "sid":
-			t.SessionID, _ = strictjson.String(o.Value) // not RFC 7519's: any other type is the application's affair
-		case "nonce":
-			c.nonce, _ = strictjson.String(o.Value)
-			c.kind |= shapeOfIDToken
-		case "at_hash", "c_hash", "s_hash":
-			c.kind |= shapeOfIDToken
-		case "token_use", "token_type", "typ", "type", "purpose", "tokenName":
-			c.kind |= kindOfClaim(o.Name, o.Value)
-		case "cnf":
-			if o.Value != "null" {
-				c.cnf = o.Value
-			}
-		}
-		if !ok && c.badOther == "" {
+		if !c.set(t, o.Name, o.Value) && c.badOther == "" {
 			c.badOther = o.Name
 		}
 	}
@@ -256,6 +224,44 @@ func parseClaims(t *Token) (claims, error) {
 		return c, fmt.Errorf("%w: %w", errNotClaims, o.Err)
 	}
 	return c, nil
+}
+
+// set notes a claim, and reports whether it is of the right type. A null is taken for
+// absent, except in a date: jsonwebtoken refuses that. A bad exp or nbf is not reported
+// here, since either can be ignored.
+func (c *claims) set(t *Token, name, value string) (ok bool) {
+	ok = true
+	switch name {
+	case "exp":
+		t.ExpiresAt, c.exp = numericDate(value)
+	case "nbf":
+		t.NotBefore, c.nbf = numericDate(value)
+	case "iat":
+		t.IssuedAt, c.iat = numericDate(value)
+		c.hasIat, ok = c.iat == dateGood, c.iat == dateGood
+	case "iss":
+		t.Issuer, ok = stringOrNull(value)
+	case "aud":
+		t.Audience, ok = audience(value, &t.one)
+	case "sub":
+		t.Subject, ok = stringOrNumber(value)
+	case "jti":
+		t.ID, ok = stringOrNumber(value)
+	case "sid":
+		t.SessionID, _ = strictjson.String(value) // not RFC 7519's: any other type is the application's affair
+	case "nonce":
+		c.nonce, _ = strictjson.String(value)
+		c.kind |= shapeOfIDToken
+	case "at_hash", "c_hash", "s_hash":
+		c.kind |= shapeOfIDToken
+	case "token_use", "token_type", "typ", "type", "purpose", "tokenName":
+		c.kind |= kindOfClaim(name, value)
+	case "cnf":
+		if value != "null" {
+			c.cnf = value
+		}
+	}
+	return ok
 }
 
 func stringOrNull(text string) (string, bool) {
