@@ -1,25 +1,19 @@
 package googollee_test
 
 import (
-	"bufio"
 	"context"
 	"flag"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
-	"os"
-	"os/exec"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	gosio "github.com/googollee/go-socket.io"
 	"github.com/gorilla/websocket"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
@@ -322,87 +316,5 @@ func TestShutdownUnderLoad(t *testing.T) {
 	wg.Wait()
 	if n := came.Load(); n != went.Load() {
 		t.Errorf("%d came, %d went afterwards", n, went.Load())
-	}
-}
-
-// TestFault16MemoryOfIdleSockets: go-socket.io starts a goroutine and a timer for
-// every frame and keeps large buffers for every connection. Ours costs at most 20 KB in
-// all, with its one goroutine. The clients are in another process.
-func TestFault16MemoryOfIdleSockets(t *testing.T) {
-	per := func(t *testing.T, url string) (bytes, goroutines float64) {
-		connect := func(n int) (release func()) {
-			self, err := os.Executable()
-			if err != nil {
-				t.Fatal(err)
-			}
-			cmd := exec.Command(self, url, strconv.Itoa(n))
-			cmd.Env = append(os.Environ(), childVariable+"=idle")
-			cmd.Stderr = os.Stderr
-			in, _ := cmd.StdinPipe()
-			out, _ := cmd.StdoutPipe()
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "ready\n" {
-				t.Fatalf("the clients: %q, %v", line, err)
-			}
-			return func() { in.Close(); _ = cmd.Wait() }
-		}
-		release := connect(50) // what is made once is made now
-		before := measure()
-		releaseAll := connect(*idle)
-		time.Sleep(200 * time.Millisecond) // for the goroutines of handshakes to end
-		after := measure()
-		t.Logf("heap %d, stacks %d bytes per socket", (after.heap-before.heap)/int64(*idle), (after.stack-before.stack)/int64(*idle))
-		releaseAll()
-		release()
-		n := float64(*idle)
-		return float64(after.heap+after.stack-before.heap-before.stack) / n, float64(after.goroutines-before.goroutines) / n
-	}
-	stock(t, shown, func(t *testing.T) {
-		server, url := stockServer(t, func(s *gosio.Server) {
-			s.OnEvent("/", "echo", func(_ gosio.Conn, v any) any { return v })
-		})
-		bytes, goroutines := per(t, url)
-		t.Logf("%.1f KB and %.1f goroutines per idle socket of the stock library", bytes/1000, goroutines)
-		if bytes > 24000 {
-			t.Log(shown)
-		}
-		_ = server
-	})
-	s := serve(t, nil, func(s *server) {
-		s.OnAuthenticated(func(*googollee.Conn, *socketio.Session) error { return nil })
-		s.OnDisconnect(func(*googollee.Conn, string) {})
-	}, socketio.ByHandshake())
-	bytes, goroutines := per(t, s.URL)
-	t.Logf("%.1f KB and %.1f goroutines per idle socket", bytes/1000, goroutines)
-	if bytes > 20000 && !raceEnabled { // the detector's own share is large
-		t.Errorf("an idle socket costs %.0f bytes, expected at most 20000", bytes)
-	}
-}
-
-func init() {
-	children["idle"] = func() {
-		n, _ := strconv.Atoi(os.Args[2])
-		token := strings.Repeat("x", 800) // as long as tokens are
-		sockets := make([]*rawclient.Websocket, n)
-		lanes(n, 20, func(i int) {
-			c := &rawclient.Session{URL: os.Args[1], Query: url.Values{"token": {"good." + token}}}
-			ws, _, err := c.Dial(context.Background())
-			if err == nil {
-				sockets[i] = ws
-				err = ws.Write(`421["echo",1]`)
-			}
-			for p := ""; err == nil && p != "431[1]"; {
-				p, err = ws.Read()
-			}
-			if err != nil {
-				fmt.Fprintln(os.Stderr, err)
-				os.Exit(1)
-			}
-		})
-		fmt.Println("ready")
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		runtime.KeepAlive(sockets) // a connection that is collected is closed
 	}
 }

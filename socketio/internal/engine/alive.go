@@ -37,8 +37,6 @@ func (s *Session) Alive(ctx context.Context) bool {
 // askLocked sends what the client answers.
 func (s *Session) askLocked() {
 	switch {
-	case s.dialect.serverPings && s.lastSeen.Before(s.lastPing):
-		// It owes an answer already, and has a deadline for it.
 	case s.dialect.serverPings:
 		s.pingLocked(time.Now())
 	case s.link.ws == nil && s.link.polling:

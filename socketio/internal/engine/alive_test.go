@@ -109,7 +109,7 @@ func TestAlive(t *testing.T) {
 }
 
 // TestAliveVanished: a client whose machine has vanished gives no sign of life, however
-// often it is asked, and its session ends no later for it.
+// often it is asked, and the session's end ends the wait.
 func TestAliveVanished(t *testing.T) {
 	everyWay(t, func(w *world, c *rawclient.Session, ws *socket) {
 		if ws != nil {

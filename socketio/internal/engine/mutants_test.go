@@ -156,3 +156,25 @@ func TestGateClosesOnWhatWaits(t *testing.T) {
 		})
 	}
 }
+
+// TestComesAndGoesAccepted: a client that namespaces accept may leave them as often as it
+// likes.
+func TestComesAndGoesAccepted(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		c := w.client()
+		c.EIO = "4"
+		ws := w.dial(c)
+		if err := c.ReadOpen(ws.Websocket); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 * maxUnproven {
+			ws.write("40/open,")
+			synctest.Wait()
+			if p, err := ws.Read(); err != nil || !strings.HasPrefix(p, "40/open,") {
+				t.Fatalf("got %q, %v", p, err)
+			}
+			ws.write("41/open,")
+			synctest.Wait()
+		}
+	})
+}

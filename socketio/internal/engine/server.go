@@ -184,7 +184,7 @@ func (e *Server) serveHandshake(w http.ResponseWriter, r *http.Request, d *diale
 	var ws *wsConn
 	if q.Get("transport") == "websocket" {
 		var err error
-		if ws, err = s.accept(w, r); err != nil {
+		if ws, err = s.accept(w, r, q.Get("b64") != ""); err != nil {
 			e.handshakes.Add(-1)
 			return // the upgrader has answered
 		}

@@ -45,7 +45,7 @@ func answerHeader(h http.Header, r *http.Request) http.Header {
 // accept upgrades a request. The read buffer is small, and a connection has a write
 // buffer only while it writes, so that an idle one costs little. The answer to the request
 // leaves together with the first messages.
-func (s *Session) accept(w http.ResponseWriter, r *http.Request) (*wsConn, error) {
+func (s *Session) accept(w http.ResponseWriter, r *http.Request, base64 bool) (*wsConn, error) {
 	e := s.server
 	cw := &corkedWriter{ResponseWriter: w}
 	conn, err := e.upgrader.Upgrade(cw, r, answerHeader(w.Header(), r))
@@ -57,7 +57,6 @@ func (s *Session) accept(w http.ResponseWriter, r *http.Request) (*wsConn, error
 	most := e.config.MaxMessage + 1024
 	conn.SetReadLimit(int64(most))
 	flood.LimitPings(conn, maxIdle, s.pong)
-	base64 := r.URL.Query().Get("b64") != ""
 	return &wsConn{conn: conn, dialect: s.dialect, out: cw.conn, base64: base64, compressFrom: e.config.CompressFrom, readLimit: most}, nil
 }
 
@@ -266,7 +265,7 @@ func (s *Session) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 	place := &wsConn{}
 	s.link.candidate = place
 	s.mu.Unlock()
-	ws, err := s.accept(w, r)
+	ws, err := s.accept(w, r, r.URL.Query().Get("b64") != "")
 	if err == nil {
 		if err = ws.out.uncork(); err != nil {
 			ws.conn.Close()
