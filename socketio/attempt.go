@@ -3,7 +3,6 @@ package socketio
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
@@ -97,9 +96,9 @@ func (g *Guard) try(ctx context.Context, h *verifier.Handshake, s *Session) (don
 // there is none if the registry says why not, or if the socket is closed.
 func (g *Guard) authenticate(p *Pass) (bool, *verifier.UnauthorizedError) {
 	now := g.a.moment()
-	s := newSession(g, p, now)
+	s := newSession(g, g.handshake, p, now)
 	for {
-		place := g.a.registry.placeOf(g.a, p.token, g.handshake.Namespace)
+		place := g.a.registry.placeOf(p.rules, p.token, g.handshake.Namespace)
 		done, again, err := g.begin(s, place, now)
 		if again {
 			continue
@@ -124,9 +123,9 @@ func (g *Guard) begin(s *Session, at place, now times) (done, again bool, err *v
 		return false, again, err
 	}
 	for _, old := range evicted {
-		old.guard.async(func() { old.guard.kick(errReplaced) })
+		old.owner.kickLater(errReplaced)
 	}
-	g.a.waiting.remove(g)
+	g.a.waiting.remove(g.place)
 	g.state, g.session, g.failures = authenticated, s, 0
 	g.setLifetime(now)
 	g.began(s, now)
@@ -161,9 +160,6 @@ func (g *Guard) renew(s *Session, p *Pass) (bool, *verifier.UnauthorizedError) {
 	return true, nil
 }
 
-// setupPatience is how long an event may wait for the functions that set up a session.
-const setupPatience = 30 * time.Second
-
 // succeed tells the binding and the functions of OnSuccess, and then lets events
 // through. A session that the application cannot set up ends.
 func (g *Guard) succeed() {
@@ -187,36 +183,21 @@ func (g *Guard) succeed() {
 	s.enter(ready, nil)
 }
 
-// fail tells the client that an attempt failed, and sees to it that the socket
-// ends. An authenticated socket is unchanged, until it has failed too often or
-// if it was asked not to. A retryable failure is not counted against it.
+// fail tells the client that an attempt failed, and makes sure that the socket ends. A
+// session goes on, until its renewals failed too often, or once with EndOnFailedRenewal.
+// A retryable failure of a renewal does not count.
 func (g *Guard) fail(h *verifier.Handshake, err *verifier.UnauthorizedError) {
-	now := g.a.times()
-	g.mu.Lock()
-	if g.state == closed {
-		g.mu.Unlock()
+	live, last, gone := g.failed(err)
+	if gone {
 		return
 	}
-	live := g.state == authenticated
-	if !live || !err.Retryable {
-		g.failures++
-	}
-	last := g.failures >= g.a.maxAttempts || live && g.a.endOnFailedRenewal && !err.Retryable
-	if !live && !last && g.a.farewell == farewellAfter {
-		if g.ends.IsZero() || g.remaining(now) > g.a.linger {
-			g.lifetime = deadline(g.a.linger)
-			g.schedule(now)
-		}
-	}
-	g.mu.Unlock()
-
 	refused := func() { g.a.refused(h, err) }
-	if last || !live && g.a.farewell == farewellNow {
+	if last {
 		g.finish(err, nil, refused)
 		return
 	}
-	// Before the client knows, who may leave at once: anyone who waits for what is told
-	// of a socket waits for this too.
+	// Callbacks are queued before the client knows, since it may leave at once: whatever
+	// waits for the callbacks of this socket waits for these, too.
 	g.notices.add(refused)
 	if live {
 		g.socket.Emit(EventUnauthorized, nil, newUnauthorized(err))
@@ -224,4 +205,29 @@ func (g *Guard) fail(h *verifier.Handshake, err *verifier.UnauthorizedError) {
 		g.socket.Emit(EventUnauthorized, func() { g.acknowledged(err) }, newUnauthorized(err))
 	}
 	g.notify()
+}
+
+// failed counts a failed attempt. It reports whether the socket has a session, whether
+// the socket has to end now, and whether it has ended already.
+func (g *Guard) failed(err *verifier.UnauthorizedError) (live, last, gone bool) {
+	now := g.a.times()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch g.state {
+	case closed:
+		return false, false, true
+	case authenticated:
+		if err.Retryable {
+			return true, false, false
+		}
+		g.failures++
+		return true, g.failures >= g.a.maxAttempts || g.a.endOnFailedRenewal, false
+	}
+	g.failures++
+	last = g.failures >= g.a.maxAttempts || g.a.close == closeNow
+	if !last && g.a.close == closeAfter && (g.ends.IsZero() || g.remaining(now) > g.a.closeDelay) {
+		g.lifetime = deadline(g.a.closeDelay)
+		g.schedule(now)
+	}
+	return false, last, false
 }

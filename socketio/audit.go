@@ -11,9 +11,9 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-// Audit has a record of every decision written to the logger: at the level info what is
-// accepted, at warn what is refused. The message is "socketio audit"; the attributes are
-// stable, and listed in docs/authorization.md. Tokens are named by a hash.
+// Audit writes a record of every decision to the logger: at the level info if it
+// accepts, at warn if it refuses. The message is "socketio audit". The attributes are
+// stable; docs/authorization.md lists them. A record names a token by a hash.
 func Audit(l *slog.Logger) Option {
 	return once("Audit", func(c *config) error {
 		if l == nil {
@@ -29,40 +29,74 @@ type auditor struct{ logger *slog.Logger }
 
 const auditMessage = "socketio audit"
 
+// An auditAction is what a record is about. docs/authorization.md lists them, and the
+// attributes.
+type auditAction string
+
+const (
+	auditConnect      auditAction = "connect"
+	auditAuthenticate auditAction = "authenticate"
+	auditRenew        auditAction = "renew"
+	auditEvent        auditAction = "event"
+	auditJoin         auditAction = "join"
+	auditLeave        auditAction = "leave"
+	auditEnd          auditAction = "end"
+	auditDrop         auditAction = "drop"
+)
+
+// An auditAttribute is the name of an attribute of a record.
+type auditAttribute string
+
+const (
+	attrAction    auditAttribute = "action"
+	attrDecision  auditAttribute = "decision"
+	attrResource  auditAttribute = "resource"
+	attrNamespace auditAttribute = "namespace"
+	attrRemote    auditAttribute = "remote"
+	attrIssuer    auditAttribute = "iss"
+	attrSubject   auditAttribute = "sub"
+	attrSessionID auditAttribute = "sid"
+	attrTokenID   auditAttribute = "jti"
+	attrToken     auditAttribute = "token"
+	attrReason    auditAttribute = "reason"
+	attrCode      auditAttribute = "code"
+	attrRetryable auditAttribute = "retryable"
+)
+
 // record writes one record. Empty values are left out.
-func (l *auditor) record(h *verifier.Handshake, t *verifier.Token, action, resource string, cause error) {
+func (l *auditor) record(h *verifier.Handshake, t *verifier.Token, action auditAction, resource string, cause error) {
 	level, decision := slog.LevelInfo, "accepted"
 	attributes := make([]slog.Attr, 0, 12)
 	var refused *verifier.UnauthorizedError
 	if errors.As(cause, &refused) && refused != nil {
 		level, decision = slog.LevelWarn, "refused"
 	}
-	add := func(name, value string) {
+	add := func(name auditAttribute, value string) {
 		if value != "" {
-			attributes = append(attributes, slog.String(name, value))
+			attributes = append(attributes, slog.String(string(name), value))
 		}
 	}
-	add("action", action)
-	add("decision", decision)
-	add("resource", resource)
-	add("namespace", h.Namespace)
-	add("remote", h.RemoteAddr)
+	add(attrAction, string(action))
+	add(attrDecision, decision)
+	add(attrResource, resource)
+	add(attrNamespace, h.Namespace)
+	add(attrRemote, h.RemoteAddr)
 	if t != nil {
-		add("iss", t.Issuer)
-		add("sub", t.Subject)
-		add("sid", t.SessionID)
-		add("jti", t.ID)
+		add(attrIssuer, t.Issuer)
+		add(attrSubject, t.Subject)
+		add(attrSessionID, t.SessionID)
+		add(attrTokenID, t.ID)
 		if t.Raw() != "" {
 			sum := sha256.Sum256([]byte(t.Raw()))
-			add("token", hex.EncodeToString(sum[:16]))
+			add(attrToken, hex.EncodeToString(sum[:16]))
 		}
 	}
 	if refused != nil {
-		add("reason", string(refused.Reason))
-		add("code", refused.Code)
-		attributes = append(attributes, slog.Bool("retryable", refused.Retryable))
+		add(attrReason, string(refused.Reason))
+		add(attrCode, refused.Code)
+		attributes = append(attributes, slog.Bool(string(attrRetryable), refused.Retryable))
 	} else if cause != nil {
-		add("reason", "disconnected")
+		add(attrReason, "disconnected")
 	}
 	l.logger.LogAttrs(context.Background(), level, auditMessage, attributes...)
 }
@@ -71,12 +105,12 @@ func (l *auditor) record(h *verifier.Handshake, t *verifier.Token, action, resou
 func (l *auditor) observer() Observer {
 	return Observer{
 		Verifying: func(ctx context.Context, h *verifier.Handshake, old *verifier.Token) (context.Context, func(*verifier.Token, *verifier.UnauthorizedError)) {
-			action := "connect"
+			action := auditConnect
 			switch {
 			case old != nil:
-				action = "renew"
+				action = auditRenew
 			case h.InBand:
-				action = "authenticate"
+				action = auditAuthenticate
 			}
 			return ctx, func(t *verifier.Token, err *verifier.UnauthorizedError) {
 				var cause error
@@ -90,14 +124,14 @@ func (l *auditor) observer() Observer {
 			}
 		},
 		Ended: func(h *verifier.Handshake, t *verifier.Token, _ time.Duration, cause error) {
-			l.record(h, t, "end", "", cause)
+			l.record(h, t, auditEnd, "", cause)
 		},
-		Dropped: func(h *verifier.Handshake, err *verifier.UnauthorizedError) { l.record(h, nil, "drop", "", err) },
+		Dropped: func(h *verifier.Handshake, err *verifier.UnauthorizedError) { l.record(h, nil, auditDrop, "", err) },
 	}
 }
 
-// decided records a decision about an event or a join.
-func (l *auditor) decided(g *Guard, s *Session, action Action, resource string, refused *verifier.UnauthorizedError) {
+// decided records a decision about an event or a room.
+func (l *auditor) decided(h *verifier.Handshake, s *Session, action auditAction, resource string, refused *verifier.UnauthorizedError) {
 	if l == nil {
 		return
 	}
@@ -109,12 +143,5 @@ func (l *auditor) decided(g *Guard, s *Session, action Action, resource string, 
 	if refused != nil {
 		cause = refused
 	}
-	g.a.guarded("the audit's logger", func() { l.record(g.handshake, t, string(action), resource, cause) })
-}
-
-// left records that a session was taken out of a room.
-func (l *auditor) left(g *Guard, s *Session, room string, err *verifier.UnauthorizedError) {
-	if l != nil {
-		g.a.guarded("the audit's logger", func() { l.record(g.handshake, s.Token(), "leave", room, err) })
-	}
+	l.record(h, t, action, resource, cause)
 }

@@ -8,14 +8,14 @@ import (
 
 // Authenticator decides about a handshake. A *[verifier.Verifier] is one.
 //
-// An [*verifier.UnauthorizedError] is passed to the client as it is; of any
-// other error the client learns only that the server rejected it. Authenticate
-// should return soon after ctx ends; it is called from many goroutines at once.
+// The client sees an [*verifier.UnauthorizedError] as it is. Of any other error it
+// learns only that the server rejected it. Authenticate should return soon after ctx
+// ends, and must be safe for concurrent use.
 type Authenticator interface {
 	Authenticate(ctx context.Context, h *verifier.Handshake) (*verifier.Token, error)
 }
 
-// AuthenticatorFunc makes a function an [Authenticator].
+// AuthenticatorFunc turns a function into an [Authenticator].
 type AuthenticatorFunc func(ctx context.Context, h *verifier.Handshake) (*verifier.Token, error)
 
 // Authenticate calls f.

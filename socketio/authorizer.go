@@ -10,22 +10,6 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-// The reasons this package adds to those of package verifier.
-const (
-	ErrTimeout                verifier.Reason = "authentication_timeout"  // the socket did not authenticate in time
-	ErrTooManyAttempts        verifier.Reason = "too_many_attempts"       // the socket failed too often in a row, or its address did
-	ErrTooManyPending         verifier.Reason = "too_many_pending"        // of too many sockets that have not authenticated yet it has waited longest
-	ErrIdentityMismatch       verifier.Reason = "identity_mismatch"       // a renewal is for another identity
-	ErrSessionExpired         verifier.Reason = "session_expired"         // the session has reached its MaxSessionAge
-	ErrSessionLimit           verifier.Reason = "session_limit"           // the user has too many sessions
-	ErrTokenRevoked           verifier.Reason = "token_revoked"           // the token was revoked
-	ErrRevocationsUnavailable verifier.Reason = "revocations_unavailable" // whether it was cannot be told now; retryable
-	ErrPresenceUnavailable    verifier.Reason = "presence_unavailable"    // how many sessions the user has cannot be told now; retryable
-	ErrKeyWithdrawn           verifier.Reason = "key_withdrawn"           // the token's key has left the key set
-	ErrRestarting             verifier.Reason = "server_restarting"       // the server is about to stop; retryable
-	ErrServer                 verifier.Reason = "server_error"            // a function of the application's panicked
-)
-
 var (
 	errTimeout = &verifier.UnauthorizedError{
 		Code: verifier.CodeCredentialsRequired, Message: "no token provided in time", Reason: ErrTimeout,
@@ -33,11 +17,9 @@ var (
 	errTooManyAttempts = &verifier.UnauthorizedError{
 		Code: verifier.CodeInvalidToken, Message: "too many attempts", Reason: ErrTooManyAttempts,
 	}
-	errSetup = serverError(errors.New("the functions that set up the session did not return in time"))
 )
 
-// Authorizer guards one namespace: see the package comment. It is safe for
-// concurrent use.
+// Authorizer authorizes the sockets of one namespace. It is safe for concurrent use.
 type Authorizer struct {
 	auth Authenticator
 	config
@@ -47,14 +29,14 @@ type Authorizer struct {
 	hanging  atomic.Int64 // functions of the application's that ignore their context
 }
 
-// New makes an authorizer of an authenticator and options. It fails where an
-// option is invalid.
+// New returns an authorizer that uses auth to verify tokens. It returns an error for
+// invalid options. The bindings call it for you.
 func New(auth Authenticator, options ...Option) (*Authorizer, error) {
 	if isNil(auth) {
 		return nil, errors.New("socketio: New: the authenticator is nil")
 	}
 	a := &Authorizer{auth: auth, config: config{
-		timeout:           DefaultTimeout,
+		sessionRules:      sessionRules{timeout: DefaultTimeout},
 		maxAttempts:       DefaultMaxAttempts,
 		noticeEvent:       EventTokenExpiring,
 		noticeLead:        DefaultExpiryNotice,
@@ -78,56 +60,69 @@ func New(auth Authenticator, options ...Option) (*Authorizer, error) {
 	if a.registry == nil {
 		a.registry = NewRegistry(nil)
 	}
-	if a.failureCounter != nil && a.failuresByAddress == 0 && a.failuresInTotal == 0 {
-		return nil, errors.New("socketio: New: ShareFailures shares no limit: expected MaxFailures above zero")
+	a.logger = safeLogger(a.logger)
+	if err := a.limitFailures(); err != nil {
+		return nil, err
 	}
-	if a.failuresByAddress > 0 || a.failuresInTotal > 0 {
-		a.failures = newFailures(a.failuresByAddress, a.failuresInTotal)
-		if a.failureCounter != nil {
-			a.failures.shared = newSharedFailures(a.failureCounter, a.logger, a.failuresByAddress, a.failuresInTotal)
+	if same := a.same; same != nil {
+		a.same = func(old, renewed *verifier.Token) (is bool) {
+			a.guarded("SameIdentity", func() { is = same(old, renewed) })
+			return is
 		}
 	}
-	a.logger = safeLogger(a.logger)
 	a.sweepers = a.newSweepers()
 	return a, nil
 }
 
-// Registry returns the registry of the sessions: the one given by
-// [WithRegistry], or the authorizer's own.
-func (a *Authorizer) Registry() *Registry { return a.registry }
-
-// Logger returns where decisions are logged: for bindings, which have more to say.
-func (a *Authorizer) Logger() *slog.Logger { return a.logger }
-
-// Pass is what a good token is worth: the verified token and the user value
-// that the application made of it. It is good for one [Authorizer.Attach].
-type Pass struct {
-	a         *Authorizer
-	token     *verifier.Token
-	user      any
-	handshake *verifier.Handshake // of an "authenticate" event, nil if the token came with the connection
-	received  time.Time           // when the token was checked, by the monotonic clock
-	used      atomic.Bool
-	present   *present // the room that was reserved for it among the sessions of all processes; nil if none had to be
-	decisions decisions
+// limitFailures makes the limits of MaxFailures and ShareFailures.
+func (a *Authorizer) limitFailures() error {
+	limited := a.failuresByAddress > 0 || a.failuresInTotal > 0
+	if limited {
+		a.failures = newFailures(a.failuresByAddress, a.failuresInTotal)
+	}
+	if a.failureCounter == nil {
+		return nil
+	}
+	if !limited {
+		return errors.New("socketio: New: ShareFailures shares no limit: expected MaxFailures above zero")
+	}
+	a.failures.shared = newSharedFailures(a.failureCounter, a.logger, a.failuresByAddress, a.failuresInTotal)
+	return nil
 }
 
-// Token returns the verified token.
-func (p *Pass) Token() *verifier.Token { return p.token }
+func (a *Authorizer) times() times {
+	mono := time.Now()
+	if a.now == nil {
+		return times{wall: mono, mono: mono}
+	}
+	wall := mono
+	a.guarded("WithClock's function", func() { wall = a.now() })
+	return times{wall: wall, mono: mono}
+}
 
-// User returns what the function given to [User] made of the token, nil without
-// one.
-func (p *Pass) User() any { return p.user }
+// moment is times for what may be logged.
+func (a *Authorizer) moment() times {
+	t := a.times()
+	t.debug = a.logger.Enabled(context.Background(), slog.LevelDebug)
+	return t
+}
 
-// Admit decides about a socket before it is opened. With [ByHandshake] it
-// verifies the handshake's token and returns a pass or an error, which is always
-// an [*verifier.UnauthorizedError]; with [ByEvent], and for a guest, it returns
-// no pass and no error. Either way [Authorizer.Attach] follows once the socket
+// Registry returns the registry of the sessions: that of [WithRegistry], or the
+// authorizer's own.
+func (a *Authorizer) Registry() *Registry { return a.registry }
+
+// Logger returns the logger of [WithLogger], for the log lines of bindings.
+func (a *Authorizer) Logger() *slog.Logger { return a.logger }
+
+// Admit decides about a socket before it is opened. With [ByHandshake] it verifies the
+// handshake's token and returns a pass or an error, which is always an
+// [*verifier.UnauthorizedError]. With [ByEvent], and for a guest, it returns neither. In
+// each case without an error the binding calls [Authorizer.Attach] once the socket
 // exists.
 //
-// A binding that could not read what the client presented says why in h.Auth: an
-// [*verifier.UnauthorizedError] there is the answer. The same holds for the
-// argument of [Guard.Authenticate].
+// If a binding cannot read what the client presented, it puts an
+// [*verifier.UnauthorizedError] into h.Auth, and the client gets that answer.
+// [Guard.Authenticate] treats its argument in the same way.
 func (a *Authorizer) Admit(ctx context.Context, h *verifier.Handshake) (*Pass, error) {
 	if h == nil {
 		return nil, serverError(misuse("the handshake is nil"))
@@ -142,7 +137,7 @@ func (a *Authorizer) Admit(ctx context.Context, h *verifier.Handshake) (*Pass, e
 	if err == nil {
 		err = a.registry.findPlace(ctx, p, h.Namespace)
 	}
-	// Only who presents nothing at all is a guest: a bad token is refused.
+	// A client that presents nothing is a guest. A bad token is refused.
 	if a.optional && err != nil && errors.Is(err, verifier.ErrTokenMissing) {
 		decided(nil, nil)
 		a.logger.Debug("socketio: a guest", "namespace", h.Namespace, "remote", h.RemoteAddr)
@@ -156,23 +151,16 @@ func (a *Authorizer) Admit(ctx context.Context, h *verifier.Handshake) (*Pass, e
 	return p, nil
 }
 
-// neutralMessages say what does not hold, without what was expected.
-var neutralMessages = map[verifier.Reason]string{
-	verifier.ErrAudienceMismatch: "jwt audience invalid",
-	verifier.ErrIssuerMismatch:   "jwt issuer invalid",
-	verifier.ErrSubjectMismatch:  "jwt subject invalid",
-	verifier.ErrTokenIDMismatch:  "jwt jwtid invalid",
-	verifier.ErrNonceMismatch:    "jwt nonce invalid",
-}
-
-func neutral(err *verifier.UnauthorizedError) *verifier.UnauthorizedError {
-	message, ok := neutralMessages[err.Reason]
-	if !ok {
-		return err
+// MayInherit decides whether a client with the token renewed may get the state of an
+// ended session, such as its rooms and the events it missed. old is the token of the
+// ended session; see [verifier.Token.Record]. It returns nil, or the reason why not: the
+// tokens are not of the same identity ([SameIdentity]), old was revoked meanwhile, or
+// the registry cannot tell ([ErrRevocationsUnavailable]).
+func (a *Authorizer) MayInherit(old, renewed *verifier.Token) *verifier.UnauthorizedError {
+	if !a.sameIdentity(old, renewed) {
+		return errIdentityMismatch
 	}
-	n := *err
-	n.Message, n.Err = message, err // the log has it all
-	return &n
+	return a.registry.refuses(old)
 }
 
 // refused reports a refusal to the log and the functions of OnFailure.

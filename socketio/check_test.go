@@ -31,7 +31,7 @@ func TestRegistryCheck(t *testing.T) {
 		t.Errorf("a revoked token: %v", err)
 	}
 	if err := r.Check(bob); err != nil {
-		t.Errorf("somebody else's token: %v", err)
+		t.Errorf("another user's token: %v", err)
 	}
 
 	for _, open := range []bool{false, true} {

@@ -9,6 +9,15 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
+// Action is what a session asks to do.
+type Action string
+
+// The actions that are decided on after the connection.
+const (
+	ActionEvent Action = "event" // to send an event; the resource is its name
+	ActionJoin  Action = "join"  // to join a room; the resource is its name
+)
+
 // decisionKey names a decision about a session: whose it is, and for what.
 type decisionKey struct {
 	by       any // a pointer

@@ -1,6 +1,6 @@
-// Package socketio authorizes the sockets of a Socket.IO server, independent of the
-// server library. It decides who may connect, when a session ends, and what the
-// client is told. A binding (package googollee or zishang) carries that out:
+// Package socketio authorizes the sockets of a Socket.IO server, whatever the server
+// library. It decides which clients may connect, when a session ends, and what the
+// client is told. A binding (package googollee or zishang) carries out its decisions:
 //
 //	server, err := googollee.NewServer(nil)
 //	chat, err := server.Authorize("/", v, socketio.ByHandshake(), socketio.SessionLimit(3, socketio.EvictOldest))
@@ -17,23 +17,41 @@
 // In both cases the application gets a [Session]: the token, your user value, and a
 // context that ends with the socket.
 //
-// # Contents
+// # Contents: what applications call
 //
 //   - Authentication: [ByHandshake], [ByEvent], [Optional], [Timeout], [MaxAttempts],
-//     [DisconnectNow], [DisconnectAfter], [User]
+//     [DisconnectNow], [DisconnectAfter], [User], [NeutralMessages]; they are [Option]s.
+//     [Authenticator] and [AuthenticatorFunc] stand for the verifier
 //   - Sessions: [Session], [ExpiryNotice], [ExpiryGrace], [IgnoreExpiration],
-//     [MaxSessionAge], [SameIdentity], [EndOnFailedRenewal]
-//   - Ending sessions: [Registry], [Revocation], [BackChannelLogout],
-//     [EndOnWithdrawnKey], [EndOnInactiveToken]
-//   - Events and rooms: [Allow], [AllowRoom], [Scope], [Permission], [WithDecider],
-//     [RoomTokens]
-//   - Limits: [SessionLimit], [MaxPending], [MaxFailures], [ClientAddress]
-//   - Callbacks: [OnSuccess], [OnRenewed], [OnFailure], [Observe], [Audit],
+//     [MaxSessionAge], [SameIdentity], [EndOnFailedRenewal], [WithClock]
+//   - Ending sessions: [NewRegistry], [Registry], [RegistryOptions], [WithRegistry],
+//     [Filter], [Revocation], [BackChannelLogout], [LogoutOptions], [EndOnWithdrawnKey],
+//     [EndOnInactiveToken]
+//   - Events and rooms: [Allow], [AllowRoom], [WithDecider], [Decider], [DeciderFunc],
+//     [Action], [Scope], [Permission], [Cached], [RoomTokens], [OnRoomRevoked]
+//   - Limits: [SessionLimit], [LimitPolicy], [MaxPending], [MaxFailures], [ClientAddress],
+//     [ShareFailures]
+//   - Callbacks: [OnSuccess], [OnRenewed], [OnFailure], [Observe], [Observer], [Audit],
 //     [WithLogger]
-//   - Several processes: [RevocationStore], [Presence], [FailureCounter]; package
-//     redisstore implements them
-//   - For authors of bindings: [New], [Authorizer], [Guard], [Pass], [Socket],
-//     [Defaults]
+//
+// # Contents: what authors of bindings call
+//
+// A binding connects a server library to this package. Applications do not need these.
+//
+//   - [New] returns the [Authorizer] of a namespace; [Defaults] are the options of a binding
+//   - [Authorizer.Admit] decides about a handshake and returns a [Pass].
+//     [Authorizer.Attach] turns it into a [Guard], the state machine of one [Socket]
+//   - A [Socket] may also implement [Liveness] and [RoomLeaver]
+//   - [Session.Wait] and [Guard.Permit] stand before each handler, [Guard.Join] before a room;
+//     [Authorizer.MayInherit] before a recovery
+//
+// # Contents: what authors of stores implement
+//
+// Package redisstore implements these for Redis.
+//
+//   - Revocations: [RevocationStore], [RevocationSyncer], [RevocationSync]
+//   - Sessions of all processes: [Presence], [PresenceFollower], [PresentSession]
+//   - Counters: [FailureCounter], [UsedIDs]
 //
 // # What it promises
 //

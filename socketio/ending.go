@@ -11,6 +11,10 @@ func (g *Guard) kick(err *verifier.UnauthorizedError) {
 	g.kickIf(err, nil)
 }
 
+func (g *Guard) kickLater(err *verifier.UnauthorizedError) {
+	g.async(func() { g.kick(err) })
+}
+
 // kickIf is kick if the condition holds, which is asked under mu: no renewal
 // comes in between. It waits for no callback.
 func (g *Guard) kickIf(err *verifier.UnauthorizedError, condition func() bool) {
@@ -84,7 +88,7 @@ func (g *Guard) end(cause error, condition func() bool, tell func()) bool {
 func (g *Guard) endLocked(cause error, now times, tell func()) {
 	g.state = closed
 	g.unschedule()
-	g.a.waiting.remove(g)
+	g.a.waiting.remove(g.place)
 	if g.cancel != nil {
 		g.cancel(cause)
 	}

@@ -1,21 +1,11 @@
 package socketio
 
 import (
-	"context"
-	"log/slog"
 	"math"
 	"time"
 
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
-
-// DefaultExpiryNotice is how long before its end a session is told of it.
-const DefaultExpiryNotice = time.Minute
-
-// clockCheck is how often a session looks at the wall clock. Timers run by the
-// monotonic clock, which knows nothing of a clock that is set or a machine that
-// slept: the session's end does. It also keeps every timer short of overflow.
-const clockCheck = 30 * time.Second
 
 var (
 	errExpired = &verifier.UnauthorizedError{
@@ -29,50 +19,6 @@ var (
 // expiring is the argument of the heads-up event.
 type expiring struct {
 	ExpiresIn int64 `json:"expires_in"` // seconds
-}
-
-// times is one moment by both clocks, which are read before any lock is taken: the
-// wall clock is the application's ([WithClock]).
-type times struct {
-	wall  time.Time
-	mono  time.Time // with a monotonic reading
-	debug bool      // whether the log wants to know; set by moment
-}
-
-func (a *Authorizer) times() times {
-	mono := time.Now()
-	if a.now == nil {
-		return times{wall: mono, mono: mono}
-	}
-	wall := mono
-	a.guarded("WithClock's function", func() { wall = a.now() })
-	return times{wall: wall, mono: mono}
-}
-
-// moment is times for what may be logged.
-func (a *Authorizer) moment() times {
-	t := a.times()
-	t.debug = a.logger.Enabled(context.Background(), slog.LevelDebug)
-	return t
-}
-
-// lifetime says when a socket's time is up. A token expires by the wall clock, and no
-// later than the monotonic clock says that its remaining time has passed: whichever
-// clock is wrong, set or did not count while the machine slept, the other one holds.
-type lifetime struct {
-	ends       time.Time     // by the wall clock, zero for never
-	notice     time.Time     // when the client is told of that, zero for not at all
-	since      time.Time     // when this was set, by the monotonic clock
-	left       time.Duration // from then to the end
-	noticeLeft time.Duration // and to the notice
-	aged       bool          // whether the end is that of MaxSessionAge
-}
-
-// deadline is the lifetime of a socket that has not authenticated yet: a duration,
-// which no wall clock changes.
-func deadline(d time.Duration) lifetime {
-	now := time.Now()
-	return lifetime{ends: now.Add(d), since: now, left: d}
 }
 
 // lifetimeOf tells when a session ends by its token and its age.

@@ -18,8 +18,8 @@ const (
 	closed
 )
 
-// Guard is the state machine of one socket in one namespace. A binding makes it
-// with [Authorizer.Attach] and tells it what happens to the socket.
+// Guard is the state machine of one socket in one namespace. A binding creates it with
+// [Authorizer.Attach] and tells it what happens to the socket.
 type Guard struct {
 	a         *Authorizer
 	socket    Socket
@@ -36,18 +36,18 @@ type Guard struct {
 	session  *Session
 	queue    []any                   // arguments of "authenticate" not yet looked at
 	cancel   context.CancelCauseFunc // of the verification in progress, if any
-	place    *list.Element           // among those that wait to authenticate; guarded by the list
+	place    *list.Element           // among those that wait to authenticate, nil if it never did
 	timer    *time.Timer             // the only one; nil when nothing is due
 	lifetime
 }
 
-// Attach begins to guard a socket that now exists, in the namespace of its
-// handshake, with what [Authorizer.Admit] returned for it. A socket with a pass
-// is authenticated at once; a guest is opened; any other is pending and its
-// deadline runs. The functions of [OnSuccess] run in a separate goroutine.
+// Attach guards a socket that now exists, in the namespace of its handshake. p is what
+// [Authorizer.Admit] returned for it. A socket with a pass is authenticated at once. A
+// guest is opened. Any other socket waits to authenticate, and its deadline runs. The
+// functions of [OnSuccess] run in a separate goroutine.
 //
-// Attach fails closed: without a handshake, or with a pass that was used before or
-// comes from another authorizer, the socket is closed at once.
+// Attach fails closed: it closes the socket at once if the handshake is nil, or if the
+// pass was used before or comes from another authorizer.
 func (a *Authorizer) Attach(socket Socket, h *verifier.Handshake, p *Pass) *Guard {
 	g := &Guard{a: a, socket: socket, handshake: h}
 	if refusal := g.unusable(p); refusal != nil {
@@ -61,7 +61,7 @@ func (a *Authorizer) Attach(socket Socket, h *verifier.Handshake, p *Pass) *Guar
 		ok, err := g.authenticate(p)
 		g.notify()
 		if err != nil {
-			g.async(func() { g.kick(err) })
+			g.kickLater(err)
 		} else if ok {
 			socket.Open("")
 			g.async(g.succeed)
@@ -72,9 +72,11 @@ func (a *Authorizer) Attach(socket Socket, h *verifier.Handshake, p *Pass) *Guar
 		g.mu.Lock()
 		g.lifetime = deadline(a.timeout)
 		g.schedule(a.times())
+		var dropOldest func()
+		g.place, dropOldest = a.waiting.add(func() { g.kickLater(errTooManyPending) }, a.maxPending)
 		g.mu.Unlock()
-		if longest := a.waiting.add(g, a.maxPending); longest != nil {
-			longest.async(func() { longest.kick(errTooManyPending) })
+		if dropOldest != nil {
+			dropOldest()
 		}
 	}
 	return g
@@ -90,7 +92,7 @@ func (g *Guard) unusable(p *Pass) *verifier.UnauthorizedError {
 	if g.handshake == nil {
 		g.handshake, why = &verifier.Handshake{Namespace: "/"}, "the handshake is nil"
 	}
-	if p != nil && (p.a != g.a || p.token == nil) {
+	if p != nil && (p.rules != &g.a.sessionRules || p.token == nil) {
 		why = "the pass is another authorizer's"
 	} else if p != nil && p.used.Swap(true) {
 		why = "the pass was used before"
@@ -129,8 +131,8 @@ func (g *Guard) rescue() {
 	g.a.guarded("closing a socket", func() { g.kick(refusal) })
 }
 
-// Session returns the socket's session, nil while it has none and from the
-// moment of its end.
+// Session returns the socket's session. It is nil before the socket has authenticated,
+// and from the moment of its end.
 func (g *Guard) Session() *Session {
 	now := g.a.times()
 	g.mu.Lock()
@@ -145,6 +147,31 @@ func (g *Guard) Session() *Session {
 	return g.session
 }
 
+// The rest of what a session needs of its socket.
+
+func (g *Guard) id() string { return g.socket.ID() }
+
+func (g *Guard) endsAt() time.Time {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.ends
+}
+
+func (g *Guard) live(s *Session) bool { return g.Session() == s }
+
+func (g *Guard) silent(ctx context.Context) bool {
+	l, ok := g.socket.(Liveness)
+	if !ok {
+		return false
+	}
+	alive, returned := bounded(g.a, ctx, func() (alive bool) {
+		alive = true
+		g.a.guarded("Liveness", func() { alive = l.Alive(ctx) })
+		return alive
+	})
+	return returned && !alive
+}
+
 // current returns the session, whether or not its time is up.
 func (g *Guard) current() *Session {
 	g.mu.Lock()
@@ -152,11 +179,11 @@ func (g *Guard) current() *Session {
 	return g.session
 }
 
-// Authenticate takes the argument of an "authenticate" event, as encoding/json
-// decodes it into an any. It does not block: the answer is emitted later. Attempts
-// are looked at one by one, in order. A socket without a session that sends more at
-// once than [MaxAttempts] is disconnected; of the renewals of a session that wait
-// for the one in progress only the last is kept.
+// Authenticate takes the argument of an "authenticate" event, as encoding/json decodes
+// it into an any. It does not block: the guard emits the answer later. The guard
+// verifies one attempt at a time, in order. It disconnects a socket without a session
+// that sends more than [MaxAttempts] at once. Of several renewals that wait for the one
+// in progress, it keeps only the last one.
 func (g *Guard) Authenticate(data any) {
 	g.mu.Lock()
 	if g.state == closed {
@@ -184,15 +211,15 @@ func (g *Guard) Authenticate(data any) {
 	}
 }
 
-// Closed tells the guard that the socket is gone, for whatever reason. It may
-// be called more than once.
+// Closed tells the guard that the socket is gone, for any reason. It may be called more
+// than once.
 func (g *Guard) Closed() {
 	g.end(ErrDisconnected, nil, nil)
 	g.notify()
 }
 
-// Notified calls f behind the callbacks that are due, in the goroutine that runs them:
-// for a binding that tells the application of a socket's end when they have been told.
+// Notified calls f after the callbacks that are due, in the goroutine that runs them.
+// With it a binding tells the application of a socket's end after the other callbacks.
 func (g *Guard) Notified(f func()) {
 	g.notices.add(f)
 	g.notify()

@@ -53,7 +53,7 @@ func TestMaxFailures(t *testing.T) {
 			try(t, a, "[2001:db8:0:2::1]:1", "alice", nil)
 		})
 	})
-	t.Run("in total, and only who had a part in it", func(t *testing.T) {
+	t.Run("in total, and only for addresses that contributed", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			a := newLive(t, socketio.ByHandshake(), socketio.MaxFailures(0, 100))
 			for i := range 100 {
@@ -192,14 +192,8 @@ func TestNeutralMessages(t *testing.T) {
 // TestWithdrawnKey: the sessions of a key end when the provider no longer knows
 // it, and not because it cannot answer.
 func TestWithdrawnKey(t *testing.T) {
-	newKey := func(secret string) *verifier.Key {
-		k, err := verifier.NewKey([]byte(secret+" which is long enough for HS256"), verifier.KeyOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return k
-	}
-	old, current := newKey("old"), newKey("new")
+	const long = " which is long enough for HS256"
+	old, current := hmacKey(t, "old"+long), hmacKey(t, "new"+long)
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex // guards these, which the test changes while the provider is asked
 		keys, down, asked := []*verifier.Key{old, current}, error(nil), 0
@@ -207,12 +201,11 @@ func TestWithdrawnKey(t *testing.T) {
 		set := func(k []*verifier.Key, err error) { mu.Lock(); defer mu.Unlock(); keys, down, asked = k, err, 0 }
 		times := func() int { mu.Lock(); defer mu.Unlock(); return asked }
 		provider := verifier.KeyProviderFunc(func(_ context.Context, u *verifier.UnverifiedToken) ([]*verifier.Key, error) {
-			if u.Issuer() != "issuer" {
-				t.Errorf("asked for %q", u.Issuer())
-			}
 			mu.Lock()
 			defer mu.Unlock()
-			asked++
+			if asked++; u.Issuer() != "issuer" {
+				t.Errorf("asked for %q", u.Issuer())
+			}
 			return keys, down
 		})
 		v, err := verifier.New(provider)
@@ -224,7 +217,7 @@ func TestWithdrawnKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		authenticate := func(secret string) (*socketio.Guard, *fakeSocket) {
-			g, s := enter(t, a, "/", mint(secret+" which is long enough for HS256", `{"iss":"issuer","sub":"alice"}`))
+			g, s := enter(t, a, "/", mint(secret+long, `{"iss":"issuer","sub":"alice"}`))
 			if g.Session() == nil {
 				t.Fatal(s.log)
 			}

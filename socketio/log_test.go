@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -45,112 +46,147 @@ func (j *journal) String() string {
 func TestLogRevealsNothing(t *testing.T) { synctest.Test(t, testLogRevealsNothing) }
 
 func testLogRevealsNothing(t *testing.T) {
-	var log journal
-	logger := slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	withLogger := socketio.WithLogger(logger)
+	l := newLogged(t)
+	l.refusals()
+	l.otherRefusals()
+	l.sessions()
+	l.logouts()
+	l.says()
+	l.hides()
+}
 
-	// Whatever the tokens say begins so that it is found wherever it turns up.
-	const mark = "claimed"
-	claim := func(what string) string { return mark + "-" + what }
-	var tokens []string
-	issuer := verifiertest.NewIssuer("https://"+mark+"-issuer.test/", verifiertest.NewKey(verifier.EdDSA, "k1"))
-	stranger := verifiertest.NewKey(verifier.EdDSA, "k1")
-	shared := verifiertest.NewKey(verifier.HS256, "")
-	token := func(changes verifiertest.Claims) string {
-		claims := verifiertest.Claims{"sub": claim("sub"), "aud": claim("aud"), "name": claim("name"), "nonce": claim("nonce"), "sid": claim("sid"), "jti": "the-jti"}
-		for name, value := range changes {
-			claims[name] = value
-		}
-		tokens = append(tokens, issuer.Token(claims))
-		return tokens[len(tokens)-1]
-	}
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	// The same provider for all, but for one whose issuer cannot be reached.
-	provider, err := jwks.URL("https://"+mark+"-issuer.test/.well-known/jwks.json", jwks.HTTPClient(issuer.Client()), jwks.WithLogger(logger))
-	must(err)
-	down, err := jwks.URL("https://down.test/jwks.json", jwks.WithLogger(logger), jwks.HTTPClient(&http.Client{Transport: unreachable{}}))
-	must(err)
-	newVerifier := func(keys verifier.KeyProvider, options ...verifier.Option) *verifier.Verifier {
-		v, err := verifier.New(keys, options...)
-		must(err)
-		return v
-	}
-	registry := socketio.NewRegistry(&socketio.RegistryOptions{Logger: logger})
-	authorizer := func(v socketio.Authenticator, options ...socketio.Option) *socketio.Authorizer {
-		a, err := socketio.New(v, append([]socketio.Option{socketio.Defaults(withLogger, socketio.WithRegistry(registry), socketio.ByHandshake())}, options...)...)
-		must(err)
-		return a
-	}
-	admit := func(v socketio.Authenticator, raw string, options ...socketio.Option) {
-		_, err := authorizer(v, options...).Admit(t.Context(), &verifier.Handshake{
-			Namespace: "/", RemoteAddr: "192.0.2.1:5", Header: http.Header{"Authorization": {"Bearer " + raw}, "Cookie": {"session=" + claim("cookie")}},
-			Query: url.Values{"room": {claim("query")}},
-		})
-		if err == nil {
-			t.Errorf("a token was let in that should not be: %s", raw)
-		}
-	}
-	plain := newVerifier(provider)
+// mark begins everything that tokens and clients say, so that it is found wherever it
+// appears in the log.
+const mark = "claimed"
 
-	// Refusals, by every check.
+func claim(what string) string { return mark + "-" + what }
+
+// logged is a server whose log is read.
+type logged struct {
+	*testing.T
+	log      journal
+	logger   *slog.Logger
+	issuer   *verifiertest.Issuer
+	provider *jwks.Provider
+	registry *socketio.Registry
+	plain    *verifier.Verifier
+	tokens   []string // what must not be in the log
+}
+
+func newLogged(t *testing.T) *logged {
+	l := &logged{T: t, issuer: verifiertest.NewIssuer("https://"+mark+"-issuer.test/", verifiertest.NewKey(verifier.EdDSA, "k1"))}
+	l.logger = slog.New(slog.NewJSONHandler(&l.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	provider, err := jwks.URL("https://"+mark+"-issuer.test/.well-known/jwks.json", jwks.HTTPClient(l.issuer.Client()), jwks.WithLogger(l.logger))
+	l.must(err)
+	l.provider, l.plain = provider, l.verifier(provider)
+	l.registry = socketio.NewRegistry(&socketio.RegistryOptions{Logger: l.logger})
+	return l
+}
+
+func (l *logged) must(err error) {
+	l.Helper()
+	if err != nil {
+		l.Fatal(err)
+	}
+}
+
+func (l *logged) verifier(keys verifier.KeyProvider, options ...verifier.Option) *verifier.Verifier {
+	v, err := verifier.New(keys, options...)
+	l.must(err)
+	return v
+}
+
+// token mints a token with these claims changed.
+func (l *logged) token(changes verifiertest.Claims) string {
+	claims := verifiertest.Claims{"sub": claim("sub"), "aud": claim("aud"), "name": claim("name"), "nonce": claim("nonce"), "sid": claim("sid"), "jti": "the-jti"}
+	maps.Copy(claims, changes)
+	l.tokens = append(l.tokens, l.issuer.Token(claims))
+	return l.tokens[len(l.tokens)-1]
+}
+
+func (l *logged) authorizer(v socketio.Authenticator, options ...socketio.Option) *socketio.Authorizer {
+	a, err := socketio.New(v, append([]socketio.Option{socketio.Defaults(socketio.WithLogger(l.logger), socketio.WithRegistry(l.registry), socketio.ByHandshake())}, options...)...)
+	l.must(err)
+	return a
+}
+
+// refuse presents a token that must be rejected.
+func (l *logged) refuse(v socketio.Authenticator, raw string, options ...socketio.Option) {
+	l.Helper()
+	_, err := l.authorizer(v, options...).Admit(l.Context(), &verifier.Handshake{
+		Namespace: "/", RemoteAddr: "192.0.2.1:5", Header: http.Header{"Authorization": {"Bearer " + raw}, "Cookie": {"session=" + claim("cookie")}},
+		Query: url.Values{"room": {claim("query")}},
+	})
+	if err == nil {
+		l.Errorf("the server accepted a token: %s", raw)
+	}
+}
+
+// refusals are those of every check of a verifier.
+func (l *logged) refusals() {
+	otherKey, shared := verifiertest.NewKey(verifier.EdDSA, "k1"), verifiertest.NewKey(verifier.HS256, "")
+	down, err := jwks.URL("https://down.test/jwks.json", jwks.WithLogger(l.logger), jwks.HTTPClient(&http.Client{Transport: unreachable{}}))
+	l.must(err)
+	with := func(options ...verifier.Option) *verifier.Verifier { return l.verifier(l.provider, options...) }
 	now := time.Now()
 	for _, row := range []struct {
 		v   socketio.Authenticator
 		raw string
 	}{
-		{plain, ""},
-		{plain, claim("no token at all")},
-		{plain, strings.Replace(token(nil), ".", ".x", 1)},
-		{plain, token(verifiertest.Claims{"exp": now.Add(-time.Hour).Unix()})},
-		{plain, token(verifiertest.Claims{"nbf": now.Add(time.Hour).Unix()})},
-		{plain, token(verifiertest.Claims{"iss": 7})},
-		{plain, token(verifiertest.Claims{"cnf": verifiertest.Claims{"jkt": claim("jkt")}})},
-		{newVerifier(provider, verifier.Audience("us")), token(nil)},
-		{newVerifier(provider, verifier.Issuer("https://us.test/")), token(nil)},
-		{newVerifier(provider, verifier.Subject("us")), token(nil)},
-		{newVerifier(provider, verifier.TokenID("us")), token(nil)},
-		{newVerifier(provider, verifier.Nonce("us")), token(nil)},
-		{newVerifier(provider, verifier.MaxAge(time.Minute)), token(verifiertest.Claims{"iat": now.Add(-time.Hour).Unix()})},
-		{newVerifier(provider, verifier.RequireScope("write")), token(verifiertest.Claims{"scope": claim("scope")})},
-		{newVerifier(provider, verifier.ClaimEquals("name", "us")), token(nil)},
-		{newVerifier(provider, verifier.CustomClaims[struct{ Name int }]()), token(nil)},
-		{newVerifier(provider, verifier.Algorithms(verifier.RS256)), token(nil)},
-		{newVerifier(provider, verifier.MaxTokenLength(20)), token(nil)},
-		{newVerifier(down), token(nil)},
-		{plain, issuer.TokenBy(stranger, nil, verifiertest.Claims{"sub": claim("forged")})},
-		{plain, shared.Mint(nil, verifiertest.Claims{"sub": claim("confused")})},
+		{l.plain, ""},
+		{l.plain, claim("no token at all")},
+		{l.plain, strings.Replace(l.token(nil), ".", ".x", 1)},
+		{l.plain, l.token(verifiertest.Claims{"exp": now.Add(-time.Hour).Unix()})},
+		{l.plain, l.token(verifiertest.Claims{"nbf": now.Add(time.Hour).Unix()})},
+		{l.plain, l.token(verifiertest.Claims{"iss": 7})},
+		{l.plain, l.token(verifiertest.Claims{"cnf": verifiertest.Claims{"jkt": claim("jkt")}})},
+		{with(verifier.Audience("us")), l.token(nil)},
+		{with(verifier.Issuer("https://us.test/")), l.token(nil)},
+		{with(verifier.Subject("us")), l.token(nil)},
+		{with(verifier.TokenID("us")), l.token(nil)},
+		{with(verifier.Nonce("us")), l.token(nil)},
+		{with(verifier.MaxAge(time.Minute)), l.token(verifiertest.Claims{"iat": now.Add(-time.Hour).Unix()})},
+		{with(verifier.RequireScope("write")), l.token(verifiertest.Claims{"scope": claim("scope")})},
+		{with(verifier.ClaimEquals("name", "us")), l.token(nil)},
+		{with(verifier.CustomClaims[struct{ Name int }]()), l.token(nil)},
+		{with(verifier.Algorithms(verifier.RS256)), l.token(nil)},
+		{with(verifier.MaxTokenLength(20)), l.token(nil)},
+		{l.verifier(down), l.token(nil)},
+		{l.plain, l.issuer.TokenBy(otherKey, nil, verifiertest.Claims{"sub": claim("forged")})},
+		{l.plain, shared.Mint(nil, verifiertest.Claims{"sub": claim("confused")})},
 	} {
-		tokens = append(tokens, row.raw)
-		admit(row.v, row.raw)
-		admit(row.v, row.raw, socketio.NeutralMessages())
+		l.tokens = append(l.tokens, row.raw)
+		l.refuse(row.v, row.raw)
+		l.refuse(row.v, row.raw, socketio.NeutralMessages())
 	}
-	unknown := verifiertest.NewKey(verifier.EdDSA, "unknown")
-	tokens = append(tokens, issuer.TokenBy(unknown, nil, nil))
-	admit(plain, tokens[len(tokens)-1])
+	raw := l.issuer.TokenBy(verifiertest.NewKey(verifier.EdDSA, "unknown"), nil, nil)
+	l.tokens = append(l.tokens, raw)
+	l.refuse(l.plain, raw)
+}
+
+// otherRefusals are those of proofs, issuers, introspection and the application.
+func (l *logged) otherRefusals() {
 	proofs, err := dpop.New(dpop.URL("https://chat.test/socket.io/"))
-	must(err)
-	admit(newVerifier(provider, verifier.Validate(proofs)), token(verifiertest.Claims{"cnf": verifiertest.Claims{"jkt": claim("jkt")}}))
-	issuers, err := jwks.IssuersFunc(func(context.Context, string) (bool, error) { return false, errors.New("the database is down") }, jwks.WithLogger(logger))
-	must(err)
-	admit(newVerifier(issuers), token(nil))
+	l.must(err)
+	l.refuse(l.verifier(l.provider, verifier.Validate(proofs)), l.token(verifiertest.Claims{"cnf": verifiertest.Claims{"jkt": claim("jkt")}}))
+	issuers, err := jwks.IssuersFunc(func(context.Context, string) (bool, error) { return false, errors.New("the database is down") }, jwks.WithLogger(l.logger))
+	l.must(err)
+	l.refuse(l.verifier(issuers), l.token(nil))
 	endpoint, err := introspection.New("https://down.test/introspect", introspection.ClientSecret("id", claim("client secret")),
-		introspection.HTTPClient(&http.Client{Transport: unreachable{}}), introspection.WithLogger(logger))
-	must(err)
+		introspection.HTTPClient(&http.Client{Transport: unreachable{}}), introspection.WithLogger(l.logger))
+	l.must(err)
 	opaque, err := verifier.NewOpaque(endpoint)
-	must(err)
-	admit(opaque, claim("opaque"))
-	admit(plain, token(nil), socketio.User(func(context.Context, *verifier.Token, *verifier.Handshake) (any, error) {
+	l.must(err)
+	l.refuse(opaque, claim("opaque"))
+	l.refuse(l.plain, l.token(nil), socketio.User(func(context.Context, *verifier.Token, *verifier.Handshake) (any, error) {
 		return nil, errors.New("no such user")
 	}))
-	admit(plain, token(nil), socketio.User(func(context.Context, *verifier.Token, *verifier.Handshake) (any, error) { panic("the user function") }))
+	l.refuse(l.plain, l.token(nil), socketio.User(func(context.Context, *verifier.Token, *verifier.Handshake) (any, error) { panic("the user function") }))
+}
 
-	// Live sessions: let in, renewed, renewed by another, expired, revoked, gone.
-	live := authorizer(plain, socketio.ByEvent(), socketio.SessionLimit(2, socketio.EvictOldest))
+// sessions are authenticated, renewed, renewed by another user, expired, revoked, gone.
+func (l *logged) sessions() {
+	live := l.authorizer(l.plain, socketio.ByEvent(), socketio.SessionLimit(2, socketio.EvictOldest))
 	enter := func(raws ...string) (*socketio.Guard, *socketio.Session) {
 		g := live.Attach(quietSocket{}, &verifier.Handshake{Namespace: "/", RemoteAddr: "192.0.2.2:5"}, nil)
 		for _, raw := range raws {
@@ -160,30 +196,35 @@ func testLogRevealsNothing(t *testing.T) {
 		return g, g.Session()
 	}
 	for i := range 3 { // one too many
-		enter(token(verifiertest.Claims{"sub": claim("ada"), "n": i}))
+		enter(l.token(verifiertest.Claims{"sub": claim("ada"), "n": i}))
 	}
-	gone, _ := enter(token(verifiertest.Claims{"sub": claim("bob")}), token(verifiertest.Claims{"sub": claim("bob"), "jti": "another-jti"}))
-	gone.Authenticate(map[string]any{"token": token(verifiertest.Claims{"sub": claim("mallory")})})
+	gone, _ := enter(l.token(verifiertest.Claims{"sub": claim("bob")}), l.token(verifiertest.Claims{"sub": claim("bob"), "jti": "another-jti"}))
+	gone.Authenticate(map[string]any{"token": l.token(verifiertest.Claims{"sub": claim("mallory")})})
 	synctest.Wait()
 	gone.Closed()
-	_, ended := enter(token(verifiertest.Claims{"sub": claim("dan"), "jti": nil}))
+	_, ended := enter(l.token(verifiertest.Claims{"sub": claim("dan"), "jti": nil}))
 	ended.End(errors.New("the application says so"))
-	must(registry.Revoke(t.Context(), socketio.Revocation{Subject: claim("ada")}))
-	enter(token(verifiertest.Claims{"sub": claim("eve"), "exp": time.Now().Add(time.Minute).Unix()}))
+	l.must(l.registry.Revoke(l.Context(), socketio.Revocation{Subject: claim("ada")}))
+	enter(l.token(verifiertest.Claims{"sub": claim("eve"), "exp": time.Now().Add(time.Minute).Unix()}))
 	time.Sleep(time.Hour) // by the clock of the test
+}
 
-	// A back-channel logout, and one that is refused.
-	logout, err := socketio.BackChannelLogout(newVerifier(provider, verifier.Type("JWT")), registry, &socketio.LogoutOptions{Logger: logger})
-	must(err)
-	good := token(verifiertest.Claims{"sub": claim("sub"), "jti": "logout-jti", "nonce": nil, "iat": time.Now().Unix(), "exp": time.Now().Add(time.Minute).Unix(),
+// logouts are a back-channel logout, and two that are refused.
+func (l *logged) logouts() {
+	logout, err := socketio.BackChannelLogout(l.verifier(l.provider, verifier.Type("JWT")), l.registry, &socketio.LogoutOptions{Logger: l.logger})
+	l.must(err)
+	good := l.token(verifiertest.Claims{"sub": claim("sub"), "jti": "logout-jti", "nonce": nil, "iat": time.Now().Unix(), "exp": time.Now().Add(time.Minute).Unix(),
 		"events": verifiertest.Claims{"http://schemas.openid.net/event/backchannel-logout": verifiertest.Claims{}}})
-	for _, raw := range []string{good, good, token(nil)} {
+	for _, raw := range []string{good, good, l.token(nil)} {
 		request := httptest.NewRequest(http.MethodPost, "/logout", strings.NewReader(url.Values{"logout_token": {raw}}.Encode()))
 		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		logout.ServeHTTP(httptest.NewRecorder(), request)
 	}
+}
 
-	text := log.String()
+// says checks that the log has what it should.
+func (l *logged) says() {
+	text := l.log.String()
 	for _, line := range []string{ // it is a log of something
 		`"msg":"socketio: refused"`, `"msg":"socketio: authenticated"`, `"msg":"socketio: renewed"`, `"msg":"socketio: session ended"`,
 		`"token":"jti \"the-jti\""`, `"token":"sha256 `, `"msg":"jwks: fetch"`, `"msg":"jwks: failure"`, `"msg":"introspection: the endpoint could not be asked"`,
@@ -191,28 +232,32 @@ func testLogRevealsNothing(t *testing.T) {
 		`"reason":"session_limit"`, `"reason":"token_revoked"`, `"reason":"token_expired"`, `"reason":"identity_mismatch"`, `"msg":"socketio: revoked","by":"sub","sessions":2`, `"msg":"socketio: session expires soon"`, `"reason":"dpop_scheme_mismatch"`, `"cause":"socketio: the socket was disconnected"`,
 	} {
 		if !strings.Contains(text, line) {
-			t.Errorf("the log lacks %s", line)
+			l.Errorf("the log lacks %s", line)
 		}
 	}
 	// Each refusal above has a line with its reason.
 	if n := strings.Count(text, "socketio: refused"); n < 2*21+6 {
-		t.Errorf("%d refusals are logged", n)
+		l.Errorf("%d refusals are logged", n)
 	}
+}
+
+// hides checks that the log has neither tokens nor what clients said.
+func (l *logged) hides() {
 	hide := strings.NewReplacer("https://"+mark+"-issuer.test/.well-known/jwks.json", "(the key set's address, which is configuration)",
 		`"cause":"iss is \"https://`+mark+`-issuer.test/\", expected`, "(a wrong issuer, which is named)")
-	for line := range strings.Lines(hide.Replace(text)) {
+	for line := range strings.Lines(hide.Replace(l.log.String())) {
 		if strings.Contains(line, mark) {
-			t.Errorf("the log has a claim, a cookie, a query or a secret: %s", line)
+			l.Errorf("the log has a claim, a cookie, a query or a secret: %s", line)
 		}
-		for _, raw := range tokens {
+		for _, raw := range l.tokens {
 			for _, part := range strings.Split(raw, ".") {
 				if len(part) > 20 && strings.Contains(line, part) {
-					t.Errorf("the log has a part of a token: %s", line)
+					l.Errorf("the log has a part of a token: %s", line)
 				}
 			}
 		}
 		if strings.Contains(line, "eyJ") {
-			t.Errorf("the log has a part of a token: %s", line)
+			l.Errorf("the log has a part of a token: %s", line)
 		}
 	}
 }

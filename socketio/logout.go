@@ -26,7 +26,7 @@ const (
 	logoutTimeout = 10 * time.Second // for the provider's keys and the Store
 )
 
-// LogoutOptions sets up a [BackChannelLogout].
+// LogoutOptions configures a [BackChannelLogout].
 type LogoutOptions struct {
 	// TokenLifetime is how long a token that clients connect with is good for,
 	// at most: for so long those of a user or session that was logged out are
@@ -48,23 +48,29 @@ type LogoutOptions struct {
 	Logger *slog.Logger
 }
 
-// BackChannelLogout is the endpoint that an OpenID provider tells of logouts
-// (OpenID Connect Back-Channel Logout 1.0 §2.5): it ends the sessions that the
-// logout token names, in this process and in all that share the registry's Store, and
-// refuses their tokens. A sid names the sessions whose token has it. If the logout token
-// has a sub as well, it also names the user's sessions whose token has no sid: access
+// UsedIDs remembers which ids were used, for processes that together must accept each
+// only once. Package redisstore implements it with Redis.
+type UsedIDs interface {
+	// Add notes an id until a time, and reports whether it is new.
+	Add(ctx context.Context, id string, until time.Time) (added bool, err error)
+}
+
+// BackChannelLogout returns the endpoint to which an OpenID provider reports logouts
+// (OpenID Connect Back-Channel Logout 1.0 §2.5). It ends the sessions that the logout
+// token names, in this process and in all processes that share the registry's Store, and
+// rejects their tokens. A sid names the sessions whose token has it. If the logout token
+// also has a sub, it also names the user's sessions whose token has no sid: access
 // tokens usually have none (RFC 9068). A sub alone names all of the user's sessions.
 //
-// The verifier is for logout tokens, not for those of clients: give it the
-// provider's keys, [verifier.Issuer], [verifier.Audience] with the client id that
-// the provider knows this server by, and [verifier.Type] with "logout+jwt" (and
-// "JWT", where the provider says no more). What else section 2.6 asks for is
-// checked here.
+// The verifier is for logout tokens, not for those of clients. Give it the provider's
+// keys, [verifier.Issuer], [verifier.Audience] with this server's client id at the
+// provider, and [verifier.Type] with "logout+jwt" (and "JWT" for providers that send no
+// other type). The handler itself checks what else section 2.6 requires.
 //
-// A logout by sub spares tokens issued after it. It is answered 200, and whatever
-// goes wrong 400 (§2.8); never to be cached. It takes effect even if the provider does
-// not wait for the answer. One that ends no session in this process is logged as a
-// warning.
+// A logout by sub spares tokens that were issued after it. The answer is 200, or 400 for
+// any failure (§2.8), and must not be cached. A logout takes effect even if the provider
+// does not wait for the answer. The handler logs a warning if a logout ends no session
+// in this process.
 func BackChannelLogout(v *verifier.Verifier, r *Registry, o *LogoutOptions) (http.Handler, error) {
 	if v == nil || r == nil {
 		return nil, errors.New("socketio: BackChannelLogout needs a verifier and a registry: one is nil")
@@ -230,7 +236,7 @@ func (l *logout) report(t *verifier.Token, ended int) {
 	l.observe(t, ended)
 }
 
-// checkLogout is section 2.6, beyond what every token is checked for.
+// checkLogout checks what section 2.6 requires beyond the checks of every token.
 func checkLogout(t *verifier.Token) error {
 	claims := make(map[string]json.RawMessage)
 	if err := t.Claims(&claims); err != nil {

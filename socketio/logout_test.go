@@ -152,7 +152,7 @@ func TestBackChannelLogoutRefuses(t *testing.T) {
 		{"no events", good(map[string]any{"events": nil}), noEvent},
 		{"events of another type", good(map[string]any{"events": []string{event}}), noEvent},
 		{"another event", good(map[string]any{"events": map[string]any{"http://schemas.openid.net/event/other": map[string]any{}}}), noEvent},
-		{"an event that is no object", good(map[string]any{"events": map[string]any{event: "x"}}), noEvent},
+		{"an event that is not an object", good(map[string]any{"events": map[string]any{event: "x"}}), noEvent},
 		{"an event that is null", good(map[string]any{"events": map[string]any{event: nil}}), noEvent},
 		{"too much", url.Values{"logout_token": {strings.Repeat("x", 100_000)}}, "the logout request is invalid"},
 	}

@@ -6,7 +6,7 @@ import (
 	"encoding/base64"
 )
 
-// mint makes an HS256 token, by hand so that it owes nothing to what is tested.
+// mint makes an HS256 token without the code that the tests are about.
 func mint(secret, payload string) string { return mintTyped(secret, "JWT", payload) }
 
 func mintTyped(secret, typ, payload string) string {

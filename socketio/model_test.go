@@ -51,76 +51,6 @@ func (m *model) now() time.Time {
 	return time.Now().Add(m.offset).Round(0)
 }
 
-// modelSocket is a server's socket with a gate, as bindings have it.
-type modelSocket struct {
-	m     *model
-	guest bool
-	h     *verifier.Handshake
-	guard *socketio.Guard
-
-	mu      sync.Mutex // guards what follows
-	open    bool
-	closed  bool
-	ending  int // "unauthorized" as the last event
-	notices int
-	handled int // Authenticated
-	acks    []func()
-	session *socketio.Session
-}
-
-func (s *modelSocket) ID() string { return fmt.Sprintf("%p", s) }
-
-func (s *modelSocket) Emit(event string, ack func(), _ ...any) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return
-	}
-	if event == socketio.EventTokenExpiring {
-		s.notices++
-	}
-	if ack != nil {
-		s.acks = append(s.acks, ack)
-	}
-}
-
-func (s *modelSocket) Open(string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.open = !s.closed
-}
-
-func (s *modelSocket) Authenticated(sess *socketio.Session) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.handled++
-	s.session = sess
-	return nil
-}
-
-func (s *modelSocket) Close(cause error, event string, _ ...any) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return // gone already: the guard cannot know
-	}
-	if cause == nil {
-		s.m.t.Error("closed without a cause")
-	}
-	if event != "" {
-		s.ending++
-	}
-	s.open, s.closed = false, true
-}
-
-// gone is what the binding does when the connection breaks.
-func (s *modelSocket) gone() {
-	s.mu.Lock()
-	s.open, s.closed = false, true
-	s.mu.Unlock()
-	s.guard.Closed()
-}
-
 func newModel(t *testing.T) *model {
 	m := &model{t: t, r: socketio.NewRegistry(nil), live: make(map[*socketio.Session]*one)}
 	common := []socketio.Option{
@@ -201,43 +131,14 @@ func (m *model) check() {
 	byUser := make(map[string]int)
 	for i, s := range m.sockets {
 		what := fmt.Sprintf("socket %d", i)
-		s.mu.Lock()
-		open, closed, ending, notices, handled, begun := s.open, s.closed, s.ending, s.notices, s.handled, s.session
-		s.mu.Unlock()
-		// Out: what the gate lets pass is a guest's or a session's.
-		sess := s.guard.Session()
-		if open && sess == nil && !(s.guest && begun == nil) && slack == 0 {
-			m.t.Errorf("%s: events go out to a socket that has no session", what)
-		}
-		if open && begun != nil {
-			m.served(what+", out", begun, slack)
-		}
-		// In: as bindings ask.
-		if sess != nil {
-			if !sess.Wait() {
-				m.t.Errorf("%s: the session is neither live nor dead", what)
-			}
-			if closed || !open || !registered[sess] {
-				m.t.Errorf("%s: a session without a socket (closed %v, open %v, registered %v)", what, closed, open, registered[sess])
-			}
-			m.served(what+", in", sess, 0)
+		m.checkOut(what, s, slack)
+		if sess := s.guard.Session(); sess != nil {
+			m.checkIn(what, s, sess, registered[sess])
 			if sess.Token().Subject != "" { // others have no limit, see SessionLimit
 				byUser[identity(sess.Token())+sess.Namespace()]++
 			}
 		}
-		if begun != nil && closed && context.Cause(begun.Context()) == nil {
-			m.t.Errorf("%s: the socket is closed and the session is not", what)
-		}
-		if ending > 1 || handled > 1 {
-			m.t.Errorf("%s: told of its end %d times, of its beginning %d times", what, ending, handled)
-		}
-		if begun != nil {
-			m.mu.Lock()
-			if tokens := 1 + m.record(begun).renewals; notices > tokens {
-				m.t.Errorf("%s: %d notices for %d tokens: more than one timer", what, notices, tokens)
-			}
-			m.mu.Unlock()
-		}
+		m.checkTold(what, s)
 	}
 	for user, n := range byUser {
 		if n > 2 {
@@ -250,6 +151,58 @@ func (m *model) check() {
 		if o.successes > 1 {
 			m.t.Errorf("OnSuccess ran %d times for one session", o.successes)
 		}
+	}
+}
+
+// checkOut: events go out to guests and sessions only.
+func (m *model) checkOut(what string, s *modelSocket, slack time.Duration) {
+	s.mu.Lock()
+	open, begun := s.open, s.session
+	s.mu.Unlock()
+	if !open {
+		return
+	}
+	if s.guard.Session() == nil && !(s.guest && begun == nil) && slack == 0 {
+		m.t.Errorf("%s: events go out to a socket that has no session", what)
+	}
+	if begun != nil {
+		m.served(what+", out", begun, slack)
+	}
+}
+
+// checkIn: events of a session's client are handled while its socket is open only. It asks
+// as bindings do.
+func (m *model) checkIn(what string, s *modelSocket, sess *socketio.Session, registered bool) {
+	if !sess.Wait() {
+		m.t.Errorf("%s: the session is neither live nor dead", what)
+	}
+	s.mu.Lock()
+	open, closed := s.open, s.closed
+	s.mu.Unlock()
+	if closed || !open || !registered {
+		m.t.Errorf("%s: a session without a socket (closed %v, open %v, registered %v)", what, closed, open, registered)
+	}
+	m.served(what+", in", sess, 0)
+}
+
+// checkTold: a socket hears of its beginning and its end once.
+func (m *model) checkTold(what string, s *modelSocket) {
+	s.mu.Lock()
+	closed, ending, notices, handled, begun := s.closed, s.ending, s.notices, s.handled, s.session
+	s.mu.Unlock()
+	if ending > 1 || handled > 1 {
+		m.t.Errorf("%s: told of its end %d times, of its beginning %d times", what, ending, handled)
+	}
+	if begun == nil {
+		return
+	}
+	if closed && context.Cause(begun.Context()) == nil {
+		m.t.Errorf("%s: the socket is closed and the session is not", what)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if tokens := 1 + m.record(begun).renewals; notices > tokens {
+		m.t.Errorf("%s: %d notices for %d tokens: more than one timer", what, notices, tokens)
 	}
 }
 
@@ -280,53 +233,65 @@ func (m *model) do(op, x, y byte) {
 		return
 	}
 	s := m.sockets[int(x)%len(m.sockets)]
-	switch op % 16 {
-	case 1, 2, 3, 4, 5:
+	switch op %= 16; {
+	case op <= 5:
 		s.guard.Authenticate(token(word))
-	case 6, 7, 8, 9:
+	case op <= 9:
 		time.Sleep(time.Duration(y) * 50 * time.Millisecond)
-	case 10:
-		s.gone()
-	case 11:
-		v := []socketio.Revocation{
-			{Subject: "alice", Issuer: "i", IssuedBefore: time.Now().Add(-time.Duration(y%4) * time.Second)},
-			{TokenID: fmt.Sprint(y % 16)}, {Issuer: "j"}, {Subject: "bob"},
-		}[int(y)/16%4]
-		if y >= 128 { // rarely for good
-			v.Expires = time.Now().Add(time.Second)
-		}
-		if err := m.r.Revoke(m.t.Context(), v); err != nil {
-			m.t.Fatal(err)
-		}
-		until := v.Expires
-		m.revoked = append(m.revoked, func(t *verifier.Token) bool {
-			return (until.IsZero() || time.Now().Before(until)) && (v.Issuer == "" || v.Issuer == t.Issuer) && (v.Subject == "" || v.Subject == t.Subject) &&
-				(v.TokenID == "" || v.TokenID == t.ID) && (v.IssuedBefore.IsZero() || t.IssuedAt.Before(v.IssuedBefore))
-		})
-	case 12:
+	default:
+		modelEvents[op-10](m, s, word, y)
+	}
+}
+
+// modelEvents are what happens to a socket less often than a token and a pause.
+var modelEvents = [6]func(m *model, s *modelSocket, word string, y byte){
+	func(_ *model, s *modelSocket, _ string, _ byte) { s.gone() },
+	func(m *model, _ *modelSocket, _ string, y byte) { m.revoke(y) },
+	func(_ *model, s *modelSocket, _ string, _ byte) {
 		if sess := s.guard.Session(); sess != nil {
 			sess.End(nil)
 		}
-	case 13:
+	},
+	func(m *model, _ *modelSocket, _ string, y byte) { // the clock is set
 		m.mu.Lock()
 		m.offset += time.Duration(int(y)-128) * 100 * time.Millisecond
 		m.jumped = time.Now()
 		m.mu.Unlock()
-	case 14:
+	},
+	func(_ *model, s *modelSocket, _ string, _ byte) { // the client acknowledges all it was sent
 		s.mu.Lock()
 		acks := s.acks
 		s.mu.Unlock()
 		for _, ack := range acks {
 			ack()
 		}
-	case 15: // several at once
+	},
+	func(_ *model, s *modelSocket, word string, y byte) { // several at once
 		go s.guard.Authenticate(token(word))
 		go s.guard.Authenticate(token("alice iss=i exp=5"))
 		go s.guard.Session()
 		if y%4 == 0 {
 			go s.gone()
 		}
+	},
+}
+
+func (m *model) revoke(y byte) {
+	v := []socketio.Revocation{
+		{Subject: "alice", Issuer: "i", IssuedBefore: time.Now().Add(-time.Duration(y%4) * time.Second)},
+		{TokenID: fmt.Sprint(y % 16)}, {Issuer: "j"}, {Subject: "bob"},
+	}[int(y)/16%4]
+	if y >= 128 { // rarely for good
+		v.Expires = time.Now().Add(time.Second)
 	}
+	if err := m.r.Revoke(m.t.Context(), v); err != nil {
+		m.t.Fatal(err)
+	}
+	until := v.Expires
+	m.revoked = append(m.revoked, func(t *verifier.Token) bool {
+		return (until.IsZero() || time.Now().Before(until)) && (v.Issuer == "" || v.Issuer == t.Issuer) && (v.Subject == "" || v.Subject == t.Subject) &&
+			(v.TokenID == "" || v.TokenID == t.ID) && (v.IssuedBefore.IsZero() || t.IssuedAt.Before(v.IssuedBefore))
+	})
 }
 
 func (m *model) run(script []byte) {

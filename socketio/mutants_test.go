@@ -95,15 +95,15 @@ func TestNobodysSessionsAreNotLimited(t *testing.T) {
 // sessions of another authorizer are its own affair.
 func TestSweepsDoNotOverlap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var running, most, strangers atomic.Int64
+		var running, most, others atomic.Int64
 		r := socketio.NewRegistry(nil)
 		ask := verifier.KeyProviderFunc(func(_ context.Context, u *verifier.UnverifiedToken) ([]*verifier.Key, error) {
 			if n := running.Add(1); n > most.Load() {
 				most.Store(n)
 			}
 			defer running.Add(-1)
-			if u.Issuer() == "stranger" {
-				strangers.Add(1)
+			if u.Issuer() == "other" {
+				others.Add(1)
 				return nil, nil
 			}
 			time.Sleep(4 * time.Second)
@@ -118,12 +118,12 @@ func TestSweepsDoNotOverlap(t *testing.T) {
 			t.Fatal(err)
 		}
 		g, _ := begun(t, a, signed(`{"iss":"i","sub":"ada"}`))
-		h, s := begun(t, other, signed(`{"iss":"stranger","sub":"ada"}`))
+		h, s := begun(t, other, signed(`{"iss":"other","sub":"ada"}`))
 		time.Sleep(time.Minute)
 		if most.Load() != 1 {
 			t.Errorf("asked %d times at once", most.Load())
 		}
-		if s.want(t); strangers.Load() > 0 || h.Session() == nil {
+		if s.want(t); others.Load() > 0 || h.Session() == nil {
 			t.Error("the sessions of an authorizer that does not sweep were asked about")
 		}
 		g.Closed()

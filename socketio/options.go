@@ -17,13 +17,13 @@ const (
 	DefaultMaxAttempts = 3
 )
 
-// An Option configures an [Authorizer]. [New] returns an error for one that is
-// invalid, that contradicts another or that is given twice where the first
-// would be lost.
+// An Option configures an [Authorizer]. [New] returns an error if an option is invalid,
+// contradicts another one, or is given twice although the second would replace the
+// first.
 type Option func(*config) error
 
-// Defaults are options that others may replace: for bindings, whose users give theirs
-// behind them.
+// Defaults groups options that later options may replace. Bindings use it for their own
+// defaults, in front of the options of their users.
 func Defaults(options ...Option) Option {
 	return func(c *config) error {
 		given := maps.Clone(c.given)
@@ -40,7 +40,7 @@ func Defaults(options ...Option) Option {
 	}
 }
 
-// once is an option whose second use would undo its first.
+// once makes an option that may be given only once.
 func once(name string, set Option) Option {
 	return func(c *config) error {
 		if err := set(c); err != nil {
@@ -50,12 +50,12 @@ func once(name string, set Option) Option {
 	}
 }
 
-// choose is an option without an argument that excludes others.
+// choose makes an option without an argument that excludes others.
 func choose(name string, set func(*config)) Option {
 	return func(c *config) error { set(c); return c.claim(name, true) }
 }
 
-// exclusive are the options that exclude each other.
+// exclusive lists the options that exclude each other.
 var exclusive = map[string]string{
 	"ByEvent": "ByHandshake", "ByHandshake": "ByEvent", "DisconnectNow": "DisconnectAfter", "DisconnectAfter": "DisconnectNow",
 }
@@ -76,13 +76,13 @@ func (c *config) claim(name string, repeatable bool) error {
 }
 
 type config struct {
+	sessionRules
 	given       map[string]bool // the options that may not come again
 	byHandshake bool
 	optional    bool
-	timeout     time.Duration
 	maxAttempts int
-	farewell    farewell
-	linger      time.Duration // of farewellAfter
+	close       closeMode
+	closeDelay  time.Duration // of closeAfter
 	user        func(ctx context.Context, t *verifier.Token, h *verifier.Handshake) (any, error)
 	onSuccess   []func(*Session)
 	onRenewed   []func(*Session)
@@ -99,7 +99,6 @@ type config struct {
 	maxAge             time.Duration // zero for no limit
 	noticeEvent        string        // "" for none
 	noticeLead         time.Duration
-	same               func(old, renewed *verifier.Token) bool
 	endOnFailedRenewal bool
 	keys               verifier.KeyProvider
 	keysEvery          time.Duration
@@ -107,7 +106,6 @@ type config struct {
 	introspectEvery    time.Duration
 
 	registry          *Registry
-	limit             sessionLimit
 	maxPending        int
 	failuresByAddress int            // a minute; zero for no limit
 	failureCounter    FailureCounter // nil: they are counted in this process alone
@@ -115,32 +113,32 @@ type config struct {
 	clientAddress     func(*verifier.Handshake) string
 }
 
-// farewell is what follows "unauthorized".
-type farewell int
+// closeMode says when a socket is disconnected after "unauthorized".
+type closeMode int
 
 const (
-	farewellOnAck farewell = iota // disconnect when the client acknowledges
-	farewellNow                   // disconnect at once
-	farewellAfter                 // disconnect after a while, or when the client acknowledges
+	closeOnAck closeMode = iota // when the client acknowledges it
+	closeNow                    // at once
+	closeAfter                  // after a delay, or when the client acknowledges it
 )
 
-// ByEvent has sockets open and authenticate by the event "authenticate". It is
-// the default of package googollee, as of socketio-jwt.
+// ByEvent opens sockets before they authenticate; the client then emits "authenticate".
+// It is the default of package googollee, as of socketio-jwt.
 func ByEvent() Option { return choose("ByEvent", func(c *config) { c.byHandshake = false }) }
 
-// ByHandshake has sockets authenticate in the handshake: without a good token
-// none is opened. It is the default of package zishang.
+// ByHandshake authenticates sockets in the handshake: a socket without a valid token
+// does not open. It is the default of package zishang.
 func ByHandshake() Option { return choose("ByHandshake", func(c *config) { c.byHandshake = true }) }
 
-// Optional lets sockets stay without authentication, as guests: there is no
-// deadline, and the application's events reach them, but handlers for
-// authenticated sockets do not run for them. A guest may authenticate at any
-// time by event. A token that is presented must be good nevertheless.
+// Optional accepts clients without a token as guests. A guest has no deadline and
+// receives the application's events, but handlers for authenticated sockets do not run
+// for it. A guest may authenticate by event at any time. A client that presents an
+// invalid token is rejected, not a guest.
 func Optional() Option { return func(c *config) error { c.optional = true; return nil } }
 
-// Timeout is how long a socket may take to authenticate by event, from its
-// opening on and whatever it tries meanwhile. The default is [DefaultTimeout].
-// For a handshake it bounds the verification.
+// Timeout limits how long a socket may take to authenticate by event. The time runs from
+// the opening of the socket, and failed attempts do not extend it. For a handshake it
+// limits the verification. The default is [DefaultTimeout].
 func Timeout(d time.Duration) Option {
 	return once("Timeout", func(c *config) error {
 		if d <= 0 {
@@ -151,8 +149,8 @@ func Timeout(d time.Duration) Option {
 	})
 }
 
-// MaxAttempts is how many times in a row a socket may fail to authenticate by
-// event before it is disconnected. The default is [DefaultMaxAttempts].
+// MaxAttempts sets how many times in a row a socket may fail to authenticate by event
+// before the server disconnects it. The default is [DefaultMaxAttempts].
 func MaxAttempts(n int) Option {
 	return once("MaxAttempts", func(c *config) error {
 		if n <= 0 {
@@ -163,29 +161,28 @@ func MaxAttempts(n int) Option {
 	})
 }
 
-// DisconnectNow disconnects a socket right after "unauthorized". By default it
-// is disconnected when it acknowledges that event, at the latest by its
-// [Timeout] or after [MaxAttempts], and may try again until then.
+// DisconnectNow disconnects a socket right after "unauthorized". Without it the server
+// waits until the client acknowledges that event, at most until [Timeout] or
+// [MaxAttempts], and the client may try again until then.
 func DisconnectNow() Option {
-	return choose("DisconnectNow", func(c *config) { c.farewell = farewellNow })
+	return choose("DisconnectNow", func(c *config) { c.close = closeNow })
 }
 
-// DisconnectAfter disconnects a socket d after "unauthorized", or earlier when
-// it acknowledges that event. It may try again until then.
+// DisconnectAfter disconnects a socket d after "unauthorized", or when the client
+// acknowledges that event. The client may try again until then.
 func DisconnectAfter(d time.Duration) Option {
 	return func(c *config) error {
 		if d <= 0 {
 			return fmt.Errorf("socketio: DisconnectAfter is %v: expected a positive duration (DisconnectNow disconnects at once)", d)
 		}
-		c.farewell, c.linger = farewellAfter, d
+		c.close, c.closeDelay = closeAfter, d
 		return c.claim("DisconnectAfter", false)
 	}
 }
 
-// User maps a verified token to the application's own user value, which
-// [Session.User] then returns. An error refuses the token: an
-// [*verifier.UnauthorizedError] is shown to the client, any other is not. It
-// is also the place for a check that needs the application's data.
+// User maps a verified token to your user value, which [Session.User] returns. It is the
+// place for checks that need your data. An error rejects the token; the client sees an
+// [*verifier.UnauthorizedError], but no other error.
 func User(f func(ctx context.Context, t *verifier.Token, h *verifier.Handshake) (any, error)) Option {
 	return once("User", func(c *config) error {
 		if f == nil {
@@ -196,8 +193,8 @@ func User(f func(ctx context.Context, t *verifier.Token, h *verifier.Handshake) 
 	})
 }
 
-// OnSuccess calls f when a socket is authenticated: once for each session,
-// before any of its events is handled. It is not called for a renewal.
+// OnSuccess calls f once for each session, before any of its events is handled. It does
+// not call f for a renewal.
 func OnSuccess(f func(*Session)) Option {
 	return func(c *config) error {
 		if f == nil {
@@ -208,8 +205,8 @@ func OnSuccess(f func(*Session)) Option {
 	}
 }
 
-// OnRenewed calls f when a session has been given another token, which
-// [Session.Token] then returns, before the client is told.
+// OnRenewed calls f when a session has a new token, before the client learns of it.
+// [Session.Token] returns the new token.
 func OnRenewed(f func(*Session)) Option {
 	return func(c *config) error {
 		if f == nil {
@@ -220,11 +217,11 @@ func OnRenewed(f func(*Session)) Option {
 	}
 }
 
-// OnFailure calls f for every refusal: of a handshake, of an attempt by event,
-// of a socket whose time is up ([ErrTimeout]), and of a session that is ended
-// ([verifier.ErrTokenExpired], [ErrTokenRevoked] and so on). For one socket it is
-// called in order and one at a time. Nothing but a handshake that is refused waits for
-// it: a socket is closed before.
+// OnFailure calls f for every refusal: of a handshake, of an attempt by event, of a
+// socket that did not authenticate in time ([ErrTimeout]), and of a session that
+// authorization ends ([verifier.ErrTokenExpired], [ErrTokenRevoked] and others). The
+// calls for one socket come in order and one at a time. Only a refused handshake waits
+// for f; other sockets are closed before the call.
 func OnFailure(f func(*verifier.Handshake, *verifier.UnauthorizedError)) Option {
 	return func(c *config) error {
 		if f == nil {
@@ -235,11 +232,11 @@ func OnFailure(f func(*verifier.Handshake, *verifier.UnauthorizedError)) Option 
 	}
 }
 
-// WithLogger sets where decisions are logged: who is accepted, renews, is
-// refused and leaves at the level debug, panics of the application's functions
-// at the level error. A token is named by its jti or a short hash: neither
-// tokens nor what they claim are logged, unless an error of the application's
-// own says so. The default is [slog.Default].
+// WithLogger sets the logger for decisions. Sessions that begin, renew or end, and
+// refusals, are logged at the level debug; panics of the application's functions at the
+// level error. A token appears as its jti or a short hash. The log contains neither
+// tokens nor claims, unless an error of the application contains them. The default is
+// [slog.Default].
 func WithLogger(l *slog.Logger) Option {
 	return once("WithLogger", func(c *config) error {
 		if l == nil {
@@ -250,11 +247,11 @@ func WithLogger(l *slog.Logger) Option {
 	})
 }
 
-// NeutralMessages keeps from clients which audience, issuer, subject, token id or
-// nonce was expected. By default they are told, in jsonwebtoken's words.
+// NeutralMessages hides from clients which audience, issuer, subject, token id or nonce
+// the server expected. By default they see it, in jsonwebtoken's words.
 func NeutralMessages() Option { return func(c *config) error { c.neutral = true; return nil } }
 
-// WithClock sets the wall clock that sessions expire by, [time.Now] by default.
+// WithClock sets the wall clock by which sessions expire. The default is [time.Now].
 func WithClock(now func() time.Time) Option {
 	return once("WithClock", func(c *config) error {
 		if now == nil {

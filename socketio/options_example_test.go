@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http/httptest"
 	"time"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
+	"github.com/seed15b1dee8/socketio-jwt/verifier/verifiertest"
 )
 
 // accept is the authenticator of these examples: every client is ada.
@@ -132,4 +134,89 @@ func ExampleAllow() {
 	)
 	fmt.Println(err)
 	// Output: <nil>
+}
+
+// Tokens for single rooms, with their own audience and verifier.
+func ExampleRoomTokens() {
+	rooms, err := verifier.New(verifiertest.NewIssuer("https://rooms.example/"), verifier.Audience("rooms"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = socketio.New(accept, socketio.AllowRoom("lobby"), socketio.RoomTokens(rooms))
+	fmt.Println(err)
+	// Output: <nil>
+}
+
+// counter counts failures; package redisstore has one for several processes.
+type counter map[string]int
+
+func (c counter) Add(_ context.Context, key string, n int) (int, error) {
+	c[key] += n
+	return c[key], nil
+}
+
+// Limits that hold over several processes.
+func ExampleShareFailures() {
+	_, err := socketio.New(accept, socketio.MaxFailures(100, 10_000), socketio.ShareFailures(counter{}))
+	fmt.Println(err)
+	// Output: <nil>
+}
+
+// An observer, as for metrics, and a clock for tests.
+func ExampleObserve() {
+	a, err := socketio.New(accept, socketio.ByHandshake(),
+		socketio.WithClock(func() time.Time { return time.Unix(1_700_000_000, 0) }),
+		socketio.Observe(socketio.Observer{
+			Began: func(_ *verifier.Handshake, t *verifier.Token) { fmt.Println(t.Subject, "began") },
+			Ended: func(_ *verifier.Handshake, t *verifier.Token, _ time.Duration, cause error) {
+				fmt.Println(t.Subject, "ended:", cause)
+			},
+		}))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	h := &verifier.Handshake{Namespace: "/"}
+	pass, err := a.Admit(context.Background(), h)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	a.Attach(printer{}, h, pass).Closed()
+	// Output:
+	// ada began
+	// open ""
+	// ada ended: socketio: the socket was disconnected
+}
+
+// A binding gives its own defaults, which the options of its users replace.
+func ExampleDefaults() {
+	authorize := func(options ...socketio.Option) error {
+		_, err := socketio.New(accept, append([]socketio.Option{socketio.Defaults(socketio.ByHandshake())}, options...)...)
+		return err
+	}
+	fmt.Println(authorize(), authorize(socketio.ByEvent()))
+	// Output: <nil> <nil>
+}
+
+// The endpoint that an OpenID provider calls when a user logs out there.
+func ExampleBackChannelLogout() {
+	provider := verifiertest.NewIssuer("https://login.example/")
+	v, err := verifier.New(provider, verifier.Issuer(provider.URL()), verifier.Audience("client-id"), verifier.Type("logout+jwt"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	registry := socketio.NewRegistry(nil) // also given to server.Authorize, by socketio.WithRegistry
+	logout, err := socketio.BackChannelLogout(v, registry, &socketio.LogoutOptions{TokenLifetime: time.Hour, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	request := httptest.NewRequest("POST", "/backchannel-logout", nil)
+	answer := httptest.NewRecorder()
+	logout.ServeHTTP(answer, request)
+	fmt.Println(answer.Code) // the request has no logout token
+	// Output: 400
 }

@@ -8,15 +8,15 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-// The options of live sessions, and of what may be asked of the server at once.
+// The options of live sessions, and the limits.
 
-// IgnoreExpiration lets sessions outlive their token: they end by
-// [MaxSessionAge], a revocation or a disconnect only. By default a session ends
-// when its token expires ([verifier.Token.ValidUntil]).
+// IgnoreExpiration keeps sessions alive after their token has expired. They end by
+// [MaxSessionAge], a revocation or a disconnect only. By default a session ends when its
+// token expires ([verifier.Token.ValidUntil]).
 func IgnoreExpiration() Option { return func(c *config) error { c.ignoreExpiry = true; return nil } }
 
-// ExpiryGrace is how long a session lasts beyond its token, so that a renewal
-// that comes late is still one. The default is none.
+// ExpiryGrace extends a session beyond its token by d, so that a late renewal still
+// succeeds. The default is zero.
 func ExpiryGrace(d time.Duration) Option {
 	return once("ExpiryGrace", func(c *config) error {
 		if d < 0 {
@@ -27,9 +27,9 @@ func ExpiryGrace(d time.Duration) Option {
 	})
 }
 
-// MaxSessionAge ends a session d after it began, whatever its token says and
-// however often it is renewed ([ErrSessionExpired]). The client may connect
-// again. The default is no limit.
+// MaxSessionAge ends a session d after it began, whatever its token says and however
+// often it was renewed ([ErrSessionExpired]). The client may connect again. The default
+// is no limit.
 func MaxSessionAge(d time.Duration) Option {
 	return once("MaxSessionAge", func(c *config) error {
 		if d <= 0 {
@@ -40,12 +40,15 @@ func MaxSessionAge(d time.Duration) Option {
 	})
 }
 
-// ExpiryNotice has clients told that their session is about to end, so that they
-// renew it in time: by the event, whose argument is {"expires_in": seconds},
-// that long before the end, or when half of the remaining time has passed if
-// that is later. For a room token ([RoomTokens]) the argument has the name of the room,
-// too: {"expires_in": seconds, "room": "..."}. The default is [EventTokenExpiring],
-// [DefaultExpiryNotice] before. The empty event turns the notice off.
+// DefaultExpiryNotice is the default of [ExpiryNotice].
+const DefaultExpiryNotice = time.Minute
+
+// ExpiryNotice tells clients that their session is about to end, so that they renew it
+// in time. The server emits the event with {"expires_in": seconds}: that long before the
+// end, or when half of the remaining time has passed, whichever is later. For a room
+// token ([RoomTokens]) the argument also names the room: {"expires_in": seconds, "room":
+// "..."}. The default is [EventTokenExpiring], [DefaultExpiryNotice] before the end. The
+// empty event turns the notice off.
 func ExpiryNotice(event string, before time.Duration) Option {
 	return once("ExpiryNotice", func(c *config) error {
 		switch {
@@ -59,7 +62,7 @@ func ExpiryNotice(event string, before time.Duration) Option {
 	})
 }
 
-// reservedEvents mean something to authorization, or to a client or server of any
+// reservedEvents have a meaning for authorization, or for a client or server of some
 // version of Socket.IO.
 var reservedEvents = map[string]bool{
 	EventAuthenticate: true, EventAuthenticated: true, EventUnauthorized: true,
@@ -68,14 +71,15 @@ var reservedEvents = map[string]bool{
 	"reconnect": true, "reconnect_attempt": true, "reconnecting": true, "reconnect_error": true, "reconnect_failed": true,
 }
 
-// SameIdentity adds a condition to what makes two tokens the same identity. f gets
-// the session's token and the new one, after their issuers, their subjects and the
-// keys they are bound to (cnf) were found equal, and reports whether the rest is the
-// same too: the tenant, for example. The answer counts for renewals and for what a
-// later connection may inherit, such as recovered rooms and events: the old token may
-// then come from a store ([verifier.TokenFromRecord]), with its claims but without
-// header and signature. Tokens without a subject are the same identity only if f is
-// given.
+// SameIdentity adds a condition for two tokens to belong to the same identity. The
+// issuers, the subjects and the keys that the tokens are bound to (cnf) must be equal in
+// any case; f compares the rest, such as the tenant. It gets the session's token and the
+// new one.
+//
+// The decision applies to renewals, and to what a later connection may inherit, such as
+// recovered rooms and events. In that case the old token may come from a store
+// ([verifier.TokenFromRecord]): it has its claims, but no header and no signature.
+// Tokens without a subject belong to the same identity only if f is given and says so.
 func SameIdentity(f func(old, renewed *verifier.Token) bool) Option {
 	return once("SameIdentity", func(c *config) error {
 		if f == nil {
@@ -86,18 +90,18 @@ func SameIdentity(f func(old, renewed *verifier.Token) bool) Option {
 	})
 }
 
-// EndOnFailedRenewal ends a session whose renewal fails, unless the failure is
-// retryable. By default it is unchanged, the client is told, and may try again
-// until [MaxAttempts] or the session's end.
+// EndOnFailedRenewal ends a session when its renewal fails, unless the failure is
+// retryable. By default the session goes on, and the client may try again until
+// [MaxAttempts] or the session's end.
 func EndOnFailedRenewal() Option {
 	return func(c *config) error { c.endOnFailedRenewal = true; return nil }
 }
 
-// EndOnWithdrawnKey ends the sessions whose token was signed by a key that the
-// provider no longer has, or whose issuer it no longer trusts ([ErrKeyWithdrawn]). It is
-// asked at that interval, once for each key in use and for each issuer on its own
-// ([verifier.HasKey]). Only an answer ends sessions: if the provider cannot be asked
-// they stay, the log says so, and the next sweep asks again.
+// EndOnWithdrawnKey ends sessions whose token was signed by a key that the provider no
+// longer has, or whose issuer the provider no longer trusts ([ErrKeyWithdrawn]). The
+// server asks at that interval, once for each key in use, and for each issuer separately
+// ([verifier.HasKey]). Only an answer ends sessions. If the provider cannot be asked,
+// the sessions go on, the log says so, and the next sweep asks again.
 func EndOnWithdrawnKey(keys verifier.KeyProvider, every time.Duration) Option {
 	return once("EndOnWithdrawnKey", func(c *config) error {
 		switch {
@@ -111,11 +115,11 @@ func EndOnWithdrawnKey(keys verifier.KeyProvider, every time.Duration) Option {
 	})
 }
 
-// EndOnInactiveToken ends the sessions whose opaque token ([verifier.NewOpaque]) is no
-// longer active at its issuer ([verifier.ErrTokenInactive]). The introspector, such as
-// that of package introspection, is asked at that interval about each such token in use,
-// up to eight at once ([verifier.StillActive]). Only an answer ends sessions, as with
-// [EndOnWithdrawnKey].
+// EndOnInactiveToken ends sessions whose opaque token ([verifier.NewOpaque]) is no
+// longer active at its issuer ([verifier.ErrTokenInactive]). The server asks the
+// introspector, such as that of package introspection, at that interval about each such
+// token in use, up to eight at once ([verifier.StillActive]). As with
+// [EndOnWithdrawnKey], only an answer ends sessions.
 func EndOnInactiveToken(introspector verifier.Introspector, every time.Duration) Option {
 	return once("EndOnInactiveToken", func(c *config) error {
 		switch {
@@ -129,8 +133,8 @@ func EndOnInactiveToken(introspector verifier.Introspector, every time.Duration)
 	})
 }
 
-// WithRegistry has the sessions kept in a registry that others may share. The
-// default is one of the authorizer's own: see [Authorizer.Registry].
+// WithRegistry keeps the sessions in the registry r, which other authorizers may share.
+// By default each authorizer has its own ([Authorizer.Registry]).
 func WithRegistry(r *Registry) Option {
 	return once("WithRegistry", func(c *config) error {
 		if r == nil {
@@ -141,28 +145,27 @@ func WithRegistry(r *Registry) Option {
 	})
 }
 
-// SessionLimit is how many sessions a user, an issuer's subject, may have in the
-// namespace at once, over all that share the registry. The policy says what
-// happens to one more ([ErrSessionLimit]). The default is no limit, and tokens
-// without a subject have none.
+// SessionLimit sets how many sessions a user (an issuer's subject) may have in the
+// namespace at once, over all authorizers that share the registry. The policy says what
+// happens to one more ([ErrSessionLimit]). The default is no limit. Tokens without a
+// subject have no limit.
 func SessionLimit(n int, policy LimitPolicy) Option {
 	return once("SessionLimit", func(c *config) error {
 		switch {
 		case n <= 0:
 			return fmt.Errorf("socketio: SessionLimit is %d: expected a positive number", n)
 		case policy != RejectNewest && policy != EvictOldest:
-			return fmt.Errorf("socketio: SessionLimit: %d is no policy: expected RejectNewest or EvictOldest", policy)
+			return fmt.Errorf("socketio: SessionLimit: %d is not a policy: expected RejectNewest or EvictOldest", policy)
 		}
 		c.limit = sessionLimit{n, policy}
 		return nil
 	})
 }
 
-// MaxPending is how many sockets may wait to authenticate by event at once. With
-// one more, the one that has waited longest is disconnected
-// ([ErrTooManyPending]): a flood of idle sockets crowds out itself, not the
-// client that authenticates as soon as it is connected. The default is
-// [DefaultMaxPending].
+// MaxPending sets how many sockets may wait to authenticate by event at once. When there
+// are more, the server disconnects the oldest one ([ErrTooManyPending]): a flood of idle
+// sockets displaces itself, and not the client that authenticates as soon as it is
+// connected. The default is [DefaultMaxPending].
 func MaxPending(n int) Option {
 	return once("MaxPending", func(c *config) error {
 		if n <= 0 {
@@ -173,17 +176,16 @@ func MaxPending(n int) Option {
 	})
 }
 
-// MaxFailures limits how many forged tokens a minute are looked at, from one
-// address and in total; zero is no limit. An address above its limit is refused
-// unread ([ErrTooManyAttempts], retryable) until the minute's budget, which
-// refills evenly, has something left. When the total is used up the same holds
-// for every address that had a part in it, and for no other.
+// MaxFailures limits how many forged tokens a minute the server reads, from one address
+// and in total; zero means no limit. The server rejects an address above its limit
+// without reading its token ([ErrTooManyAttempts], retryable). The budget refills
+// evenly. When the total is used up, the server rejects every address that contributed
+// to it, and no other.
 //
-// Forged is a token that no honest client presents: malformed, too long, of an
-// algorithm that is not allowed or with a signature that does not hold. Expired
-// and missing tokens do not count, so that many clients behind one address do
-// not lock each other out. The defaults are [DefaultMaxFailuresPerAddress] and
-// [DefaultMaxFailures].
+// A token is forged if no honest client presents it: it is malformed, too long, of an
+// algorithm that is not allowed, or its signature is invalid. Expired and missing tokens
+// do not count, so that many clients behind one address do not lock each other out. The
+// defaults are [DefaultMaxFailuresPerAddress] and [DefaultMaxFailures].
 func MaxFailures(perAddress, total int) Option {
 	return once("MaxFailures", func(c *config) error {
 		if perAddress < 0 || total < 0 {
@@ -194,11 +196,11 @@ func MaxFailures(perAddress, total int) Option {
 	})
 }
 
-// ClientAddress tells the address that [MaxFailures] counts by, with or without
-// a port; an IPv6 address stands for its /64 network, and "" is not limited. The
-// default is RemoteAddr, unless it is a loopback, private or link-local one:
-// most likely a proxy's. Behind a proxy give a function that reads the header it
-// sets, and make sure that nobody else can set it.
+// ClientAddress sets the function that returns the address by which [MaxFailures]
+// counts, with or without a port. An IPv6 address counts as its /64 network; "" is not
+// limited. The default is RemoteAddr, unless that is a loopback, private or link-local
+// address, which is most likely a proxy's. Behind a proxy, give a function that reads
+// the header that the proxy sets, and make sure that clients cannot set it.
 func ClientAddress(f func(h *verifier.Handshake) string) Option {
 	return once("ClientAddress", func(c *config) error {
 		if f == nil {

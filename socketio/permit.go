@@ -5,27 +5,25 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"sync"
-	"time"
 
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-// RoomLeaver is what a [Socket] of a binding with rooms implements: LeaveRoom takes the
-// socket out of a room. It must not call the guard.
+// RoomLeaver is an optional method of a [Socket], for bindings with rooms. LeaveRoom
+// takes the socket out of a room. It must not call the guard.
 type RoomLeaver interface{ LeaveRoom(room string) }
 
-// refusedAction is what a client is told of a refused event or join: "unauthorized" with
-// the name of what was refused.
+// refusedAction tells a client of a refused event or join: "unauthorized" with the name
+// of what was refused.
 type refusedAction struct {
 	unauthorized
 	Event string `json:"event,omitempty"`
 	Room  string `json:"room,omitempty"`
 }
 
-// Permit decides whether an event of the client's may reach the application, by the
-// rules of [Allow] and [WithDecider]. A binding calls it before each handler, behind
-// [Session.Wait]. If it returns false the client has been told: by ack, which sends the
+// Permit decides whether an event of the client may reach the application, by the rules
+// of [Allow] and [WithDecider]. A binding calls it before each handler, after
+// [Session.Wait]. If it returns false, it has told the client: by ack, which sends the
 // event's acknowledgement, or by "unauthorized" if ack is nil.
 func (g *Guard) Permit(event string, ack func(answer any)) bool {
 	if g.a.policy.events == nil && g.a.policy.all == nil {
@@ -36,10 +34,10 @@ func (g *Guard) Permit(event string, ack func(answer any)) bool {
 	var refused *verifier.UnauthorizedError
 	if s != nil {
 		refused = g.a.decideAction(sessionContext, s, ActionEvent, event)
-		g.a.audit.decided(g, s, ActionEvent, event, refused)
+		g.a.audit.decided(g.handshake, s, auditEvent, event, refused)
 	} else if _, ruled := g.a.policy.events[event]; ruled || g.a.policy.events["*"] != nil || g.a.policy.all != nil {
 		refused = errGuest
-		g.a.audit.decided(g, nil, ActionEvent, event, refused)
+		g.a.audit.decided(g.handshake, nil, auditEvent, event, refused)
 	}
 	if refused == nil {
 		return true
@@ -53,16 +51,16 @@ func (g *Guard) Permit(event string, ack func(answer any)) bool {
 	return false
 }
 
-// Join has a socket join a room, by the rules of [AllowRoom] and [WithDecider], or with a
-// room token ([RoomTokens]), "" for none. If the room is allowed it calls join, which must
-// not block or call the guard; otherwise it returns why not, an
-// [*verifier.UnauthorizedError], and the client has not been told: see
-// [Guard.JoinRefused]. A binding calls [Guard.Left] when the socket leaves a room.
+// Join adds a socket to a room, by the rules of [AllowRoom] and [WithDecider], or with a
+// room token ([RoomTokens]), "" for none. If the room is allowed, it calls join, which
+// must not block or call the guard. Otherwise it returns the reason, an
+// [*verifier.UnauthorizedError], and does not tell the client; see [Guard.JoinRefused].
+// A binding calls [Guard.Left] when the socket leaves a room.
 func (g *Guard) Join(ctx context.Context, room, token string, join func()) error {
 	s := g.Session()
 	if s == nil {
 		if g.ruledRooms() || token != "" {
-			g.a.audit.decided(g, nil, ActionJoin, room, errGuest)
+			g.a.audit.decided(g.handshake, nil, auditJoin, room, errGuest)
 			return errGuest
 		}
 		join()
@@ -82,22 +80,22 @@ func (g *Guard) Join(ctx context.Context, room, token string, join func()) error
 			refused = g.a.decideAction(ctx, s, ActionJoin, room)
 		}
 		if refused != nil {
-			g.a.audit.decided(g, s, ActionJoin, room, refused)
+			g.a.audit.decided(g.handshake, s, auditJoin, room, refused)
 			return refused
 		}
-		if again := s.rooms.enter(g, s, p, room, grant, join); !again {
+		if again := g.enterRoom(s, p, room, grant, join); !again {
 			break
 		}
 	}
 	if s.hasEnded() {
 		return ErrDisconnected
 	}
-	g.a.audit.decided(g, s, ActionJoin, room, nil)
+	g.a.audit.decided(g.handshake, s, auditJoin, room, nil)
 	return nil
 }
 
-// Decides reports whether the options have rules for events ([Guard.Permit]) and for rooms
-// ([Guard.Join]). A binding that does not ask about them must refuse such options.
+// Decides reports whether the options have rules for events ([Guard.Permit]) and for
+// rooms ([Guard.Join]). A binding that does not ask about them must reject such options.
 func (a *Authorizer) Decides() (events, rooms bool) {
 	p := &a.policy
 	return p.events != nil || p.all != nil, len(p.rooms) > 0 || p.all != nil || p.roomTokens != nil
@@ -106,14 +104,14 @@ func (a *Authorizer) Decides() (events, rooms bool) {
 // ruledRooms reports whether rooms are decided on.
 func (g *Guard) ruledRooms() bool { return len(g.a.policy.rooms) > 0 || g.a.policy.all != nil }
 
-// JoinRefused tells the client by "unauthorized" that it may not be in a room, and why:
-// for joins that nothing else answers.
+// JoinRefused tells the client by "unauthorized" that it may not be in a room, and why.
+// Call it for joins that have no other answer.
 func (g *Guard) JoinRefused(room string, err error) {
 	refused := refusalOf(err)
 	g.socket.Emit(EventUnauthorized, nil, refusedAction{newUnauthorized(refused), "", room})
 }
 
-// Left notes that the socket is no longer in a room, "" for any room.
+// Left tells the guard that the socket has left a room, or all rooms for "".
 func (g *Guard) Left(room string) {
 	s := g.current()
 	if s == nil {
@@ -128,25 +126,10 @@ func (g *Guard) Left(room string) {
 	}
 }
 
-// grant is why a session is in a room: by the rules, or by a room token.
-type grant struct {
-	token *verifier.Token // nil: the rules
-	since time.Time       // when the token came, by the monotonic clock
-	left  time.Duration   // from then to its end
-	lead  time.Duration   // how long before its end the client is told; zero for not at all, or not again
-}
-
-// rooms are the rooms of a session that were decided on. The zero value is empty.
-type rooms struct {
-	mu    sync.Mutex // guards the rest; held while the binding joins and leaves rooms
-	in    map[string]*grant
-	timer *time.Timer // for the end of room tokens
-}
-
-// enter joins a room that was allowed for a pass. again says that the pass has been
+// enterRoom joins a room that was allowed for a pass. again says that the pass has been
 // replaced meanwhile, so that the decision is stale.
-func (r *rooms) enter(g *Guard, s *Session, p *Pass, room string, by *grant, join func()) (again bool) {
-	now := g.a.times()
+func (g *Guard) enterRoom(s *Session, p *Pass, room string, by *grant, join func()) (again bool) {
+	now, r := g.a.times(), &s.rooms
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
@@ -165,46 +148,9 @@ func (r *rooms) enter(g *Guard, s *Session, p *Pass, room string, by *grant, joi
 		r.in = make(map[string]*grant)
 	}
 	r.in[room] = by
-	r.schedule(g, now)
+	r.schedule(now, g.roomsTimer)
 	join()
 	return false
-}
-
-// schedule sets the timer to the first notice or end of a room token. The caller holds mu.
-func (r *rooms) schedule(g *Guard, now times) {
-	next := time.Duration(-1)
-	for _, by := range r.in {
-		if by.token != nil {
-			if left := by.remaining(now) - by.lead; next < 0 || left < next {
-				next = max(left, 0)
-			}
-		}
-	}
-	switch {
-	case next < 0:
-		if r.timer != nil {
-			r.timer.Stop()
-			r.timer = nil
-		}
-	case r.timer == nil:
-		r.timer = time.AfterFunc(min(next, clockCheck), g.roomsTimer)
-	default:
-		r.timer.Reset(min(next, clockCheck))
-	}
-}
-
-func (b *grant) remaining(now times) time.Duration {
-	return min(b.left-now.mono.Sub(b.since), b.token.ValidUntil().Sub(now.wall))
-}
-
-// stop is called when the session has ended.
-func (r *rooms) stop() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.in = nil; r.timer != nil {
-		r.timer.Stop()
-		r.timer = nil
-	}
 }
 
 // roomExpiring is the argument of the notice about a room token.
@@ -244,7 +190,7 @@ func (g *Guard) roomsTimer() {
 	}
 	s.rooms.mu.Lock()
 	if !s.hasEnded() {
-		s.rooms.schedule(g, now)
+		s.rooms.schedule(now, g.roomsTimer)
 	}
 	s.rooms.mu.Unlock()
 }
@@ -281,7 +227,7 @@ func (g *Guard) leaveRoom(s *Session, room string, by *grant, err *verifier.Unau
 	if !left {
 		return
 	}
-	g.a.audit.left(g, s, room, err)
+	g.a.audit.decided(g.handshake, s, auditLeave, room, err)
 	g.JoinRefused(room, err)
 	for _, f := range g.a.policy.onRoomRevoked {
 		g.notices.add(func() { g.a.guarded("OnRoomRevoked", func() { f(s, room, err) }) })

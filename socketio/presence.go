@@ -154,7 +154,7 @@ func (r *Registry) appear(s *Session) {
 	}
 	in.session, s.present = s, in
 	if in.ended != nil {
-		s.guard.async(func() { s.guard.kick(in.ended) })
+		s.owner.kickLater(in.ended)
 	}
 }
 
@@ -233,7 +233,7 @@ func (r *Registry) endedElsewhere(id string, replaced bool) {
 	}
 	r.presences.mu.Unlock()
 	if s != nil {
-		s.guard.async(func() { s.guard.kick(why) })
+		s.owner.kickLater(why)
 	}
 }
 

@@ -19,8 +19,8 @@ const (
 // makeRoom ends those sessions of the token's user in this process whose connections give
 // no sign of life, and reports whether there may be room now. A user's connections are
 // asked once at a time: clients that come meanwhile are rejected, which is retryable.
-func (r *Registry) makeRoom(ctx context.Context, a *Authorizer, t *verifier.Token, namespace string) bool {
-	g := r.placeOf(a, t, namespace).group
+func (r *Registry) makeRoom(ctx context.Context, rules *sessionRules, t *verifier.Token, namespace string) bool {
+	g := r.placeOf(rules, t, namespace).group
 	if g == nil {
 		return r.presences.shared == nil // otherwise the presence has asked
 	}
@@ -43,13 +43,11 @@ func (r *Registry) makeRoom(ctx context.Context, a *Authorizer, t *verifier.Toke
 	var asked sync.WaitGroup
 	var gone atomic.Bool
 	for _, s := range sessions {
-		if _, ok := s.guard.socket.(Liveness); ok {
-			asked.Go(func() {
-				if s.probe(ctx) {
-					gone.Store(true)
-				}
-			})
-		}
+		asked.Go(func() {
+			if s.probe(ctx) {
+				gone.Store(true)
+			}
+		})
 	}
 	asked.Wait()
 	return gone.Load()
@@ -58,20 +56,10 @@ func (r *Registry) makeRoom(ctx context.Context, a *Authorizer, t *verifier.Toke
 // probe asks the session's connection for a sign of life until ctx ends. It ends the
 // session if none came, and reports whether it did.
 func (s *Session) probe(ctx context.Context) (gone bool) {
-	l, ok := s.guard.socket.(Liveness)
-	if !ok {
+	if !s.owner.silent(ctx) {
 		return false
 	}
-	a := s.guard.a
-	alive, returned := bounded(a, ctx, func() (alive bool) {
-		alive = true
-		a.guarded("Liveness", func() { alive = l.Alive(ctx) })
-		return alive
-	})
-	if !returned || alive {
-		return false
-	}
-	s.guard.kick(errReplaced)
+	s.owner.kickIf(errReplaced, nil)
 	return true
 }
 

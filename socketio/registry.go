@@ -11,10 +11,9 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-// Registry knows who is connected, and which tokens have been revoked. Every
-// [Authorizer] has its own one, unless it is given one that it shares with
-// others ([WithRegistry]): those of several namespaces, or of several servers.
-// It is safe for concurrent use.
+// Registry knows the live sessions and the revoked tokens. Each [Authorizer] has its
+// own, unless several share one ([WithRegistry]): those of several namespaces or
+// servers. It is safe for concurrent use.
 type Registry struct {
 	store    RevocationStore
 	failOpen bool
@@ -45,8 +44,16 @@ const (
 	indexes
 )
 
-// link is a session's place in a ring of those with the same name. The ring is in
-// the order in which they were named so.
+// listing is what the registry keeps with a session. Its mu guards it.
+type listing struct {
+	links   [indexes]link // its neighbours in the rings of its names
+	group   *group        // its user's sessions, in the order in which they began
+	peers   link          // its neighbours in the group
+	present *present      // what other processes know of it, nil without a Presence
+}
+
+// link is a session's place in a ring of sessions that share a name, in the order in
+// which they got it.
 type link struct{ prev, next *Session }
 
 // RegistryOptions sets up a [Registry]. The zero value keeps revocations in
@@ -293,14 +300,14 @@ func (r *Registry) Check(t *verifier.Token) error {
 
 // mayBegin tells why a new session of the token in the namespace would be refused, nil
 // if it would not be.
-func (r *Registry) mayBegin(a *Authorizer, t *verifier.Token, namespace string) *verifier.UnauthorizedError {
-	at := r.placeOf(a, t, namespace)
+func (r *Registry) mayBegin(rules *sessionRules, t *verifier.Token, namespace string) *verifier.UnauthorizedError {
+	at := r.placeOf(rules, t, namespace)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := r.check(t); err != nil {
 		return err
 	}
-	if r.full(at, a.limit) && a.limit.policy == RejectNewest {
+	if r.full(at, rules.limit) && rules.limit.policy == RejectNewest {
 		return errSessionLimit
 	}
 	return nil
@@ -310,7 +317,8 @@ func (r *Registry) mayBegin(a *Authorizer, t *verifier.Token, namespace string) 
 // more. It returns those that have to end for it; or again, if the place has to be
 // looked for once more.
 func (r *Registry) add(s *Session, at place) (evicted []*Session, again bool, err *verifier.UnauthorizedError) {
-	t, limit := s.Token(), s.guard.a.limit
+	p := s.pass.Load()
+	t, limit := p.token, p.rules.limit
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	// The check and the entry are one step: anyone who revokes the token later
@@ -321,7 +329,7 @@ func (r *Registry) add(s *Session, at place) (evicted []*Session, again bool, er
 	if at.stale(r.users[at.user]) {
 		return nil, true, nil
 	}
-	reserved, err := r.reserved(s.pass.Load())
+	reserved, err := r.reserved(p)
 	if err != nil {
 		return nil, false, err
 	}

@@ -13,13 +13,13 @@ import (
 // and tries once more if one of them is gone.
 func (r *Registry) findPlace(ctx context.Context, p *Pass, namespace string) *verifier.UnauthorizedError {
 	find := func() *verifier.UnauthorizedError {
-		if err := r.mayBegin(p.a, p.token, namespace); err != nil {
+		if err := r.mayBegin(p.rules, p.token, namespace); err != nil {
 			return err
 		}
-		return r.reserve(ctx, p.a, p, namespace)
+		return r.reserve(ctx, p, namespace)
 	}
 	err := find()
-	if err == errSessionLimit && r.makeRoom(ctx, p.a, p.token, namespace) {
+	if err == errSessionLimit && r.makeRoom(ctx, p.rules, p.token, namespace) {
 		err = find()
 	}
 	return err
@@ -46,17 +46,17 @@ func (r *Registry) reserved(p *Pass) (bool, *verifier.UnauthorizedError) {
 // reserve makes sure that the user of a pass may have one more session among those
 // of all processes. The room is kept until the pass is a session, or has not become
 // one in time.
-func (r *Registry) reserve(ctx context.Context, a *Authorizer, p *Pass, namespace string) *verifier.UnauthorizedError {
-	if r.presences.shared == nil || a.limit.n == 0 || p.token.Subject == "" {
+func (r *Registry) reserve(ctx context.Context, p *Pass, namespace string) *verifier.UnauthorizedError {
+	if r.presences.shared == nil || p.rules.limit.n == 0 || p.token.Subject == "" {
 		return nil
 	}
 	in := &present{PresentSession: presentOf(p.token, namespace)}
-	in.timer = time.AfterFunc(a.timeout+beginTimeout, func() { r.release(in) })
+	in.timer = time.AfterFunc(p.rules.timeout+beginTimeout, func() { r.release(in) })
 	l := &r.presences
 	l.mu.Lock()
 	l.mine[in.ID] = in // others may end it as soon as it began
 	l.mu.Unlock()
-	began, err := r.beginElsewhere(ctx, in, a.limit)
+	began, err := r.beginElsewhere(ctx, in, p.rules.limit)
 	if err == nil && began {
 		l.mu.Lock()
 		in.began = true

@@ -180,7 +180,7 @@ func (r *Registry) learn(v Revocation, stored bool) (ends []func()) {
 	for _, s := range found {
 		// A renewal may just have replaced the token.
 		ends = append(ends, func() {
-			s.guard.kickIf(errRevoked, func() bool { p := s.pass.Load(); return v.match(p.token, issued, p.received) != spared })
+			s.owner.kickIf(errRevoked, func() bool { p := s.pass.Load(); return v.match(p.token, issued, p.received) != spared })
 		})
 	}
 	return ends

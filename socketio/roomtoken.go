@@ -23,27 +23,6 @@ var (
 	}
 )
 
-// RoomTokens lets sessions join a room with a token for it, whatever [AllowRoom] says: a
-// short-lived JWT that the application's backend issues. v verifies it. Give it its own
-// verifier, with an audience or type ([verifier.Type]) that the tokens of connections do
-// not have. A room token must have
-//
-//   - room: the name of the room, exactly;
-//   - sub: that of the session's token;
-//   - exp: the socket leaves the room then. A new token for the same room renews it; the
-//     client is told in time ([ExpiryNotice]).
-//
-// A revocation that names its claims refuses it ([Registry.Revoke]).
-func RoomTokens(v *verifier.Verifier) Option {
-	return once("RoomTokens", func(c *config) error {
-		if v == nil {
-			return errors.New("socketio: RoomTokens: the verifier is nil")
-		}
-		c.policy.roomTokens = v
-		return nil
-	})
-}
-
 // roomToken verifies a room token for a session.
 func (a *Authorizer) roomToken(ctx context.Context, s *Session, room, raw string) (*verifier.Token, *verifier.UnauthorizedError) {
 	v, ok := a.policy.roomTokens.(*verifier.Verifier)

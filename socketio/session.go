@@ -10,25 +10,26 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-// ErrDisconnected is the cause of a session's end when the socket was
-// disconnected, by the client, the network or the application, rather than by
-// authorization.
+// setupPatience is how long an event may wait for the functions that set up a session.
+const setupPatience = 30 * time.Second
+
+var errSetup = serverError(errors.New("the functions that set up the session did not return in time"))
+
+// ErrDisconnected is the cause of a session's end if the client, the network or the
+// application disconnected the socket, rather than authorization.
 var ErrDisconnected = errors.New("socketio: the socket was disconnected")
 
-// Session is one authenticated socket in one namespace. It is safe for
-// concurrent use.
+// Session is one authenticated socket in one namespace. It is safe for concurrent use.
 type Session struct {
-	guard   *Guard
+	owner   owner
+	opened  *verifier.Handshake  // of the connection; never nil
 	pass    atomic.Pointer[Pass] // a renewal replaces it
 	began   time.Time            // by the wall clock
 	start   time.Time            // the same by the monotonic clock
 	first   string               // the raw token that came with the connection, if one did
 	shown   atomic.Pointer[shown]
-	links   [indexes]link // its neighbours in the registry, which guards them
-	group   *group        // its user's sessions, in the order in which they began;
-	peers   link          // guarded by the registry
-	present *present      // what other processes know of it, nil without a Presence; guarded by the registry
-	rooms   rooms         // those that rules or tokens allow it
+	listing       // guarded by the registry
+	rooms   rooms // those that rules or tokens allow it
 
 	mu     sync.Mutex // guards the rest
 	phase  phase
@@ -47,8 +48,22 @@ const (
 	ended
 )
 
-func newSession(g *Guard, p *Pass, now times) *Session {
-	s := &Session{guard: g, began: now.wall.Round(0), start: now.mono}
+// owner is what a session needs of the socket that it belongs to. A [Guard] is one.
+type owner interface {
+	id() string
+	endsAt() time.Time
+	// live reports whether s is the socket's session and its time is not up.
+	live(s *Session) bool
+	// silent asks the connection for a sign of life, and reports whether none came.
+	silent(ctx context.Context) bool
+	// kickIf ends the socket and tells the client why, unless it has ended or the
+	// condition, if there is one, does not hold. kickLater does so in a separate goroutine.
+	kickIf(err *verifier.UnauthorizedError, condition func() bool)
+	kickLater(err *verifier.UnauthorizedError)
+}
+
+func newSession(o owner, opened *verifier.Handshake, p *Pass, now times) *Session {
+	s := &Session{owner: o, opened: opened, began: now.wall.Round(0), start: now.mono}
 	if p.handshake == nil {
 		s.first = p.token.Raw()
 	}
@@ -56,14 +71,14 @@ func newSession(g *Guard, p *Pass, now times) *Session {
 	return s
 }
 
-// age is how long the session has been there, whatever wall clocks say.
+// age is how long the session has existed, by the monotonic clock.
 func (s *Session) age(now times) time.Duration { return now.mono.Sub(s.start) }
 
-// SocketID returns the server's name for the socket.
-func (s *Session) SocketID() string { return s.guard.socket.ID() }
+// SocketID returns the server's ID of the socket.
+func (s *Session) SocketID() string { return s.owner.id() }
 
-// Namespace returns the namespace the socket is authenticated in.
-func (s *Session) Namespace() string { return s.guard.handshake.Namespace }
+// Namespace returns the namespace in which the socket is authenticated.
+func (s *Session) Namespace() string { return s.opened.Namespace }
 
 // shown is what Handshake returned for a pass.
 type shown struct {
@@ -72,9 +87,9 @@ type shown struct {
 }
 
 // Handshake returns what the client presented with the token in force, without its
-// credentials ([verifier.Handshake.WithoutToken]): the handshake of the connection, and
-// as its Auth the argument of the last successful "authenticate" event, if there was
-// one. [Session.Token] has the token. It must not be changed.
+// credentials ([verifier.Handshake.WithoutToken]): the handshake of the connection. Its
+// Auth is the argument of the last successful "authenticate" event, if there was one.
+// [Session.Token] returns the token. Do not change the handshake.
 func (s *Session) Handshake() *verifier.Handshake {
 	p := s.pass.Load()
 	if known := s.shown.Load(); known != nil && known.pass == p {
@@ -88,44 +103,39 @@ func (s *Session) Handshake() *verifier.Handshake {
 	return h
 }
 
-// presented is the handshake that a pass came with, credentials and all: for what
-// looks at the token again.
+// presented returns the handshake of a pass with its credentials, for a second look at
+// the token.
 func (s *Session) presented(p *Pass) *verifier.Handshake {
 	if p.handshake != nil {
 		return p.handshake
 	}
-	return s.guard.handshake
+	return s.opened
 }
 
-// Token returns the token the socket is authenticated by: the last one, where
-// it was renewed.
+// Token returns the token that authenticates the socket. After a renewal it is the new
+// one.
 func (s *Session) Token() *verifier.Token { return s.pass.Load().token }
 
-// User returns what the function given to [User] made of the token, nil without
-// one.
+// User returns what the function of [User] returned for the token, or nil without one.
 func (s *Session) User() any { return s.pass.Load().user }
 
-// EndsAt returns when the session ends unless it is renewed: zero if nothing
-// ends it but a disconnect. See [ExpiryGrace] and [MaxSessionAge].
-func (s *Session) EndsAt() time.Time {
-	s.guard.mu.Lock()
-	defer s.guard.mu.Unlock()
-	return s.guard.ends
-}
+// EndsAt returns when the session ends unless the client renews it. Zero means that only
+// a disconnect ends it. See [ExpiryGrace] and [MaxSessionAge].
+func (s *Session) EndsAt() time.Time { return s.owner.endsAt() }
 
-// End ends the session: nothing more passes in either direction, the client is
-// told why by "unauthorized", and disconnected. An [*verifier.UnauthorizedError]
-// is shown to it, of any other error it learns only that the server rejected it.
+// End ends the session and disconnects the socket. No event passes any more, in either
+// direction. The client gets the reason by "unauthorized": an
+// [*verifier.UnauthorizedError] as it is, and for any other error only that the server
+// rejected it.
 func (s *Session) End(err error) {
 	if err == nil {
 		err = errors.New("ended by the application")
 	}
-	s.guard.kick(refusalOf(err))
+	s.owner.kickIf(refusalOf(err), nil)
 }
 
-// Context returns a context that ends with the session. Its cause
-// ([context.Cause]) says why: [ErrDisconnected], or the
-// [*verifier.UnauthorizedError] that ended it.
+// Context returns a context that ends with the session. Its cause ([context.Cause]) is
+// [ErrDisconnected], or the [*verifier.UnauthorizedError] that ended the session.
 func (s *Session) Context() context.Context {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -138,10 +148,10 @@ func (s *Session) Context() context.Context {
 	return s.ctx
 }
 
-// Wait blocks until the functions of [OnSuccess] have run, and reports whether
-// the session is still live. A binding calls it before it hands an event to the
-// application, so that what those functions set up is there. Those functions must not
-// call it themselves: a session whose events have waited for 30 s ends ([ErrServer]).
+// Wait blocks until the functions of [OnSuccess] have returned, and reports whether the
+// session is still live. A binding calls it before it passes an event to the
+// application, so that the handlers find what those functions set up. Those functions
+// must not call it: a session whose events have waited for 30 s ends ([ErrServer]).
 func (s *Session) Wait() bool {
 	s.mu.Lock()
 	waits := s.phase == beginning
@@ -156,14 +166,14 @@ func (s *Session) Wait() bool {
 		select {
 		case <-change:
 		case <-enough.C:
-			s.guard.kick(errSetup)
+			s.owner.kickIf(errSetup, nil)
 		}
 	}
-	return s.guard.Session() == s
+	return s.owner.live(s)
 }
 
-// enter moves the session to a later phase, and reports whether it was in an
-// earlier one.
+// enter moves the session to a later phase. It returns false if the session is already
+// there or beyond.
 func (s *Session) enter(p phase, cause error) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

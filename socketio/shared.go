@@ -13,13 +13,6 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 )
 
-// UsedIDs remembers which ids were used, for processes that together must accept none
-// twice. Package redisstore has one in Redis.
-type UsedIDs interface {
-	// Add notes an id until a time, and reports whether it is new.
-	Add(ctx context.Context, id string, until time.Time) (added bool, err error)
-}
-
 // FailureCounter counts failures over all processes that share it. Package redisstore
 // has one in Redis.
 type FailureCounter interface {

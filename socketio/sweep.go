@@ -109,7 +109,7 @@ func (w *sweeper) sweep(a *Authorizer) {
 	for s := range a.registry.Sessions(Filter{}) {
 		p := s.pass.Load()
 		q, ok := w.question(p.token)
-		if s.guard.a != a || !ok {
+		if p.rules != &a.sessionRules || !ok {
 			continue
 		}
 		if lanes[q.lane] == nil {
@@ -157,7 +157,7 @@ func (w *sweeper) work(a *Authorizer, lane any, questions map[any]*asked) {
 			failed = err
 		case !good:
 			for i, s := range about.sessions {
-				s.guard.kickIf(w.refusal, func() bool { return s.pass.Load() == about.passes[i] })
+				s.owner.kickIf(w.refusal, func() bool { return s.pass.Load() == about.passes[i] })
 			}
 		}
 	}

@@ -6,6 +6,35 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
+// LimitPolicy says which session ends when a user has too many.
+type LimitPolicy int
+
+// The policies of [SessionLimit].
+const (
+	// RejectNewest rejects the new session. Before, it asks the user's other connections
+	// for a sign of life ([Liveness]), for up to 2 s, and those that give none make
+	// room. With a [Presence] it asks those of other processes too.
+	RejectNewest LimitPolicy = iota
+	// EvictOldest ends the user's oldest session.
+	EvictOldest
+)
+
+type sessionLimit struct {
+	n      int // zero for no limit
+	policy LimitPolicy
+}
+
+var (
+	errSessionLimit = &verifier.UnauthorizedError{
+		Code: string(ErrSessionLimit), Message: "too many sessions", Reason: ErrSessionLimit, Retryable: true,
+	}
+	// One that was replaced must not come back on its own, only to replace its
+	// successor.
+	errReplaced = &verifier.UnauthorizedError{
+		Code: string(ErrSessionLimit), Message: "replaced by a newer session", Reason: ErrSessionLimit,
+	}
+)
+
 // user is whose sessions a [SessionLimit] counts, but for what [SameIdentity] tells
 // apart.
 type user struct{ namespace, issuer, subject string }
@@ -37,7 +66,7 @@ func (p place) stale(now []*group) bool { return p.asked && !slices.Equal(p.seen
 // placeOf finds the place of a token's session in a namespace. Tokens that are bound to
 // different keys (cnf) share one: otherwise who makes keys would have no limit. The
 // slices in users are replaced, never changed.
-func (r *Registry) placeOf(a *Authorizer, t *verifier.Token, namespace string) place {
+func (r *Registry) placeOf(rules *sessionRules, t *verifier.Token, namespace string) place {
 	p := place{user: user{namespace, t.Issuer, t.Subject}}
 	if t.Subject == "" {
 		return p
@@ -45,7 +74,7 @@ func (r *Registry) placeOf(a *Authorizer, t *verifier.Token, namespace string) p
 	r.mu.Lock()
 	p.seen = r.users[p.user]
 	r.mu.Unlock()
-	if a.same == nil {
+	if rules.same == nil {
 		if len(p.seen) > 0 {
 			p.group = p.seen[0]
 		}
@@ -53,7 +82,7 @@ func (r *Registry) placeOf(a *Authorizer, t *verifier.Token, namespace string) p
 	}
 	p.asked = true
 	for _, g := range p.seen {
-		if a.sameUser(g.token, t) {
+		if rules.sameUser(g.token, t) {
 			p.group = g
 			break
 		}

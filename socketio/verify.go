@@ -84,14 +84,6 @@ func bounded[T any](a *Authorizer, ctx context.Context, f func() T) (v T, return
 	return v, false
 }
 
-// outOfTime says that we ran out of time, which says nothing about the token.
-func outOfTime(cause error) *verifier.UnauthorizedError {
-	return &verifier.UnauthorizedError{
-		Code: verifier.CodeUnknown, Message: "the server took too long, try again later",
-		Reason: ErrTimeout, Retryable: true, Err: cause,
-	}
-}
-
 // decide is check without its bound. It recovers the panics of the functions it was
 // given: none of them ends the server.
 func (a *Authorizer) decide(ctx context.Context, h *verifier.Handshake) (*Pass, *verifier.UnauthorizedError) {
@@ -104,30 +96,14 @@ func (a *Authorizer) decide(ctx context.Context, h *verifier.Handshake) (*Pass, 
 			return nil, a.shown(errTooManyFailures)
 		}
 	}
-	p := &Pass{a: a, received: time.Now()}
+	p := &Pass{rules: &a.sessionRules, received: time.Now()}
 	var err error
-	refusal := a.guarded("the authenticator", func() {
-		if p.token, err = a.auth.Authenticate(ctx, h); err != nil {
-			if panic := (*verifier.PanicError)(nil); errors.As(err, &panic) && panic != nil {
-				a.logger.Error("socketio: a function of the authenticator panicked", "panic", panic.Value, "stack", string(panic.Stack))
-			}
-			return
-		}
-		if p.token == nil {
-			err = errors.New("socketio: the authenticator returned neither a token nor an error")
-			return
-		}
-		// The application need not look for a user whose token is revoked.
-		if refused := a.registry.refuses(p.token); refused != nil {
-			err = refused
-		} else if a.user != nil {
-			p.user, err = a.user(ctx, p.token, h)
-		}
-	})
-	if refusal == nil && err == nil {
+	refusal := a.guarded("the authenticator", func() { err = a.authenticate(ctx, h, p) })
+	switch {
+	case refusal != nil:
+	case err == nil:
 		return p, nil
-	}
-	if refusal == nil {
+	default:
 		refusal = refusalOf(err)
 	}
 	if ctx.Err() != nil && errors.Is(refusal, context.DeadlineExceeded) && errors.Is(refusal, verifier.ErrRejected) {
@@ -139,10 +115,65 @@ func (a *Authorizer) decide(ctx context.Context, h *verifier.Handshake) (*Pass, 
 	return nil, a.shown(refusal)
 }
 
+// authenticate fills in the pass: the token of the handshake, and the user.
+func (a *Authorizer) authenticate(ctx context.Context, h *verifier.Handshake, p *Pass) (err error) {
+	if p.token, err = a.auth.Authenticate(ctx, h); err != nil {
+		if panic := (*verifier.PanicError)(nil); errors.As(err, &panic) && panic != nil {
+			a.logger.Error("socketio: a function of the authenticator panicked", "panic", panic.Value, "stack", string(panic.Stack))
+		}
+		return err
+	}
+	if p.token == nil {
+		return errors.New("socketio: the authenticator returned neither a token nor an error")
+	}
+	// The application need not look for a user whose token is revoked.
+	if refused := a.registry.refuses(p.token); refused != nil {
+		return refused
+	}
+	if a.user != nil {
+		p.user, err = a.user(ctx, p.token, h)
+	}
+	return err
+}
+
 // shown is a refusal as the client may read it.
 func (a *Authorizer) shown(err *verifier.UnauthorizedError) *verifier.UnauthorizedError {
 	if a.neutral {
 		return neutral(err)
 	}
 	return err
+}
+
+func unobserved(*Pass, *verifier.UnauthorizedError) {}
+
+// verifying tells the observers that a verification begins, and returns what
+// tells them how it ended.
+func (a *Authorizer) verifying(ctx context.Context, h *verifier.Handshake, old *verifier.Token) (context.Context, func(*Pass, *verifier.UnauthorizedError)) {
+	if len(a.observers) == 0 {
+		return ctx, unobserved
+	}
+	var all []func(*verifier.Token, *verifier.UnauthorizedError)
+	for _, o := range a.observers {
+		if o.Verifying == nil {
+			continue
+		}
+		a.guarded("an Observer", func() {
+			within, decided := o.Verifying(ctx, h, old)
+			if within != nil {
+				ctx = within
+			}
+			if decided != nil {
+				all = append(all, decided)
+			}
+		})
+	}
+	return ctx, func(p *Pass, err *verifier.UnauthorizedError) {
+		var t *verifier.Token
+		if err == nil && p != nil {
+			t = p.token
+		}
+		for _, decided := range all {
+			a.guarded("an Observer", func() { decided(t, err) })
+		}
+	}
 }

@@ -1,10 +1,8 @@
 package socketio
 
 import (
-	"container/list"
 	"net/netip"
 	"slices"
-	"sync"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -23,33 +21,7 @@ const (
 // maxAddresses bounds how many addresses with failures are remembered.
 const maxAddresses = 16 << 10
 
-// LimitPolicy says who has to go when a user has too many sessions.
-type LimitPolicy int
-
-// The policies of [SessionLimit].
-const (
-	// RejectNewest refuses the new one. Before, it asks the user's other connections
-	// for a sign of life ([Liveness]), for up to 2 s, and those that give none make
-	// room. With a [Presence] it asks those of other processes too.
-	RejectNewest LimitPolicy = iota
-	// EvictOldest ends the oldest one.
-	EvictOldest
-)
-
-type sessionLimit struct {
-	n      int // zero for no limit
-	policy LimitPolicy
-}
-
 var (
-	errSessionLimit = &verifier.UnauthorizedError{
-		Code: string(ErrSessionLimit), Message: "too many sessions", Reason: ErrSessionLimit, Retryable: true,
-	}
-	// One that was replaced must not come back on its own, only to replace its
-	// successor.
-	errReplaced = &verifier.UnauthorizedError{
-		Code: string(ErrSessionLimit), Message: "replaced by a newer session", Reason: ErrSessionLimit,
-	}
 	errTooManyPending = &verifier.UnauthorizedError{
 		Code: string(ErrTooManyPending), Message: "too many connections, try again later", Reason: ErrTooManyPending, Retryable: true,
 	}
@@ -58,41 +30,8 @@ var (
 	}
 )
 
-// waiting are the sockets that have not authenticated yet, the one that has
-// waited longest first.
-type waiting struct {
-	mu   sync.Mutex
-	list list.List // of *Guard
-}
-
-// add adds a socket. If there are now more than limit it returns the one that
-// has waited longest: a client that means it needs a round trip, so that a flood
-// of idle sockets crowds out itself.
-func (w *waiting) add(g *Guard, limit int) *Guard {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	g.place = w.list.PushBack(g)
-	if w.list.Len() <= limit {
-		return nil
-	}
-	longest := w.list.Front()
-	w.list.Remove(longest)
-	longest.Value.(*Guard).place = nil
-	return longest.Value.(*Guard)
-}
-
-func (w *waiting) remove(g *Guard) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if g.place != nil {
-		w.list.Remove(g.place)
-		g.place = nil
-	}
-}
-
-// failures limits how often tokens may fail that no honest client has: forged
-// ones. Expired or missing tokens do not count, for after a night or an outage a
-// whole office comes back with those.
+// failures limits how many forged tokens are read. Expired or missing tokens do not
+// count: after a night or an outage, a whole office comes back with those.
 type failures struct {
 	perMinute int
 	total     *rate.Limiter                         // nil for no limit
@@ -107,7 +46,7 @@ func newFailures(perAddress, total int) *failures {
 	if total > 0 {
 		f.total = bucket(total)
 	}
-	// Also without a limit for each: who has failed is told from who has not.
+	// Also without a limit for each: allow must know which addresses have failed.
 	f.addresses, _ = lru.New[addressKey, *rate.Limiter](maxAddresses) // fails for no size above zero
 	return f
 }
@@ -115,8 +54,8 @@ func newFailures(perAddress, total int) *failures {
 // bucket allows n a minute, all at once if need be.
 func bucket(n int) *rate.Limiter { return rate.NewLimiter(rate.Limit(float64(n)/60), n) }
 
-// allow reports whether the address may try. When there are too many failures in
-// total, only addresses that have had a part in it may not.
+// allow reports whether the address may try. When there are too many failures in total,
+// addresses that contributed to them may not.
 func (f *failures) allow(address string) bool {
 	key, ok := addressOf(address)
 	if !ok {
@@ -163,8 +102,8 @@ func (f *failures) failed(address string, reason verifier.Reason) {
 	}
 }
 
-// addressKey is an address, or the network of one that has more of them than
-// anybody could count.
+// addressKey is an address, or the network of an IPv6 address: one subscriber has more
+// of those than a cache can hold.
 type addressKey struct {
 	ip    netip.Addr
 	other string
@@ -188,8 +127,8 @@ func addressOf(address string) (addressKey, bool) {
 	return addressKey{ip: ip}, true
 }
 
-// clientAddress is the default of [ClientAddress]: the peer's, unless that is
-// most likely a proxy's.
+// clientAddress is the default of [ClientAddress]: the peer's address, unless it is most
+// likely a proxy's.
 func clientAddress(h *verifier.Handshake) string {
 	ap, err := netip.ParseAddrPort(h.RemoteAddr)
 	if err != nil {
