@@ -11,11 +11,14 @@
 //   - Several issuers: [Issuers], [IssuersFunc]
 //   - Other sources: [PEMByKID] for keys published one by one, [File] for a file
 //     that may change
-//   - Time: [TTL], [MaxStale]
+//   - Time: [TTL], [MaxStale], [WithClock]
 //   - The network: [HTTPClient], [MetadataURL], [RequestHeader], [InsecureAllowHTTP]
 //   - Limits: [ClientAddress], [MaxIssuers]
-//   - Observation: [OnEvent], [WithLogger], [Provider.Stats]
+//   - Observation: [OnEvent] with an [Event] and its [EventKind], [WithLogger],
+//     [Provider.Stats] with [Stats]
 //   - Shared key sets: [WithStore], [Store]
+//
+// The constructors return a [Provider]; each [Option] belongs to one of these lines.
 //
 // # What it promises
 //

@@ -14,19 +14,28 @@
 //
 // # Contents
 //
-//   - Build: [New], [NewOpaque], [Must], [Option]
-//   - Where the token is: [WithExtractor], [DefaultExtractor], [BearerHeader],
-//     [RequireBearerHeader], [RawHeader], [Subprotocol], [Query], [Cookie],
-//     [AuthPayload], [OneOf]
-//   - Which claims it needs: [Audience], [Issuer], [Subject], [RequireClaims],
-//     [ClaimEquals], [RequireScope], [RequirePermission], [CustomClaims],
-//     [AccessTokenProfile]
-//   - Time: [RequireExpiration], [MaxAge], [MaxLifetime], [ClockTolerance]
-//   - Your own checks: [Validate], [ClaimValidator]
-//   - Results: [Token], [ClaimsAs], [UnauthorizedError], [Reason]
-//   - Keys: [KeyProvider], [KeyProviderFunc], [Key], [NewKey]
-//   - Opaque tokens: [NewOpaque], [Introspector], [StillActive]
-//   - Relaxed checks: every name that begins with Ignore, Insecure or Allow
+//   - Build: [New], [NewOpaque], [Must], [Verifier], [Option], [Algorithms], [MaxTokenLength],
+//     [CacheVerified]
+//   - Where the token is: [WithExtractor], [Extractor], [ExtractorFunc], [DefaultExtractor],
+//     [BearerHeader], [RequireBearerHeader], [RawHeader], [Subprotocol], [Query], [Cookie],
+//     [AuthPayload], [OneOf]; [Handshake] and [HandshakeFromRequest] are what a client presents
+//   - Standard claims: [Audience], [AudienceMatching], [AudienceFunc], [Issuer], [IssuerMatching],
+//     [IssuerFunc], [Subject], [TokenID], [Nonce]
+//   - Other claims: [RequireClaims], [ClaimEquals], [ClaimIncludes], [ClaimMatches],
+//     [RequireScope], [RequireAnyScope], [RequirePermission], [RequireAnyPermission],
+//     [CustomClaims]
+//   - Kind of token: [AccessTokenProfile], [Type], [HeaderEquals], [RefuseIDTokens], [TokenPrefix]
+//   - Time: [RequireExpiration], [MaxAge], [MaxLifetime], [ClockTolerance], [WithClock]
+//   - Your own checks: [Validate], [ClaimValidator], [ClaimValidatorFunc], [Confirmer] for proofs
+//     of possession
+//   - Results: [Token], [Header], [ClaimsAs], [TokenFromRecord], [UnauthorizedError],
+//     [AsUnauthorized], [Reason], [PanicError]
+//   - Keys: [KeyProvider], [KeyProviderFunc], [UnverifiedToken], [Key], [NewKey], [KeyOptions],
+//     [Algorithm]; [KeyChecker] and [HasKey] tell whether a key is still there
+//   - Opaque tokens: [NewOpaque], [Introspector], [IntrospectorFunc], [Inactive];
+//     [ActiveChecker] and [StillActive] tell whether a token is still active
+//   - Relaxed checks: [AllowPadding], [IgnoreConfirmation], [IgnoreExpiration],
+//     [IgnoreNotBefore], [IgnoreTokenUse]
 //
 // # What it promises
 //

@@ -8,6 +8,14 @@
 // your server library, which calls [Cluster.Namespace] for each of its namespaces
 // and implements [Local].
 //
+// # Contents
+//
+//   - For applications: [New], [Cluster], [Options]; [Broker] is what carries the messages,
+//     [Memory] and [NewMemory] are one for a single process
+//   - For authors of bindings: [Namespace], [Local], [Socket], [Target], [Handshake],
+//     [NewHandshake], [Payload], [NewPayload], [NewValue], [BroadcastLocally], [MissingError]
+//   - For authors of brokers: [Broker], [Link], [Topic], [Message]
+//
 // # What a cluster can do
 //
 //   - [Namespace.Broadcast] sends an event to all clients, to rooms, except rooms;

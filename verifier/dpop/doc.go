@@ -6,6 +6,14 @@
 //	proof, err := dpop.New(dpop.URL("https://chat.example.com/socket.io/"))
 //	v, err := verifier.New(keys, verifier.WithExtractor(dpop.Extractor()), verifier.Validate(proof))
 //
+// # Contents
+//
+//   - Build: [New], [Validator], [Option], [URL], [TrustForwarded], [Algorithms], [AllowBearer]
+//   - Where the token and the proof are: [Extractor], [Header]
+//   - Time: [MaxAge], [ClockTolerance], [WithClock], [Nonces]
+//   - Proofs that were used: [Cache], [CacheFunc], [WithCache], [CacheSize]
+//   - Keys: [Thumbprint]
+//
 // # Where the client puts the proof
 //
 // A proof is a JWT that the client signs anew for each use. It may be in one of these

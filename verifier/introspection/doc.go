@@ -6,6 +6,15 @@
 //
 // Extractors, required claims and proofs of possession work as with signed tokens.
 //
+// # Contents
+//
+//   - Build: [New], [Client], [Option]
+//   - How the client authenticates: [ClientSecret], [ClientSecretPost], [PrivateKeyJWT],
+//     [BearerToken]
+//   - Cache: [TTL], [MaxStale], [CacheSize], [WithClock]
+//   - The network: [HTTPClient], [InsecureAllowHTTP], [SignedAnswers]
+//   - Observation: [WithLogger], [Stats]
+//
 // # What it promises
 //
 // The client sends one request per token at a time. It caches the answer for a short

@@ -16,6 +16,17 @@
 // all; [Accept], [Refuse] and [VerifiedToken] are for those that need no
 // verification either. Package socketio/sockettest runs handlers with them.
 //
+// # Contents
+//
+//   - Issuers: [NewIssuer], [Serve], [ServeTLS], [Issuer], [Client], [Request]
+//   - Keys: [NewKey], [Key], [JWK], [AKP]
+//   - Tokens: [Claims], [VerifiedToken]
+//   - Faults: [Fault], [Down], [Slow], [Hang], [Trickle], [Status], [Body], [Oversize], [Redirect]
+//   - Without verification: [Accept], [Refuse], [Static]
+//   - Time: [Clock], [NewClock]
+//
+// # What it promises
+//
 // It uses only the standard library, so that the expectations of a test do not
 // come from the code under test. Misuse panics: a test can do nothing else about
 // it.
