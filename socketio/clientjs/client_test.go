@@ -170,7 +170,7 @@ func checkBackoff(t testing.TB, i *issuer, user string, c *client) {
 // slack is the precision of the clients' timers and clocks.
 const slack = 5 * time.Millisecond
 
-// TestRevoked: a user who is revoked is stopped, once, and stays so.
+// TestRevoked: the helper stops once for a revoked user, and does not try again.
 func TestRevoked(t *testing.T) {
 	eachMode(t, func(t *testing.T, p pairing, by string, mode socketio.Option) {
 		i := newIssuer(t, time.Minute)
@@ -310,7 +310,7 @@ func TestOneCallAtATime(t *testing.T) {
 	for _, c := range clients {
 		c.expect(t, "authenticated")
 	}
-	i.check(t, false) // each has a token of its own, too: a ticket would be good once
+	i.check(t, false) // each has its own token, too: a ticket would be good once
 }
 
 // TestApplicationDisconnects: an application that disconnects its socket means it.

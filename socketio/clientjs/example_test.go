@@ -27,3 +27,14 @@ func Example() {
 	fmt.Println(answer.Header.Get("Content-Type"), strings.Contains(string(text), "export function authenticated("))
 	// Output: text/javascript; charset=utf-8 true
 }
+
+// The files, for applications that bundle them or serve them from elsewhere.
+func ExampleModule() {
+	fmt.Println(strings.Contains(string(clientjs.Module()), "export function authenticated("))        // client.mjs
+	fmt.Println(strings.Contains(string(clientjs.Script()), "var socketioJWT = "))                    // client.js
+	fmt.Println(strings.Contains(string(clientjs.Types()), "export function authenticated<Socket>(")) // client.d.ts
+	// Output:
+	// true
+	// true
+	// true
+}

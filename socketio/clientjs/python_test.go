@@ -72,35 +72,7 @@ func TestPython(t *testing.T) {
 
 	i := newIssuer(t, 2*time.Second)
 	n := newNode(t, startZishang, i, nil, socketio.ByHandshake())
-	cmd := exec.Command(program, script, n.url(), i.tokens("ada"))
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Log(stderr.String())
-		}
-	})
-	c := &client{changed: make(chan struct{})}
-	d := &driver{clients: map[int]*client{0: c}}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for lines := bufio.NewScanner(out); lines.Scan(); {
-			if json.Valid(lines.Bytes()) {
-				d.dispatch(lines.Bytes())
-			}
-		}
-	}()
-
+	c, done := pythonClient(t, exec.Command(program, script, n.url(), i.tokens("ada")))
 	c.expect(t, "authenticated")
 	eventually(t, "three renewals", func() bool { return i.renewals() >= 3 })
 	if got := c.count("authenticated"); got != 1 {
@@ -131,4 +103,37 @@ func TestPython(t *testing.T) {
 		t.Errorf("stopped with %q", why)
 	}
 	<-done
+}
+
+// pythonClient starts a client, and closes done when it has ended.
+func pythonClient(t *testing.T, cmd *exec.Cmd) (c *client, done chan struct{}) {
+	t.Helper()
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if t.Failed() {
+			t.Log(stderr.String())
+		}
+	})
+	c = &client{changed: make(chan struct{})}
+	d := &driver{clients: map[int]*client{0: c}}
+	done = make(chan struct{})
+	go func() {
+		defer close(done)
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			if json.Valid(lines.Bytes()) {
+				d.dispatch(lines.Bytes())
+			}
+		}
+	}()
+	return c, done
 }

@@ -38,7 +38,7 @@ var pairings = []pairing{
 	{"zishang, client 4.8.4", startZishang, "4.8.4"},
 }
 
-// node is a Socket.IO server on a port of its own, behind a link, that can be
+// node is a Socket.IO server on its own port, behind a link, that can be
 // stopped and started again.
 type node struct {
 	binding  binding

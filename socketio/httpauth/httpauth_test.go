@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -176,6 +178,8 @@ func TestRefusals(t *testing.T) {
 		{name: "a scope is missing", err: refusal(verifier.CodeInvalidToken, verifier.ErrScopeMismatch, false), status: 403, reason: "insufficient_scope", challenge: `Bearer error="insufficient_scope", error_description="a  message "`},
 		{name: "the application says no", err: errors.New("not today"), status: 403, reason: "rejected", challenge: `Bearer`},
 		{name: "the application cannot tell now", err: &verifier.UnauthorizedError{Message: "later", Retryable: true}, status: 503, reason: "rejected", header: [2]string{"Retry-After", "5"}},
+		{name: "the application says why", err: &verifier.UnauthorizedError{Message: "banned", Reason: "banned"}, status: 403, reason: "banned", challenge: "Bearer"},
+		{name: "a policy says no", err: refusal("forbidden", socketio.ErrForbidden, false), status: 403, reason: "forbidden", challenge: "Bearer"},
 		{name: "a panic", panics: true, status: 500, reason: "server_error"},
 		{name: "a DPoP nonce", err: nonce, status: 401, reason: "use_dpop_nonce", challenge: `DPoP error="use_dpop_nonce", error_description="nonce"`, header: [2]string{"Dpop-Nonce", "n-1"}},
 		{name: "a bad DPoP proof", err: refusal(dpop.CodeInvalidProof, dpop.ErrProofInvalid, false), status: 401, reason: "dpop_proof_invalid", challenge: `DPoP error="invalid_dpop_proof", error_description="a  message "`},
@@ -201,6 +205,42 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("%s is %q", row.header[0], w.Header().Get(row.header[0]))
 			}
 		})
+	}
+}
+
+// TestEveryReason: each reason of this module has a status, for good and as a retryable
+// one. A token that another could replace is 401, what no token changes is 403.
+func TestEveryReason(t *testing.T) {
+	api, err := os.ReadFile("../../docs/api.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	others := map[string][2]int{
+		"insufficient_scope": {403, 503}, "rejected": {403, 503}, "forbidden": {403, 503}, "cross_origin": {403, 503},
+		"server_error": {500, 503}, "too_many_attempts": {429, 429},
+	}
+	reasons := regexp.MustCompile(`(?m) Reason = "(\w+)"$|verifier\.Reason = "(\w+)"$`).FindAllStringSubmatch(string(api), -1)
+	if len(reasons) < 40 {
+		t.Fatalf("api.txt has %d reasons", len(reasons))
+	}
+	for _, m := range reasons {
+		reason := m[1] + m[2]
+		want, other := others[reason]
+		if !other {
+			want = [2]int{401, 503}
+		}
+		for i, retryable := range []bool{false, true} {
+			auth := socketio.AuthenticatorFunc(func(context.Context, *verifier.Handshake) (*verifier.Token, error) {
+				return nil, &verifier.UnauthorizedError{Code: verifier.CodeInvalidToken, Message: "no", Reason: verifier.Reason(reason), Retryable: retryable}
+			})
+			w := ask(guard(t, auth, socketio.NewRegistry(nil), nil).Require(whoami), "GET", "/")
+			if w.Code != want[i] {
+				t.Errorf("%s, retryable %v: %d, want %d", reason, retryable, w.Code, want[i])
+			}
+			if challenged := w.Header().Get("WWW-Authenticate") != ""; challenged != (w.Code == 401 || w.Code == 403 && reason != "cross_origin") {
+				t.Errorf("%s: WWW-Authenticate %q with %d", reason, w.Header().Get("WWW-Authenticate"), w.Code)
+			}
+		}
 	}
 }
 

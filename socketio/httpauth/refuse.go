@@ -3,6 +3,7 @@ package httpauth
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
@@ -12,24 +13,27 @@ import (
 // retryAfter is how many seconds a client that may come back is told to wait.
 const retryAfter = "5"
 
+// forbidden are the reasons that say nothing about the token.
+var forbidden = []verifier.Reason{ErrCrossOrigin, socketio.ErrForbidden, verifier.ErrRejected, ""}
+
 // status returns the answer's status and the error code of WWW-Authenticate, ""
 // for none (RFC 6750 §3.1, RFC 9449 §7.1).
 func status(err *verifier.UnauthorizedError) (int, string) {
 	switch {
 	case err.Reason == verifier.ErrTokenMissing && err.Code != verifier.CodeInvalidToken:
-		return http.StatusUnauthorized, "" // who presents nothing is told nothing but the scheme
+		return http.StatusUnauthorized, "" // RFC 6750 §3.1: no error code without a token
 	case err.Code == "use_dpop_nonce" || err.Code == "invalid_dpop_proof":
 		return http.StatusUnauthorized, err.Code
 	case err.Reason == socketio.ErrTooManyAttempts:
 		return http.StatusTooManyRequests, ""
 	case err.Retryable:
 		return http.StatusServiceUnavailable, ""
-	case err.Reason == ErrCrossOrigin || err.Reason == verifier.ErrRejected || err.Reason == "":
-		return http.StatusForbidden, ""
 	case err.Reason == verifier.ErrScopeMismatch:
 		return http.StatusForbidden, "insufficient_scope"
 	case err.Reason == socketio.ErrServer:
 		return http.StatusInternalServerError, ""
+	case err.Code == "" || err.Code == verifier.CodeUnknown || slices.Contains(forbidden, err.Reason):
+		return http.StatusForbidden, "" // the application's refusal: another token would not help
 	case err.Code == verifier.CodeCredentialsBadFormat:
 		return http.StatusBadRequest, "invalid_request"
 	}

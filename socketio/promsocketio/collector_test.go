@@ -25,67 +25,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestCollector: what /metrics shows after a busy day, which is a minute here.
-func TestCollector(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		key := verifiertest.NewKey(verifier.HS256, "")
-		mint := func(claims verifiertest.Claims) any {
-			return map[string]any{"token": key.Mint(nil, claims)}
-		}
-		in := func(d time.Duration) int64 { return time.Now().Add(d).Unix() }
-		set, err := keys.Secret(key.Material().([]byte))
-		if err != nil {
-			t.Fatal(err)
-		}
-		banned := verifier.ClaimValidatorFunc(func(_ context.Context, t *verifier.Token, _ *verifier.Handshake) error {
-			if t.Subject == "eve" {
-				return &verifier.UnauthorizedError{Message: "banned", Reason: "banned"}
-			}
-			return nil
-		})
-		v, err := verifier.New(set, verifier.Validate(banned), verifier.CacheVerified(1000))
-		if err != nil {
-			t.Fatal(err)
-		}
-		metrics := New()
-		registry := socketio.NewRegistry(nil)
-		options := []socketio.Option{
-			socketio.WithLogger(slog.New(slog.NewTextHandler(io.Discard, nil))), socketio.WithRegistry(registry), socketio.Observe(metrics.Observer()),
-		}
-		byEvent := sockettest.NewServer(v, options...)
-		byHandshake := sockettest.NewServer(v, append(options, socketio.ByHandshake(), socketio.Optional())...)
-		attach := func(tokens ...any) *sockettest.Client {
-			c := byEvent.Connect(nil)
-			for _, token := range tokens {
-				c.Emit(socketio.EventAuthenticate, token)
-			}
-			return c
-		}
-		ada := verifiertest.Claims{"sub": "ada", "exp": in(time.Hour)}
-		stays := attach(mint(ada))
-		attach(mint(ada)).Disconnect()
-		attach(mint(verifiertest.Claims{"sub": "eve"}), mint(verifiertest.Claims{"sub": "ada", "exp": in(-time.Minute)}), "nothing") // three failures, which end it
-		attach(mint(verifiertest.Claims{"sub": "bob", "exp": in(10 * time.Second)}))
-		attach(mint(verifiertest.Claims{"sub": "dan", "exp": in(10 * time.Second)}), mint(verifiertest.Claims{"sub": "dan", "exp": in(time.Hour)}), mint(ada))
-		attach() // says nothing
-		if c := byHandshake.Connect(nil); c.Err() != nil {
-			t.Errorf("a guest: %v", c.Err())
-		}
-		if c := byHandshake.Connect(&verifier.Handshake{Auth: map[string]any{"token": "forged"}}); !errors.Is(c.Err(), verifier.ErrTokenMalformed) {
-			t.Error(c.Err())
-		}
-		time.Sleep(30 * time.Second)
-		if err := registry.Revoke(t.Context(), socketio.Revocation{Subject: "dan"}); err != nil {
-			t.Fatal(err)
-		}
-		synctest.Wait()
-		for _, ended := range []int{2, 0, 0} {
-			metrics.LoggedOut(nil, ended)
-		}
-
-		reg := prometheus.NewPedanticRegistry()
-		reg.MustRegister(metrics, Registry("all", registry), TokenCache("chat", v))
-		want := `
+// collected is what the collector exports after the lives of TestCollector.
+var collected = `
 # HELP socketio_jwt_dropped_sockets_total Sockets that were disconnected before they had authenticated, by reason.
 # TYPE socketio_jwt_dropped_sockets_total counter
 socketio_jwt_dropped_sockets_total{reason="authentication_timeout"} 1
@@ -148,7 +89,38 @@ socketio_jwt_verifications_total{by="handshake",outcome="refused",reason="token_
 socketio_jwt_verifications_total{by="renewal",outcome="accepted",reason=""} 1
 socketio_jwt_verifications_total{by="renewal",outcome="refused",reason="identity_mismatch"} 1
 `
-		if err := testutil.GatherAndCompare(reg, strings.NewReader(want)); err != nil {
+
+// TestCollector: what /metrics shows after a busy day, which is a minute here.
+func TestCollector(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		key := verifiertest.NewKey(verifier.HS256, "")
+		v := withoutEve(t, key)
+		metrics := New()
+		registry := socketio.NewRegistry(nil)
+		options := []socketio.Option{
+			socketio.WithLogger(slog.New(slog.NewTextHandler(io.Discard, nil))), socketio.WithRegistry(registry), socketio.Observe(metrics.Observer()),
+		}
+		byEvent := sockettest.NewServer(v, options...)
+		byHandshake := sockettest.NewServer(v, append(options, socketio.ByHandshake(), socketio.Optional())...)
+		stays := lives(byEvent, key)
+		if c := byHandshake.Connect(nil); c.Err() != nil {
+			t.Errorf("a guest: %v", c.Err())
+		}
+		if c := byHandshake.Connect(&verifier.Handshake{Auth: map[string]any{"token": "forged"}}); !errors.Is(c.Err(), verifier.ErrTokenMalformed) {
+			t.Error(c.Err())
+		}
+		time.Sleep(30 * time.Second)
+		if err := registry.Revoke(t.Context(), socketio.Revocation{Subject: "dan"}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		for _, ended := range []int{2, 0, 0} {
+			metrics.LoggedOut(nil, ended)
+		}
+
+		reg := prometheus.NewPedanticRegistry()
+		reg.MustRegister(metrics, Registry("all", registry), TokenCache("chat", v))
+		if err := testutil.GatherAndCompare(reg, strings.NewReader(collected)); err != nil {
 			t.Error(err)
 		}
 		if problems, err := testutil.GatherAndLint(reg); err != nil || len(problems) > 0 {
@@ -159,6 +131,49 @@ socketio_jwt_verifications_total{by="renewal",outcome="refused",reason="identity
 			t.Errorf("%v sessions are left", n)
 		}
 	})
+}
+
+// withoutEve verifies the tokens of a key, but none of the user eve.
+func withoutEve(t *testing.T, key *verifiertest.Key) *verifier.Verifier {
+	t.Helper()
+	set, err := keys.Secret(key.Material().([]byte))
+	if err != nil {
+		t.Fatal(err)
+	}
+	banned := verifier.ClaimValidatorFunc(func(_ context.Context, t *verifier.Token, _ *verifier.Handshake) error {
+		if t.Subject == "eve" {
+			return &verifier.UnauthorizedError{Message: "banned", Reason: "banned"}
+		}
+		return nil
+	})
+	v, err := verifier.New(set, verifier.Validate(banned), verifier.CacheVerified(1000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// lives connects clients that fail, renew, expire and leave. It returns one that stays.
+func lives(server *sockettest.Server, key *verifiertest.Key) *sockettest.Client {
+	mint := func(claims verifiertest.Claims) any {
+		return map[string]any{"token": key.Mint(nil, claims)}
+	}
+	in := func(d time.Duration) int64 { return time.Now().Add(d).Unix() }
+	attach := func(tokens ...any) *sockettest.Client {
+		c := server.Connect(nil)
+		for _, token := range tokens {
+			c.Emit(socketio.EventAuthenticate, token)
+		}
+		return c
+	}
+	ada := verifiertest.Claims{"sub": "ada", "exp": in(time.Hour)}
+	stays := attach(mint(ada))
+	attach(mint(ada)).Disconnect()
+	attach(mint(verifiertest.Claims{"sub": "eve"}), mint(verifiertest.Claims{"sub": "ada", "exp": in(-time.Minute)}), "nothing") // three failures, which end it
+	attach(mint(verifiertest.Claims{"sub": "bob", "exp": in(10 * time.Second)}))
+	attach(mint(verifiertest.Claims{"sub": "dan", "exp": in(10 * time.Second)}), mint(verifiertest.Claims{"sub": "dan", "exp": in(time.Hour)}), mint(ada))
+	attach() // says nothing
+	return stays
 }
 
 // durations are n verifications that took no time: the clock stands still.

@@ -6,10 +6,12 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/seed15b1dee8/socketio-jwt/jwks"
 	"github.com/seed15b1dee8/socketio-jwt/keys"
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/promsocketio"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
+	"github.com/seed15b1dee8/socketio-jwt/verifier/introspection"
 )
 
 // One collector for each namespace, told apart by a label.
@@ -47,4 +49,31 @@ func Example() {
 	// Output:
 	// / token_missing 1
 	// /admin token_missing 1
+}
+
+// What caches, key sets and the registry count.
+func ExampleRegistry() {
+	provider, err := jwks.Auth0("tenant.eu.auth0.com")
+	if err != nil {
+		panic(err)
+	}
+	v, err := verifier.New(provider, verifier.Audience("chat"), verifier.CacheVerified(10_000))
+	if err != nil {
+		panic(err)
+	}
+	opaque, err := introspection.New("https://login.example.com/introspect", introspection.ClientSecret("id", "secret"))
+	if err != nil {
+		panic(err)
+	}
+	sessions := socketio.NewRegistry(nil)
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(
+		promsocketio.Registry("chat", sessions),
+		promsocketio.TokenCache("chat", v),
+		promsocketio.Keys("auth0", provider),
+		promsocketio.Introspection("login", opaque),
+	)
+	families, err := registry.Gather()
+	fmt.Println(len(families) > 0, err)
+	// Output: true <nil>
 }

@@ -14,18 +14,27 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
+// asymmetric are the algorithms that Global Token Revocation allows.
+var asymmetric = []verifier.Algorithm{
+	verifier.RS256, verifier.RS384, verifier.RS512, verifier.PS256, verifier.PS384, verifier.PS512,
+	verifier.ES256, verifier.ES384, verifier.ES512, verifier.EdDSA,
+}
+
 // GlobalTokenRevocation is the endpoint of draft-parecki-oauth-global-token-revocation,
 // which Okta calls Universal Logout: a request names a user by sub_id, and is
 // authenticated by a JWT of the type global-token-revocation+jwt in its Authorization
 // header. Its iss and aud are the Issuer and the Audience, the endpoint's URL, of the
-// options; exp, iat and jti are required. A JWT authenticates one request: with another
-// body it is refused, with [Options.Used] by every process.
+// options; sub, exp, iat and jti are required, and so is an asymmetric algorithm (§3.5 of
+// revision 06). A JWT authenticates one request: with another body it is refused, with
+// [Options.Used] by every process.
 //
 // The user's sessions end, and tokens issued so far are refused. Answers are 204; 400
 // for a request that cannot be read or whose subject cannot be resolved; 401 for a bad
 // JWT; 403 for a subject of another issuer; 503 for what shall be sent again.
 func GlobalTokenRevocation(r *socketio.Registry, o *Options) (http.Handler, error) {
-	more := []verifier.Option{verifier.WithExtractor(verifier.BearerHeader()), verifier.RequireClaims("exp", "iat", "jti")}
+	more := []verifier.Option{
+		verifier.WithExtractor(verifier.BearerHeader()), verifier.RequireClaims("sub", "exp", "iat", "jti"), verifier.Algorithms(asymmetric...),
+	}
 	if o != nil && o.Caller != "" {
 		more = append(more, verifier.Subject(o.Caller))
 	}

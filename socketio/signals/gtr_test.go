@@ -10,7 +10,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/seed15b1dee8/socketio-jwt/keys"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/signals"
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
 	"github.com/seed15b1dee8/socketio-jwt/verifier/verifiertest"
 )
 
@@ -133,6 +135,7 @@ func TestRefusedRequests(t *testing.T) {
 		{name: "no exp", more: object{"exp": nil}, status: 401},
 		{name: "no iat", more: object{"iat": nil}, status: 401},
 		{name: "no jti", more: object{"jti": nil}, status: 401},
+		{name: "no caller", more: object{"sub": nil}, status: 401},
 		{name: "not yet valid", more: object{"nbf": 4102444800}, status: 401},
 		{name: "another caller", opts: signals.Options{Caller: "client-8"}, status: 401},
 		{name: "another scheme", scheme: "Basic ", status: 401},
@@ -205,5 +208,32 @@ func TestTokenInQuery(t *testing.T) {
 			t.Errorf("GET: %d", got.Code)
 		}
 		w.expect(true, true)
+	})
+}
+
+// TestSharedSecret: requests are signed by an asymmetric key; a secret that signs them
+// as well is refused, by the constructor or for each request.
+func TestSharedSecret(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		shared := verifiertest.NewKey(verifier.HS256, "key-1")
+		h, err := signals.GlobalTokenRevocation(w.nodes[0].Registry(), &signals.Options{
+			Keys: verifiertest.NewIssuer(issuer, shared), Issuer: issuer, Audience: audience, Logger: quiet,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := request(h, "Bearer "+assertion(shared, nil, nil), about("ada")); got.Code != 401 {
+			t.Errorf("the answer is %d %s", got.Code, got.Body)
+		}
+		w.expect(true, true)
+		set, err := keys.Secret(shared.Material().([]byte))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = signals.GlobalTokenRevocation(w.nodes[0].Registry(), &signals.Options{Keys: set, Issuer: issuer, Audience: audience})
+		if err == nil || !strings.Contains(err.Error(), "HS256") {
+			t.Errorf("a set of secrets: %v", err)
+		}
 	})
 }

@@ -1,4 +1,4 @@
-// Package signals ends sessions on the word of an identity provider, beside
+// Package signals ends sessions when an identity provider asks for it, in addition to
 // socketio.BackChannelLogout: by Shared Signals events ([SharedSignals]) and by Global
 // Token Revocation requests ([GlobalTokenRevocation], Okta's Universal Logout).
 //
@@ -7,15 +7,15 @@
 //
 // # What it promises
 //
-// A provider ends sessions of its own users only: a subject of another issuer is
-// refused. What cannot be carried out, because a subject cannot be resolved or the
-// Store is out of reach, is answered with an error, never acknowledged.
+// A provider can end sessions of its users only: the handlers reject a subject of another
+// issuer. They never acknowledge what they could not do, because a subject cannot be
+// resolved or the Store is out of reach; the answer is then an error.
 //
 // # What it does not do
 //
 // It does not create or poll event streams (RFC 8936): register the endpoint with your
-// provider. It knows users by the claims of their tokens: [Options.Resolve] finds those
-// of an email address, say.
+// provider. It knows users by the claims of their tokens: [Options.Resolve] maps other
+// subjects, such as an email address, to them.
 package signals
 
 import (

@@ -35,8 +35,8 @@ func newEvent(name string, args []any) Event {
 	return e
 }
 
-// Refusal returns why the client was refused, as it was told by unauthorized or
-// connect_error: nil of any other event.
+// Refusal returns the reason in an "unauthorized" or "connect_error" event, and nil for
+// any other event.
 func (e Event) Refusal() *verifier.UnauthorizedError {
 	if e.Name != socketio.EventUnauthorized && e.Name != "connect_error" || len(e.Args) != 1 {
 		return nil

@@ -245,7 +245,7 @@ func TestFaultsI13SilentConnection(t *testing.T) {
 				}
 				first, second := connect(), connect()
 				if c := connect(); c.Session() != nil {
-					t.Error("a third is let in beside two that are there")
+					t.Error("a third is accepted beside two live ones")
 				}
 				if first.Session() == nil || second.Session() == nil {
 					t.Error("one that is there was ended")
@@ -254,7 +254,7 @@ func TestFaultsI13SilentConnection(t *testing.T) {
 				began := time.Now()
 				third := connect()
 				if third.Session() == nil {
-					t.Error("a third is not let in though the first is gone")
+					t.Error("a third is rejected though the first is gone")
 				}
 				if took := time.Since(began); took > 4*time.Second {
 					t.Errorf("it took %v", took)

@@ -43,3 +43,13 @@ func Example() {
 	// ada <nil>
 	// ticket invalid: tickets: the ticket was used before
 }
+
+// Tickets for a session cookie. A ticket is good only beside the cookie it was issued for.
+func ExampleCookie() {
+	issuer := verifiertest.NewIssuer("https://login.example/")
+	web, _ := verifier.New(issuer, verifier.WithExtractor(verifier.Cookie("session")))
+	guard, _ := httpauth.New(web, socketio.NewRegistry(nil), nil)
+	_, err := tickets.New(guard, &tickets.Options{Bind: tickets.Cookie("session")})
+	fmt.Println(err)
+	// Output: <nil>
+}

@@ -24,17 +24,17 @@ import (
 // content is what a ticket has inside.
 type content struct {
 	Token  string `json:"t"`
-	Origin string `json:"o,omitempty"` // of the page it was issued to, "" if it was no page
+	Origin string `json:"o,omitempty"` // of the page it was issued to, "" for other clients
 	Bound  []byte `json:"b,omitempty"` // the hash of what Bind returned
 	Issued int64  `json:"i"`           // milliseconds
 }
 
-// Ticket returns the extractor of tickets, from the query, the auth payload or the
-// event "authenticate", by [Options.Name]. It returns the token that the ticket was
-// issued for. A ticket is used by that, whatever becomes of the token.
+// Ticket returns an extractor that reads a ticket from the query, the auth payload or the
+// event "authenticate", under [Options.Name], and returns the token that the ticket was
+// issued for. This uses up the ticket, even if the token is then rejected.
 //
 // Clients 1.x and 2.x present the query of the connection to every namespace: each
-// namespace after the first needs a ticket in the query of its own CONNECT packet.
+// namespace after the first needs a ticket in the query of the namespace's CONNECT packet.
 func (t *Tickets) Ticket() verifier.Extractor {
 	find := verifier.OneOf(verifier.Query(t.o.Name), verifier.AuthPayload(t.o.Name))
 	return verifier.ExtractorFunc(func(ctx context.Context, h *verifier.Handshake) (string, error) {

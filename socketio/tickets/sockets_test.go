@@ -204,7 +204,7 @@ func TestRealClients(t *testing.T) {
 			ahead.Store(0)
 
 			// A live socket does not become somebody else by a ticket, and renews by
-			// one of its own.
+			// its own.
 			ada.Emit(t, "authenticate", map[string]any{"ticket": get(t, one, "mallory")})
 			if e := ada.Expect(t, "unauthorized"); !strings.Contains(e.String(), `"identity_mismatch"`) {
 				t.Errorf("another user's ticket: %s", e)
