@@ -110,7 +110,7 @@ func (c *command) decode(args []string) error {
 // year 5000.
 const yearMillis = 1e11
 
-// warnings are about what a server lets pass, and its operator should not.
+// warnings are about what a server accepts, and its operator should not.
 func (d *decoded) warnings() (list []string) {
 	warn := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
 	if d.header == nil {
@@ -124,9 +124,13 @@ func (d *decoded) warnings() (list []string) {
 			warn("its header has %s: a server must not take a key from there, and this library does not (RFC 8725 §3.10)", name)
 		}
 	}
-	if d.claims == nil {
-		return list
+	if d.claims != nil {
+		d.warnOfClaims(warn)
 	}
+	return list
+}
+
+func (d *decoded) warnOfClaims(warn func(format string, args ...any)) {
 	for _, name := range []string{"exp", "nbf", "iat"} {
 		if n, ok := d.claims[name].(json.Number); ok {
 			if f, err := n.Float64(); err == nil && f > yearMillis {
@@ -146,5 +150,4 @@ func (d *decoded) warnings() (list []string) {
 	if _, ok := d.claims["aud"]; !ok {
 		warn("it has no aud: it may be presented to any server that trusts the issuer (RFC 8725 §3.9)")
 	}
-	return list
 }

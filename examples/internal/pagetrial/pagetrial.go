@@ -205,6 +205,12 @@ func expire(t *testing.T, p *browser.Page) {
 	status(t, p, "authenticated as Eve")
 	logs(t, p, "Your token was renewed. The connection stays.")
 	p.Wait(t, `$('renewal').textContent.startsWith('Renewed at ')`)
+	for motion, want := range map[string]string{"no-preference": "fresh", "reduce": "none"} {
+		p.Prefers(t, "reduced-motion", motion)
+		if got := p.Eval(t, `getComputedStyle($('renewal')).animationName`); got != want {
+			t.Errorf("%s: the animation is %q, want %q", motion, got, want)
+		}
+	}
 	status(t, p, "authenticated as Eve")
 	p.Eval(t, `$('renew').click()`)
 	status(t, p, "refused: jwt expired")

@@ -144,41 +144,58 @@ func (c *Client) read() {
 		if err != nil {
 			return
 		}
-		text := string(frame)
-		switch {
-		case strings.HasPrefix(text, "0"): // OPEN: in this protocol the client pings
-			var open struct{ PingInterval int64 }
-			if json.Unmarshal(frame[1:], &open) == nil && open.PingInterval > 0 {
-				tasks.Go(func() { c.ping(time.Duration(open.PingInterval)*time.Millisecond, ended) })
-			}
-		case strings.HasPrefix(text, "40"):
-			c.deliver(Event{Name: "connect"})
-		case strings.HasPrefix(text, "41"):
-			c.deliver(Event{Name: "disconnect"})
-		case strings.HasPrefix(text, "42"):
-			id, args, err := split(text[2:])
-			var name string
-			if err != nil || len(args) == 0 || json.Unmarshal(args[0], &name) != nil {
-				return // not what a Socket.IO server sends
-			}
-			c.deliver(Event{Name: name, Args: args[1:], ack: id})
-		case strings.HasPrefix(text, "43"):
-			id, args, err := split(text[2:])
-			n, convErr := strconv.Atoi(id)
-			if err != nil || convErr != nil {
-				return
-			}
-			c.mu.Lock()
-			answer := c.waiting[n]
-			delete(c.waiting, n)
-			c.mu.Unlock()
-			if answer != nil {
-				answer <- args
-			}
-		case strings.HasPrefix(text, "44"):
-			c.deliver(Event{Name: "error", Args: []json.RawMessage{frame[2:]}})
+		if !c.handle(frame, func(interval time.Duration) { tasks.Go(func() { c.ping(interval, ended) }) }) {
+			return
 		}
 	}
+}
+
+// handle handles a packet. It reports whether it is one of a Socket.IO server.
+func (c *Client) handle(frame []byte, ping func(time.Duration)) bool {
+	kind, body := frame, []byte(nil)
+	if len(frame) > 2 {
+		kind, body = frame[:2], frame[2:]
+	}
+	switch string(kind) {
+	case "40":
+		c.deliver(Event{Name: "connect"})
+	case "41":
+		c.deliver(Event{Name: "disconnect"})
+	case "42":
+		id, args, err := split(string(body))
+		var name string
+		if err != nil || len(args) == 0 || json.Unmarshal(args[0], &name) != nil {
+			return false
+		}
+		c.deliver(Event{Name: name, Args: args[1:], ack: id})
+	case "43":
+		return c.acknowledged(string(body))
+	case "44":
+		c.deliver(Event{Name: "error", Args: []json.RawMessage{body}})
+	case "0{": // OPEN: in this protocol the client pings
+		var open struct{ PingInterval int64 }
+		if json.Unmarshal(frame[1:], &open) == nil && open.PingInterval > 0 {
+			ping(time.Duration(open.PingInterval) * time.Millisecond)
+		}
+	}
+	return true
+}
+
+// acknowledged hands an acknowledgement to the call that waits for it.
+func (c *Client) acknowledged(text string) bool {
+	id, args, err := split(text)
+	n, convErr := strconv.Atoi(id)
+	if err != nil || convErr != nil {
+		return false
+	}
+	c.mu.Lock()
+	answer := c.waiting[n]
+	delete(c.waiting, n)
+	c.mu.Unlock()
+	if answer != nil {
+		answer <- args
+	}
+	return true
 }
 
 func (c *Client) deliver(e Event) {

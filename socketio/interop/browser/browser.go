@@ -324,7 +324,14 @@ func (p *Page) Resize(t testing.TB, width, height int) {
 // Scheme has the page shown in the colour scheme "light" or "dark".
 func (p *Page) Scheme(t testing.TB, scheme string) {
 	t.Helper()
-	feature := map[string]any{"name": "prefers-color-scheme", "value": scheme}
+	p.Prefers(t, "color-scheme", scheme)
+}
+
+// Prefers sets a preference of the user, such as "reduced-motion" to "reduce". All others have
+// their defaults.
+func (p *Page) Prefers(t testing.TB, what, value string) {
+	t.Helper()
+	feature := map[string]any{"name": "prefers-" + what, "value": value}
 	p.call(t, "Emulation.setEmulatedMedia", map[string]any{"features": []any{feature}}, nil)
 }
 
