@@ -9,6 +9,8 @@ import (
 	"os/exec"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio/interop/nginx"
 )
 
 // redisServer is a Redis on a port of the loopback interface, which keeps nothing.
@@ -25,12 +27,11 @@ func startRedis(ctx context.Context) (*redisServer, error) {
 	if err != nil {
 		return nil, errNoRedis
 	}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := nginx.FreeAddress()
 	if err != nil {
 		return nil, err
 	}
-	s := &redisServer{address: free.Addr().String()}
-	_ = free.Close()
+	s := &redisServer{address: address}
 	if s.dir, err = os.MkdirTemp("", "cluster"); err != nil {
 		return nil, err
 	}

@@ -251,15 +251,15 @@ func TestRoomTokensExpire(t *testing.T) {
 		b.broadcast("vip", "too early")
 		b.broadcast("org:red:news", "none yet")
 		hears(t, c, "none yet")
-		wantAnswer(t, c, "joined", "join", "vip", token("alice", "vip", time.Second))
+		wantAnswer(t, c, "joined", "join", "vip", token("alice", "vip", 4*time.Second))
 		b.broadcast("vip", "one")
 		hears(t, c, "one")
 		var notice struct{ Room string }
 		if c.Expect(t, "token_expiring").Decode(t, 0, &notice); notice.Room != "vip" {
 			t.Errorf("told of the room %q", notice.Room)
 		}
-		wantAnswer(t, c, "joined", "join", "vip", token("alice", "vip", 3*time.Second))
-		c.Expect(t, "token_expiring") // past the end of the first
+		wantAnswer(t, c, "joined", "join", "vip", token("alice", "vip", 8*time.Second))
+		c.Expect(t, "token_expiring") // half of its time is over: past the end of the first
 		b.broadcast("vip", "two")
 		hears(t, c, "two")
 		toldOfRoom(t, c, "vip", "token_expired")

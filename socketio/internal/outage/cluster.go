@@ -3,7 +3,6 @@ package outage
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os/exec"
 	"strings"
@@ -25,7 +24,8 @@ func NewCluster(silence time.Duration) (*Cluster, error) {
 	c := &Cluster{Nodes: make(map[string]*Redis)}
 	args := []string{"--cluster", "create"}
 	for range 6 {
-		r, err := NewRedisAt(clusterPort(), "--cluster-enabled", "yes", "--cluster-node-timeout", fmt.Sprint(silence.Milliseconds()), "--repl-diskless-sync-delay", "0")
+		// The port of the cluster's bus is greater by 10,000.
+		r, err := newRedis(freePort(10_000), "--cluster-enabled", "yes", "--cluster-node-timeout", fmt.Sprint(silence.Milliseconds()), "--repl-diskless-sync-delay", "0")
 		if err != nil {
 			c.Close()
 			return nil, err
@@ -72,23 +72,5 @@ func (c *Cluster) Addresses() (all []string) {
 func (c *Cluster) Close() {
 	for _, r := range c.Nodes {
 		r.Close()
-	}
-}
-
-// clusterPort returns a port such that the one of the cluster's bus, which is
-// greater by 10,000, is free too.
-func clusterPort() string {
-	for {
-		n := 10_000 + rand.N(20_000)
-		free := 0
-		for _, n := range []int{n, n + 10_000} {
-			if l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", n)); err == nil {
-				_ = l.Close()
-				free++
-			}
-		}
-		if free == 2 {
-			return fmt.Sprint(n)
-		}
 	}
 }

@@ -3,10 +3,12 @@ package outage
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 )
@@ -27,15 +29,10 @@ type Redis struct {
 // NewRedis starts a Redis with these settings ("--maxmemory", "1mb") and returns when
 // it answers.
 func NewRedis(settings ...string) (*Redis, error) {
-	port, err := FreePort()
-	if err != nil {
-		return nil, err
-	}
-	return NewRedisAt(port, settings...)
+	return newRedis(freePort(), settings...)
 }
 
-// NewRedisAt is NewRedis on a given port.
-func NewRedisAt(port string, settings ...string) (*Redis, error) {
+func newRedis(port string, settings ...string) (*Redis, error) {
 	program, err := exec.LookPath("redis-server")
 	if err != nil {
 		return nil, ErrNoRedis
@@ -48,15 +45,23 @@ func NewRedisAt(port string, settings ...string) (*Redis, error) {
 	return r, r.Start()
 }
 
-// FreePort returns a port of the loopback interface that nobody listens on.
-func FreePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+// freePort returns a port of the loopback interface such that nothing listens on it, nor
+// on those that are greater by each of the numbers. It is below the ports of outgoing
+// connections, which could otherwise take it before Redis has started, or starts again.
+func freePort(more ...int) string {
+	for {
+		n, free := 10_000+rand.N(20_000), true
+		for _, m := range append(more, 0) {
+			l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(n+m)))
+			if err == nil {
+				_ = l.Close()
+			}
+			free = free && err == nil
+		}
+		if free {
+			return strconv.Itoa(n)
+		}
 	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	return port, err
 }
 
 // NewSentinel starts a Redis Sentinel that watches the master at an address, under
@@ -70,10 +75,7 @@ func NewSentinel(master string) (*Redis, error) {
 	if err != nil {
 		return nil, err
 	}
-	port, err := FreePort()
-	if err != nil {
-		return nil, err
-	}
+	port := freePort()
 	dir, err := os.MkdirTemp("", "sentinel")
 	if err != nil {
 		return nil, err

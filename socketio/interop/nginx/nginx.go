@@ -5,6 +5,7 @@ package nginx
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -28,14 +29,19 @@ type Server struct {
 	log strings.Builder
 }
 
-// FreeAddress returns an address of the loopback interface that nothing listens on.
+// FreeAddress returns an address of the loopback interface that nothing listens on. Its
+// port is below those of outgoing connections, which could otherwise take it before the
+// server that it is for has started.
 func FreeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+	var err error
+	for range 100 {
+		address := fmt.Sprint("127.0.0.1:", 10_000+rand.N(20_000))
+		var l net.Listener
+		if l, err = net.Listen("tcp", address); err == nil {
+			return address, l.Close()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	return "", err
 }
 
 // New makes a server that does not run yet, so that files can be put into its Dir.
