@@ -13,6 +13,46 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/socketio/redisstore"
 )
 
+// TestOneMark: a process that tries again and again to follow a Redis that it does not
+// accept leaves one mark there, not one of each attempt: others, and the process itself,
+// would wait for each of them.
+func TestOneMark(t *testing.T) {
+	t.Parallel()
+	r := startRedis(t)
+	admin := clientOf(r.Address())
+	defer admin.Close()
+	p := startProcess(t, clientOf(r.Address()), key)
+	p.sync(t, bound)
+	p.revokes(t, "mallory")
+	if err := admin.ConfigSet(t.Context(), "maxmemory-policy", "allkeys-lru").Err(); err != nil {
+		t.Fatal(err)
+	}
+	until := make(map[float64]bool) // until when it counts: each attempt says so anew
+	within(t, bound, func() error {
+		marks, err := admin.ZRangeByScoreWithScores(t.Context(), key, &redis.ZRangeBy{Min: "-inf", Max: "-1"}).Result()
+		if err != nil {
+			return err
+		}
+		if len(marks) > 1 {
+			t.Fatalf("%d marks: %v", len(marks), marks)
+		}
+		for _, m := range marks {
+			until[m.Score] = true
+		}
+		if len(until) < 3 {
+			return fmt.Errorf("%d attempts", len(until))
+		}
+		return nil
+	})
+	if err := admin.ConfigSet(t.Context(), "maxmemory-policy", "noeviction").Err(); err != nil {
+		t.Fatal(err)
+	}
+	within(t, bound, p.Err)
+	if n := admin.ZCount(t.Context(), key, "-inf", "-1").Val(); n != 0 {
+		t.Errorf("%d marks are left", n)
+	}
+}
+
 // TestFaultsI10Flapping: a link that is cut again and again is one line in the log.
 func TestFaultsI10Flapping(t *testing.T) {
 	t.Parallel()

@@ -192,7 +192,7 @@ func TestFaultsI5SlowRestore(t *testing.T) {
 	fill(t, r.Address(), many)
 	link := startLink(t, r.Address())
 	a := startProcess(t, clientOf(link.Address()), key)
-	a.sync(t, bound)
+	a.sync(t, 2*bound) // the race detector takes its time with so many
 	link.Slow(250*time.Millisecond, 0)
 	admin := clientOf(r.Address())
 	defer admin.Close()

@@ -25,7 +25,8 @@ type follower struct {
 	to     *socketio.RevocationSync
 	ctx    context.Context // ends with the run
 	cancel context.CancelCauseFunc
-	id     string
+	id     string                // in the name of its channel
+	name   string                // of its mark
 	watch  redis.UniversalClient // for checks
 	sub    *subscription
 	tasks  sync.WaitGroup
@@ -44,7 +45,7 @@ type state struct {
 }
 
 func (s *Store) newFollower(ctx context.Context, to *socketio.RevocationSync) (*follower, error) {
-	f := &follower{store: s, to: to, id: rand.Text(), heard: make(chan string, 1), hint: make(chan struct{}, 1)}
+	f := &follower{store: s, to: to, id: rand.Text(), name: s.name(), heard: make(chan string, 1), hint: make(chan struct{}, 1)}
 	f.ctx, f.cancel = context.WithCancelCause(ctx)
 	f.watch = watchClient(s.client)
 	// The subscription comes first: what is put while the list is read comes
@@ -67,6 +68,7 @@ func (f *follower) close() {
 	f.cancel(nil)
 	_ = f.sub.Close() // ends a read
 	f.tasks.Wait()
+	f.store.release(f.name)
 	if f.watch != f.store.client {
 		_ = f.watch.Close()
 	}
@@ -160,7 +162,7 @@ func (f *follower) check(fresh string, restoring bool) (state, error) {
 		lease = int(restoreLease.Seconds())
 	}
 	if restoring || !f.marked.IsZero() {
-		mark = `{"restoring":"` + f.id + `"}`
+		mark = `{"restoring":"` + f.name + `"}`
 	}
 	probe := rand.Text()
 	answer, err := checkScript.Run(ctx, f.watch, []string{f.store.key},

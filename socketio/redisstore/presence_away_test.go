@@ -21,7 +21,7 @@ func TestPresenceLease(t *testing.T) {
 	t.Parallel()
 	r := startRedis(t)
 	link := startLink(t, r.Address())
-	a, b := startSite(t, clientOf(link.Address())), startSite(t, clientOf(r.Address()))
+	a, b := startBrief(t, clientOf(link.Address()), false), startBrief(t, clientOf(r.Address()), false)
 	a.mustLogin(t, "sub=alice&jti=1")
 	b.mustLogin(t, "sub=bob&jti=2")
 	for name, lapse := range map[string]struct{ begin, end func() }{
@@ -56,7 +56,7 @@ func TestPresenceLease(t *testing.T) {
 func TestPresenceRepairs(t *testing.T) {
 	t.Parallel()
 	r := startRedis(t)
-	s := startSite(t, clientOf(r.Address()))
+	s := startBrief(t, clientOf(r.Address()), false)
 	s.mustLogin(t, "sub=alice&jti=1")
 	s.finds(t, socketio.Filter{}, "1")
 	stray := socketio.PresentSession{ID: "stray", Subject: "alice", TokenID: "stray", Namespace: "/", Began: time.Now()}
@@ -80,8 +80,8 @@ func TestPresenceAway(t *testing.T) {
 	t.Parallel()
 	r := startRedis(t)
 	limit := socketio.SessionLimit(2, socketio.RejectNewest)
-	closed, open := startSite(t, clientOf(r.Address()), limit), startSiteOpen(t, clientOf(r.Address()), true, limit)
-	unlimited := startSite(t, clientOf(r.Address()))
+	closed, open := startBrief(t, clientOf(r.Address()), false, limit), startBrief(t, clientOf(r.Address()), true, limit)
+	unlimited := startBrief(t, clientOf(r.Address()), false)
 	g, _ := closed.mustLogin(t, "sub=alice&jti=1")
 	for name, away := range map[string]func() error{"paused": r.Pause, "killed": func() error { r.Stop(); return nil }} {
 		if err := away(); err != nil {
@@ -140,7 +140,7 @@ func TestPresenceAway(t *testing.T) {
 // presenceNode is the main function of a process that has many sessions and is then
 // killed.
 func presenceNode(address string) error {
-	s, err := newSite(clientOf(address), false, socketio.ByHandshake(), socketio.SessionLimit(1, socketio.RejectNewest))
+	s, err := newSite(clientOf(address), lease, false, socketio.ByHandshake(), socketio.SessionLimit(1, socketio.RejectNewest))
 	if err != nil {
 		return err
 	}
@@ -164,7 +164,7 @@ const killed = 2000 // sessions
 func TestPresenceKilled(t *testing.T) {
 	t.Parallel()
 	r := startRedis(t)
-	b := startSite(t, clientOf(r.Address()), socketio.SessionLimit(1, socketio.RejectNewest))
+	b := startBrief(t, clientOf(r.Address()), false, socketio.SessionLimit(1, socketio.RejectNewest))
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "REDISSTORE_PRESENCE="+r.Address())
 	cmd.Stderr = os.Stderr

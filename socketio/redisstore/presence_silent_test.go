@@ -66,8 +66,8 @@ func TestPresenceSilent(t *testing.T) {
 			if byEvent {
 				options = append(options[:1], socketio.ByEvent(), socketio.MaxAttempts(1))
 			}
-			a := startSiteBy(t, clientOf(r.Address()), false, options...)
-			b := startSiteBy(t, clientOf(r.Address()), false, options...)
+			a := startSiteBy(t, clientOf(r.Address()), 0, false, options...)
+			b := startSiteBy(t, clientOf(r.Address()), 0, false, options...)
 			var phones []*phone
 			for range 2 {
 				p, _, err := a.loginPhone(t, byEvent)

@@ -2,11 +2,13 @@ package redisstore
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -41,6 +43,30 @@ type Store struct {
 	client  redis.UniversalClient
 	key     string // of the sorted set
 	channel string // of its news
+
+	mu   sync.Mutex // guards the rest
+	idle []string   // names of earlier runs of Sync
+}
+
+// name returns a name by which others know a run of Sync. It is that of an earlier run
+// that has ended, if there is one: what that has left in the list keeps nobody waiting
+// for longer than the run that takes its place.
+func (s *Store) name() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := len(s.idle)
+	if n == 0 {
+		return rand.Text()
+	}
+	name := s.idle[n-1]
+	s.idle = s.idle[:n-1]
+	return name
+}
+
+func (s *Store) release(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.idle = append(s.idle, name)
 }
 
 var _ socketio.RevocationSyncer = (*Store)(nil)
