@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/exec"
 	"testing"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/outage"
@@ -64,6 +65,19 @@ func TestSoak(t *testing.T) {
 // TestCrash: everybody comes back, and the dead node's sessions are gone within the lease.
 func TestCrash(t *testing.T) {
 	command(t, crash, "-n", "100", "-lease", "3s")
+}
+
+// TestSpread: every socket of three nodes has every broadcast.
+func TestSpread(t *testing.T) {
+	command(t, spread, "-sockets", "5", "-n", "20", "-rounds", "1", "-servers", "gosio,zishang")
+}
+
+// TestAway: clients 4.8.4 come back by themselves when Redis and networks do.
+func TestAway(t *testing.T) {
+	if _, err := exec.LookPath("npm"); err != nil && os.Getenv("CI") != "true" {
+		t.Skip(err)
+	}
+	command(t, away, "-n", "20", "-each", "4s", "-faults", "redis-stopped,clients-half-open")
 }
 
 // TestFaults: in the short time no client is accepted that must not be, or kept

@@ -12,6 +12,8 @@
 //	go run . faults             # issuer, Redis and network fail in turn
 //	go run . scale              # open sockets by the thousand: events, broadcasts, memory, leaving
 //	go run . crash -n 2000      # one of two nodes is killed: everybody comes back
+//	go run . away               # Redis and networks fail: 1,000 clients come back by themselves
+//	go run . spread             # broadcasts across three nodes, beside Node's adapter
 //
 // It is a separate module, so that users do not inherit what it is measured beside.
 package main
@@ -36,9 +38,11 @@ var commands = map[string]func(args []string, out io.Writer) error{
 	"faults":  faults,
 	"scale":   scale,
 	"crash":   crash,
+	"spread":  spread,
+	"away":    away,
 }
 
-const usage = "usage: load compare|churn|attack|soak|faults|scale|crash [flags], and -h for the flags of each"
+const usage = "usage: load compare|churn|attack|soak|faults|scale|crash|away|spread [flags], and -h for the flags of each"
 
 func main() {
 	if len(os.Args) < 2 {

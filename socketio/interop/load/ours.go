@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/jwks"
 	"github.com/seed15b1dee8/socketio-jwt/keys"
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/cluster"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/googollee"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/redisstore"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/zishang"
@@ -47,11 +49,11 @@ func (s setup) authorization() (*verifier.Verifier, []socketio.Option, *socketio
 	}
 	var o socketio.RegistryOptions
 	if s.Redis != "" {
-		if o.Store, err = redisstore.New(redis.NewClient(&redis.Options{Addr: s.Redis}), "load:revocations"); err != nil {
+		if o.Store, err = redisstore.New(s.client(), "load:revocations"); err != nil {
 			return nil, nil, nil, err
 		}
 		if s.Lease > 0 {
-			if presence, err = redisstore.NewPresence(redis.NewClient(&redis.Options{Addr: s.Redis}), "load:presence", s.Lease); err != nil {
+			if presence, err = redisstore.NewPresence(s.client(), "load:presence", s.Lease); err != nil {
 				return nil, nil, nil, err
 			}
 			o.Presence = presence
@@ -68,6 +70,9 @@ func (s setup) authorization() (*verifier.Verifier, []socketio.Option, *socketio
 		mode = socketio.ByHandshake()
 	}
 	options := []socketio.Option{mode, socketio.Timeout(s.timeout), socketio.WithRegistry(r)}
+	if s.Limit > 0 {
+		options = append(options, socketio.SessionLimit(s.Limit, socketio.EvictOldest))
+	}
 	if s.KeySet != "" {
 		options = append(options, socketio.EndOnWithdrawnKey(provider, sweep))
 	}
@@ -88,6 +93,33 @@ func rules() []socketio.Option {
 		socketio.AllowRoom("room *", socketio.Scope("chat:read")),
 		socketio.AllowRoom("crowd", socketio.Scope("chat:admin")),
 	}
+}
+
+// client is one of the Redis that the servers share.
+func (s setup) client() redis.UniversalClient {
+	return redis.NewUniversalClient(&redis.UniversalOptions{Addrs: strings.Split(s.Redis, ","), MasterName: s.Master})
+}
+
+// nodes is the cluster of the servers that share broadcasts, nil without one.
+func (s setup) nodes() (*cluster.Cluster, error) {
+	if s.Broadcasts == "" {
+		return nil, nil
+	}
+	b, err := redisstore.NewBroker(redis.NewClient(&redis.Options{Addr: s.Broadcasts}))
+	if err != nil {
+		return nil, err
+	}
+	return cluster.New(b, nil)
+}
+
+// ready waits until the nodes hear each other.
+func ready(c *cluster.Cluster) error {
+	if c == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	return c.Ready(ctx)
 }
 
 // presence is that of the server in this process, nil without one.
@@ -113,7 +145,11 @@ func serveGoogollee(set setup) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := googollee.NewServer(&googollee.Options{PingInterval: set.ping, PingTimeout: 2 * set.ping, RefusalDelay: set.refusalDelay})
+	nodes, err := set.nodes()
+	if err != nil {
+		return nil, err
+	}
+	s, err := googollee.NewServer(&googollee.Options{Cluster: nodes, PingInterval: set.ping, PingTimeout: 2 * set.ping, RefusalDelay: set.refusalDelay})
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +177,7 @@ func serveGoogollee(set setup) (*app, error) {
 			n.Broadcast("news", news)
 		}
 	}
-	return &app{Handler: s, sessions: s.Count, broadcast: broadcast, revoke: revokeIn(registry), close: s.Close}, nil
+	return &app{Handler: s, sessions: s.Count, broadcast: broadcast, revoke: revokeIn(registry), close: s.Close}, ready(nodes)
 }
 
 // serveZishang is the binding to socket.io for Go.
@@ -150,7 +186,14 @@ func serveZishang(set setup) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
+	nodes, err := set.nodes()
+	if err != nil {
+		return nil, err
+	}
 	library := socket.DefaultServerOptions()
+	if nodes != nil {
+		library.SetAdapter(zishang.ClusterAdapter(nodes))
+	}
 	library.SetAllowEIO3(true)
 	library.SetConnectTimeout(set.timeout)
 	if set.ping > 0 {
@@ -178,7 +221,7 @@ func serveZishang(set setup) (*app, error) {
 				_ = io.To(room).Emit("chat", args...)
 			})
 		})
-	}), nil
+	}), ready(nodes)
 }
 
 // newZishang makes a server of socket.io for Go.

@@ -9,9 +9,11 @@ var (
 	peersLock []byte
 	//go:embed peers/server.js
 	peersServer []byte
+	//go:embed peers/clients.js
+	peersClients []byte
 )
 
 // peerFiles is what the servers in Node are installed from. To change a version,
 // edit package.json and run "npm install --package-lock-only" beside it; the
 // .npmrc there keeps the registry's address out of the lock file.
-var peerFiles = map[string][]byte{"package.json": peersPackage, "package-lock.json": peersLock, "server.js": peersServer}
+var peerFiles = map[string][]byte{"package.json": peersPackage, "package-lock.json": peersLock, "server.js": peersServer, "clients.js": peersClients}

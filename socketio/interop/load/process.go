@@ -158,7 +158,7 @@ func peers() (string, error) {
 			return "", err
 		}
 	}
-	if _, err := os.Stat(filepath.Join(dir, "node_modules", "sio4")); err != nil {
+	if _, err := os.Stat(filepath.Join(dir, "node_modules", "@socket.io", "redis-adapter")); err != nil {
 		npm := exec.Command("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error")
 		npm.Dir = dir
 		if out, err := npm.CombinedOutput(); err != nil {

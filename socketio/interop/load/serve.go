@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -77,7 +78,7 @@ var kinds = map[string]func(setup) (*app, error){
 
 // serve runs a server and answers what is asked of it, a line each: "use" tells
 // of processor time, "size" of memory, "rest" of memory after a collection, "broadcast" and
-// "all" or "crowd" send an event, "revoke", a subject and a duration end that one's
+// "all" or "crowd" send an event, "broadcasts" and a number send it to all so often, "revoke", a subject and a duration end that one's
 // sessions, and refuse new ones for so long.
 func serve(args []string, in io.Reader, out io.Writer) error {
 	s, err := newSetup(args)
@@ -167,6 +168,12 @@ func (r *report) fill(a *app, command, argument, memory string) (err error) {
 		}
 	case "broadcast":
 		a.broadcast(argument == "crowd")
+	case "broadcasts":
+		n, err := strconv.Atoi(argument)
+		for range n {
+			a.broadcast(false)
+		}
+		return err
 	case "revoke":
 		return r.revoke(a, argument)
 	case "present":

@@ -211,7 +211,7 @@ func counts(of map[string]int) string {
 func (s *soaking) left(before []report) error {
 	var left []error
 	for i, n := range s.nodes {
-		if err := present(n.p, 0, patience); err != nil {
+		if _, err := present(n.p, 0, patience); err != nil {
 			left = append(left, fmt.Errorf("%s: %w", n.kind, err))
 		}
 		polls.CloseIdleConnections()

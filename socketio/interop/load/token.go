@@ -31,8 +31,12 @@ type verification struct {
 	KeySet   string        `json:"keySet,omitempty"`
 	TTL      time.Duration `json:"ttl,omitempty"`
 	MaxStale time.Duration `json:"maxStale,omitempty"`
-	Redis    string        `json:"redis,omitempty"` // where revocations are shared
-	Lease    time.Duration `json:"lease,omitempty"` // of sessions in a presence, which is shared too; 0 is without
+	Redis    string        `json:"redis,omitempty"`  // where revocations are shared: an address, or those of a Sentinel or of a Redis Cluster
+	Master   string        `json:"master,omitempty"` // its name, if Redis is a Sentinel
+	Lease    time.Duration `json:"lease,omitempty"`  // of sessions in a presence, which is shared too; 0 is without
+	Limit    int           `json:"limit,omitempty"`  // of sessions of a user; 0 is without
+
+	Broadcasts string `json:"broadcasts,omitempty"` // the Redis by which broadcasts reach all nodes
 }
 
 // minter signs tokens.
