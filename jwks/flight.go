@@ -168,7 +168,7 @@ func (s *source) load(ctx context.Context, f *flight, old *snapshot, began momen
 	set, err := s.fetch(ctx, f, old, began)
 	if err != nil {
 		s.location.forget()
-		return stored, cause(ctx, err)
+		return stored, err
 	}
 	f.asked = true
 	return set, nil
@@ -211,13 +211,4 @@ func (s *source) fetch(ctx context.Context, f *flight, old *snapshot, began mome
 		set.body = d.body
 	}
 	return set.dated(began, s.lifetime(d.header), s.maxStale), nil
-}
-
-// cause says that the time was up, where net/http only says that the context
-// ended.
-func cause(ctx context.Context, err error) error {
-	if c := context.Cause(ctx); c != nil {
-		return fmt.Errorf("%w (%w)", c, err)
-	}
-	return err
 }

@@ -210,7 +210,7 @@ func (e *issuerError) Error() string {
 		return fmt.Sprintf("jwks: iss is %.200q, which the function of IssuersFunc does not allow", e.iss)
 	}
 	const most = 5
-	words := make([]string, 0, most+1)
+	var words []string
 	for _, issuer := range e.expected[:min(most, len(e.expected))] {
 		words = append(words, strconv.Quote(issuer))
 	}

@@ -159,7 +159,7 @@ func (p *perKID) hasKey(ctx context.Context, t *verifier.UnverifiedToken, key *v
 		s = p.newSource(kid)
 	}
 	has, err := s.hasKey(ctx, t, key)
-	if has && !ok {
+	if has {
 		p.settle(kid, s, "", false, true, false)
 	}
 	return has, err
