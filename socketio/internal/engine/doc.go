@@ -8,10 +8,11 @@
 // that differs between them is in the type dialect.
 //
 // A [Session] is one connection: polling, a websocket, or the change from one to
-// the other, over one inbound and one bounded outbound queue. A [Stay] is the
-// presence of that client in one namespace, from its CONNECT to its end. Whatever
-// is sent to a client or decided about it is a method of its Stay: a name is
-// looked up once, when a packet comes in.
+// the other, over one inbound and one bounded outbound queue. [Session.Alive] asks
+// its client for a sign of life. A [Stay] is the presence of that client in one
+// namespace, from its CONNECT to its end. All that sends to a client, or decides
+// about it, is a method of its Stay: the engine looks up a name once, when a packet
+// comes in.
 //
 // The [Library] decides about every stay, and answers its CONNECT
 // ([Stay.Accept]). Between client and library stands the stay's [Gate]. Every

@@ -184,50 +184,53 @@ func (c *compactor) object(depth int) error {
 		return nil
 	}
 	members, flag, num, suspect := 0, false, -1, false
-	for {
-		c.space()
-		if c.peek() != '"' {
-			return errors.New("expected a name in the JSON object")
-		}
-		raw, err := c.text()
+	for more := true; more; {
+		name, value, err := c.member(depth)
 		if err != nil {
-			return err
-		}
-		name, err := unquote(raw)
-		if err != nil {
-			return err
-		}
-		c.space()
-		if c.peek() != ':' {
-			return errors.New("expected a colon in the JSON object")
-		}
-		c.copy(1)
-		start := len(c.out)
-		if err := c.value(depth + 1); err != nil {
 			return err
 		}
 		members++
-		switch value := string(c.out[start:]); {
+		switch {
 		case name == "_placeholder":
 			suspect = true
-			flag = value == "true"
+			flag = string(value) == "true"
 		case strings.EqualFold(name, "_placeholder"):
 			suspect, members = true, 3
 		case name == "num":
-			num = smallNumber(value)
+			num = smallNumber(string(value))
 		}
-		more, err := c.next('}')
-		if err != nil {
+		if more, err = c.next('}'); err != nil {
 			return err
-		}
-		if !more {
-			break
 		}
 	}
 	if suspect && (members != 2 || !flag || num < 0 || num >= c.attachments) {
 		return fmt.Errorf("a placeholder refers to none of the packet's %d attachments", c.attachments)
 	}
 	return nil
+}
+
+// member copies a member of an object, and returns its name, and its value until the
+// output grows.
+func (c *compactor) member(depth int) (name string, value []byte, err error) {
+	c.space()
+	if c.peek() != '"' {
+		return "", nil, errors.New("expected a name in the JSON object")
+	}
+	raw, err := c.text()
+	if err != nil {
+		return "", nil, err
+	}
+	if name, err = unquote(raw); err != nil {
+		return "", nil, err
+	}
+	c.space()
+	if c.peek() != ':' {
+		return "", nil, errors.New("expected a colon in the JSON object")
+	}
+	c.copy(1)
+	start := len(c.out)
+	err = c.value(depth + 1)
+	return name, c.out[start:], err
 }
 
 // smallNumber reads a plain decimal of at most four digits, or answers -1.

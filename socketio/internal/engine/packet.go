@@ -62,43 +62,57 @@ func parseHeader(b []byte) (p packet, data []byte, err error) {
 	if p.kind < kindConnect || p.kind > kindBinaryAck {
 		return p, nil, fmt.Errorf("unknown packet type %q", p.kind)
 	}
-	b = b[1:]
-	if p.kind == kindBinaryEvent || p.kind == kindBinaryAck {
-		digits := countDigits(b)
-		// Four digits are more than any limit allows, and cannot overflow.
-		if digits == 0 || digits > 4 || digits == len(b) || b[digits] != '-' {
-			return p, nil, errors.New("expected a number of attachments and a dash")
-		}
-		p.attachments, _ = strconv.Atoi(string(b[:digits]))
-		b = b[digits+1:]
+	if b, err = p.readAttachments(b[1:]); err != nil {
+		return p, nil, err
 	}
-	if len(b) > 0 && b[0] == '/' {
-		name := b
-		if i := bytes.IndexByte(b, ','); i >= 0 {
-			name, b = b[:i], b[i+1:]
-		} else {
-			b = nil
-		}
-		if i := bytes.IndexByte(name, '?'); i >= 0 {
-			p.query, name = string(name[i+1:]), name[:i]
-		}
-		p.nsp = string(name)
-		if err := CheckNamespace(p.nsp); err != nil {
-			return p, nil, err
-		}
+	if b, err = p.readNamespace(b); err != nil {
+		return p, nil, err
 	}
-	if digits := countDigits(b); digits > 0 {
-		if digits > 16 {
-			return p, nil, errors.New("an acknowledgement id has more than 16 digits")
-		}
-		p.id, _ = strconv.ParseUint(string(b[:digits]), 10, 64)
-		if p.id > maxID {
-			return p, nil, errors.New("an acknowledgement id is beyond 2^53-1")
-		}
-		p.hasID = true
-		b = b[digits:]
+	b, err = p.readID(b)
+	return p, b, err
+}
+
+// readAttachments reads the number of attachments of a binary packet, and returns the
+// rest of b, as the next two do.
+func (p *packet) readAttachments(b []byte) ([]byte, error) {
+	if p.kind != kindBinaryEvent && p.kind != kindBinaryAck {
+		return b, nil
 	}
-	return p, b, nil
+	digits := countDigits(b)
+	// Four digits are more than any limit allows, and cannot overflow.
+	if digits == 0 || digits > 4 || digits == len(b) || b[digits] != '-' {
+		return nil, errors.New("expected a number of attachments and a dash")
+	}
+	p.attachments, _ = strconv.Atoi(string(b[:digits]))
+	return b[digits+1:], nil
+}
+
+// readNamespace reads the name of a namespace other than the root, with its query.
+func (p *packet) readNamespace(b []byte) ([]byte, error) {
+	if len(b) == 0 || b[0] != '/' {
+		return b, nil
+	}
+	name, rest, _ := bytes.Cut(b, []byte{','})
+	name, query, _ := bytes.Cut(name, []byte{'?'})
+	p.nsp, p.query = string(name), string(query)
+	return rest, CheckNamespace(p.nsp)
+}
+
+// readID reads the id of an acknowledgement, if there is one.
+func (p *packet) readID(b []byte) ([]byte, error) {
+	digits := countDigits(b)
+	if digits == 0 {
+		return b, nil
+	}
+	if digits > 16 {
+		return nil, errors.New("an acknowledgement id has more than 16 digits")
+	}
+	p.id, _ = strconv.ParseUint(string(b[:digits]), 10, 64)
+	if p.id > maxID {
+		return nil, errors.New("an acknowledgement id is beyond 2^53-1")
+	}
+	p.hasID = true
+	return b[digits:], nil
 }
 
 func countDigits(b []byte) int {
@@ -146,14 +160,8 @@ func parsePacket(b []byte, maxAttachments int, d *dialect) (packet, error) {
 	}
 	switch p.kind {
 	case kindConnect, kindDisconnect:
-		if p.kind == kindConnect && d.auth && len(data) > 0 && !p.hasID {
-			p.data, err = compactObject(make([]byte, 0, len(data)), data)
-			return p, err
-		}
-		if p.hasID || len(data) > 0 {
-			return p, errors.New("a CONNECT or DISCONNECT packet has data")
-		}
-		return p, nil
+		err = p.readConnect(data, d)
+		return p, err
 	case kindError:
 		return p, errors.New("a client sent an ERROR packet")
 	case kindAck, kindBinaryAck:
@@ -169,6 +177,18 @@ func parsePacket(b []byte, maxAttachments int, d *dialect) (packet, error) {
 		err = p.readName()
 	}
 	return p, err
+}
+
+// readConnect reads the payload of CONNECT. DISCONNECT has none.
+func (p *packet) readConnect(data []byte, d *dialect) (err error) {
+	if p.kind == kindConnect && d.auth && len(data) > 0 && !p.hasID {
+		p.data, err = compactObject(make([]byte, 0, len(data)), data)
+		return err
+	}
+	if p.hasID || len(data) > 0 {
+		return errors.New("a CONNECT or DISCONNECT packet has data")
+	}
+	return nil
 }
 
 // readName reads the name of an event. JavaScript takes a number for its text.

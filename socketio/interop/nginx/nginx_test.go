@@ -211,7 +211,7 @@ func connectAll(t *testing.T, p *proxy, v jsclient.Version, with []string) int {
 		}
 		c.Barrier(t)
 		if c.Saw("disconnect") || c.Saw("reconnect_attempt") {
-			t.Errorf("a client was disconnected on its way:\n%s", c.Log())
+			t.Errorf("a client was disconnected meanwhile:\n%s", c.Log())
 		}
 	}
 	return len(clients)
@@ -262,7 +262,7 @@ func (p *proxy) poll(t *testing.T, client *http.Client, url, address string, coo
 			statuses = append(statuses, status)
 		}
 	}
-	for _, n := range p.nodes { // goodbye, past the proxy
+	for _, n := range p.nodes { // CLOSE, past the proxy
 		r, err := http.Post(n.web.URL+"/socket.io/?EIO=3&transport=polling&sid="+m[1], "text/plain", strings.NewReader("1:1"))
 		if err != nil {
 			t.Fatal(err)
