@@ -100,6 +100,7 @@ func (s *siege) run(out io.Writer, m *minter) (err error) {
 	if s.failed != nil {
 		return s.failed
 	}
+	polls.CloseIdleConnections() // of attackers; the server has a goroutine for each
 	after, err := s.p.rested(20*time.Second, 200*time.Millisecond)
 	if err != nil {
 		return err
