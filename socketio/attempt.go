@@ -7,7 +7,7 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-// work looks at the queued attempts until there are none.
+// work verifies the queued attempts until none is left.
 func (g *Guard) work() {
 	for {
 		g.mu.Lock()
@@ -35,12 +35,12 @@ func (g *Guard) work() {
 func (g *Guard) attempt(ctx context.Context, data any) {
 	h := *g.handshake
 	h.Auth, h.InBand = data, true
-	// Only this goroutine authenticates, so that the answer stays true.
+	// Only this goroutine begins sessions, so s cannot become stale.
 	s := g.current()
 	done, err := g.try(ctx, &h, s)
 	switch {
 	case err != nil:
-		// The original's word for an "authenticate" with no token in it.
+		// socketio-jwt's words for an "authenticate" without a token.
 		if errors.Is(err, verifier.ErrTokenMissing) && err.Code == verifier.CodeCredentialsRequired {
 			err = &verifier.UnauthorizedError{
 				Code: verifier.CodeInvalidToken, Message: "invalid token datatype", Reason: verifier.ErrTokenMissing, Err: err,
@@ -60,8 +60,8 @@ func (g *Guard) attempt(ctx context.Context, data any) {
 	}
 }
 
-// try verifies the token of an attempt and, if it is good, makes a session of it
-// or renews the one there is. done says that there is such a session now.
+// try verifies the token of an attempt. If the token is good, it begins a session or
+// renews the existing one. done reports whether there is a session now.
 func (g *Guard) try(ctx context.Context, h *verifier.Handshake, s *Session) (done bool, err *verifier.UnauthorizedError) {
 	var old *verifier.Token
 	if s != nil {
@@ -92,8 +92,8 @@ func (g *Guard) try(ctx context.Context, h *verifier.Handshake, s *Session) (don
 	return done, err
 }
 
-// authenticate makes a session of a pass. It reports whether there is one now:
-// there is none if the registry says why not, or if the socket is closed.
+// authenticate begins a session with a pass. It reports whether there is one now: there
+// is none if the registry refuses it, or if the socket is closed.
 func (g *Guard) authenticate(p *Pass) (bool, *verifier.UnauthorizedError) {
 	now := g.a.moment()
 	s := newSession(g, g.handshake, p, now)
@@ -110,8 +110,8 @@ func (g *Guard) authenticate(p *Pass) (bool, *verifier.UnauthorizedError) {
 	}
 }
 
-// begin is authenticate for a place in the registry. again says that the place was
-// taken meanwhile.
+// begin begins a session at a place in the registry. again says that somebody took the
+// place meanwhile.
 func (g *Guard) begin(s *Session, at place, now times) (done, again bool, err *verifier.UnauthorizedError) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -135,9 +135,9 @@ func (g *Guard) begin(s *Session, at place, now times) (done, again bool, err *v
 	return true, false, nil
 }
 
-// renew replaces the session's token by another of the same identity, and reports
-// whether it did: a session that ends does so as if nothing had come. The
-// functions of [OnSuccess] do not run again.
+// renew replaces the session's token by another one of the same identity, and reports
+// whether it did. It does nothing for a session that is ending. It does not run the
+// functions of [OnSuccess] again.
 func (g *Guard) renew(s *Session, p *Pass) (bool, *verifier.UnauthorizedError) {
 	if !g.a.sameIdentity(s.Token(), p.token) {
 		return false, errIdentityMismatch
@@ -160,8 +160,8 @@ func (g *Guard) renew(s *Session, p *Pass) (bool, *verifier.UnauthorizedError) {
 	return true, nil
 }
 
-// succeed tells the binding and the functions of OnSuccess, and then lets events
-// through. A session that the application cannot set up ends.
+// succeed runs the binding's Authenticated and the functions of OnSuccess, and then lets
+// events pass. If one of them fails, the session ends.
 func (g *Guard) succeed() {
 	s := g.current() // set before this runs
 	var err error
@@ -183,9 +183,9 @@ func (g *Guard) succeed() {
 	s.enter(ready, nil)
 }
 
-// fail tells the client that an attempt failed, and makes sure that the socket ends. A
-// session goes on, until its renewals failed too often, or once with EndOnFailedRenewal.
-// A retryable failure of a renewal does not count.
+// fail tells the client that an attempt failed. A session goes on, until its renewals
+// have failed too often, or once with EndOnFailedRenewal. A renewal that failed for a
+// retryable reason does not count.
 func (g *Guard) fail(h *verifier.Handshake, err *verifier.UnauthorizedError) {
 	live, last, gone := g.failed(err)
 	if gone {

@@ -7,7 +7,7 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-// guarded calls f and makes a refusal of its panic. No lock is held.
+// guarded calls f and converts its panic to a refusal. The caller holds no lock.
 func (a *Authorizer) guarded(who string, f func()) (refusal *verifier.UnauthorizedError) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -18,8 +18,8 @@ func (a *Authorizer) guarded(who string, f func()) (refusal *verifier.Unauthoriz
 	return nil
 }
 
-// panicked logs a panic of a function of the application's and makes a refusal
-// of it. A log that panics as well is left alone.
+// panicked logs a panic of a function of the application and returns the refusal for it.
+// It ignores a logger that panics as well.
 func (a *Authorizer) panicked(who string, r any) (refusal *verifier.UnauthorizedError) {
 	defer func() { _ = recover() }()
 	refusal = serverError(fmt.Errorf("%s panicked: %v", who, r))

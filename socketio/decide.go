@@ -15,7 +15,8 @@ var errGuest = &verifier.UnauthorizedError{
 	Code: verifier.CodeCredentialsRequired, Message: "no token provided", Reason: verifier.ErrTokenMissing,
 }
 
-// decideAction applies the policy to what a session asks for. Nil allows it.
+// decideAction applies the policy to an action of a session. It returns nil if the
+// policy allows it.
 func (a *Authorizer) decideAction(ctx context.Context, s *Session, action Action, resource string) *verifier.UnauthorizedError {
 	var refused *verifier.UnauthorizedError
 	switch action {
@@ -34,7 +35,7 @@ func (a *Authorizer) decideAction(ctx context.Context, s *Session, action Action
 	return refused
 }
 
-// decideRoom looks for a pattern that allows a room.
+// decideRoom looks for a pattern that allows the room.
 func (a *Authorizer) decideRoom(ctx context.Context, s *Session, room string) *verifier.UnauthorizedError {
 	if len(a.policy.rooms) == 0 {
 		return nil
@@ -61,11 +62,11 @@ func (a *Authorizer) decideRoom(ctx context.Context, s *Session, room string) *v
 	return refused
 }
 
-// sessionContext stands for the context of the session that is decided about, which is
-// made only if a decider needs one.
+// sessionContext stands for the context of the session. That context is created only if
+// a decider needs it.
 var sessionContext context.Context
 
-// ask asks deciders in order, until one refuses.
+// ask asks the deciders in order, until one refuses.
 func (a *Authorizer) ask(ctx context.Context, s *Session, all rules, action Action, resource string) *verifier.UnauthorizedError {
 	for i := range all {
 		r := &all[i]
@@ -84,7 +85,7 @@ func (a *Authorizer) ask(ctx context.Context, s *Session, all rules, action Acti
 	return nil
 }
 
-// askOther asks a decider of the application's, within the timeout.
+// askOther asks a decider of the application, within the timeout.
 func (a *Authorizer) askOther(ctx context.Context, s *Session, d Decider, action Action, resource string) (err error) {
 	if c, ok := d.(*cached); ok { // without the cost of a context
 		if err, known := c.kept(s, action, resource); known {
@@ -102,7 +103,7 @@ func (a *Authorizer) askOther(ctx context.Context, s *Session, d Decider, action
 	return err
 }
 
-// forbidden is the refusal of a rule's error.
+// forbidden converts the error of a decider to a refusal.
 func forbidden(err error) *verifier.UnauthorizedError {
 	u := refusalOf(err)
 	if errors.Is(u, context.DeadlineExceeded) && !u.Retryable {

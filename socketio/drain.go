@@ -12,12 +12,11 @@ var errRestarting = &verifier.UnauthorizedError{
 	Code: verifier.CodeUnknown, Message: "the server restarts, try again", Reason: ErrRestarting, Retryable: true,
 }
 
-// Drain ends all sessions before a server stops, evenly spread over a duration, so
-// that their clients reconnect a few at a time, to other nodes. Take the node out of
-// the load balancer first: sessions that begin meanwhile are ended, too, at the end.
-// The clients are told [ErrRestarting], which is retryable. Drain returns nil when no
-// session is left, or the error of the context, which does not keep sessions from
-// ending one by one before.
+// Drain ends all sessions before a server stops, spread evenly over a duration, so that
+// their clients reconnect to other nodes a few at a time. Remove the node from the load
+// balancer first: Drain also ends sessions that begin meanwhile. The clients get
+// [ErrRestarting], which is retryable. Drain returns nil when no session is left, or the
+// error of the context. The sessions that it ended before stay closed.
 func (r *Registry) Drain(ctx context.Context, over time.Duration) error {
 	sessions := slices.Collect(r.Sessions(Filter{}))
 	begin := time.Now()

@@ -6,7 +6,7 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-// kick ends the socket, tells its client why, and then the callbacks.
+// kick ends the socket, and tells the client and the callbacks why.
 func (g *Guard) kick(err *verifier.UnauthorizedError) {
 	g.kickIf(err, nil)
 }
@@ -15,38 +15,37 @@ func (g *Guard) kickLater(err *verifier.UnauthorizedError) {
 	g.async(func() { g.kick(err) })
 }
 
-// kickIf is kick if the condition holds, which is asked under mu: no renewal
-// comes in between. It waits for no callback.
+// kickIf calls kick if the condition holds. It evaluates the condition with mu held, so
+// that no renewal comes in between. It does not wait for callbacks.
 func (g *Guard) kickIf(err *verifier.UnauthorizedError, condition func() bool) {
 	err = complete(err)
 	g.finish(err, condition, func() { g.report(err) })
 }
 
-// finish closes the socket with "unauthorized" if it is not closed and the condition
-// holds, and has tell run among its notifications.
+// finish closes the socket with "unauthorized", unless it is closed already or the
+// condition does not hold. It queues tell, which may be nil, with the notifications.
 func (g *Guard) finish(err *verifier.UnauthorizedError, condition func() bool, tell func()) {
 	if g.end(err, condition, tell) {
 		g.leave(err, EventUnauthorized, newUnauthorized(err))
 	}
 }
 
-// leave has the binding close the socket, and then tells the callbacks.
+// leave asks the binding to close the socket, and then delivers the notifications.
 func (g *Guard) leave(cause error, event string, args ...any) {
 	g.a.guarded("closing a socket", func() { g.socket.Close(cause, event, args...) })
 	g.notifyLater()
 }
 
-// acknowledged disconnects a socket whose client has read its refusal, unless
-// a later attempt succeeded.
+// acknowledged disconnects a socket whose client has read its refusal, unless a later
+// attempt succeeded.
 func (g *Guard) acknowledged(err error) {
 	if g.end(err, func() bool { return g.state == pending }, nil) {
 		g.leave(err, "")
 	}
 }
 
-// timeUp ends a socket whose time is up: a session, or one that did not
-// authenticate in time. Of the latter one that was told of a failed attempt
-// knows why; one that was told nothing yet is told now.
+// timeUp ends a session that has expired, or a socket that did not authenticate in time.
+// It tells the client why, unless the client already knows from a failed attempt.
 func (g *Guard) timeUp() {
 	now := g.a.moment()
 	g.mu.Lock()
@@ -70,9 +69,9 @@ func (g *Guard) timeUp() {
 	}
 }
 
-// end moves to the state closed, unless the socket is there already or the condition
-// does not hold, and reports whether it did. The callbacks are told by the next
-// notify, and tell, which may be nil, runs among them.
+// end moves to the state closed and reports true, unless the socket is closed already or
+// the condition does not hold. It queues tell, which may be nil, with the notifications;
+// notify delivers them.
 func (g *Guard) end(cause error, condition func() bool, tell func()) bool {
 	now := g.a.moment()
 	g.mu.Lock()
@@ -108,7 +107,8 @@ func (g *Guard) report(err *verifier.UnauthorizedError) {
 	}
 }
 
-// notifications are what callbacks are told of one socket, in order and one at a time.
+// notifications are the calls of callbacks about one socket. They run in order, one at a
+// time.
 type notifications struct {
 	mu    sync.Mutex // guards the rest; never held while a callback runs
 	queue []func()
@@ -122,7 +122,7 @@ func (n *notifications) add(f func()) {
 	n.queue = append(n.queue, f)
 }
 
-// claim reports whether the caller has to deliver.
+// claim reports whether the caller must deliver what is queued.
 func (n *notifications) claim() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -145,16 +145,16 @@ func (n *notifications) next() func() {
 	return f
 }
 
-// notify delivers what is queued, in the caller's goroutine, unless another one does.
-// The caller holds no lock.
+// notify delivers what is queued, in the caller's goroutine, unless another goroutine is
+// delivering. The caller holds no lock.
 func (g *Guard) notify() {
 	if g.notices.claim() {
 		g.deliver()
 	}
 }
 
-// notifyLater delivers in a separate goroutine: for callers that must not wait for a
-// callback.
+// notifyLater delivers in a separate goroutine, for callers that must not wait for
+// callbacks.
 func (g *Guard) notifyLater() {
 	if g.notices.claim() {
 		go g.deliver()
@@ -167,7 +167,7 @@ func (g *Guard) deliver() {
 	}
 }
 
-// sessionLater logs what becomes of a session, after unlock.
+// sessionLater queues a log line about a session.
 func (g *Guard) sessionLater(now times, what string, s *Session, more ...any) {
 	if now.debug {
 		t := s.Token()
@@ -175,8 +175,8 @@ func (g *Guard) sessionLater(now times, what string, s *Session, more ...any) {
 	}
 }
 
-// began, renewed and ended queue what the log and the observers are told. The caller
-// holds mu, so that they hear of it in order.
+// began, renewed and ended queue the calls of the observers and the log. The caller
+// holds mu, so that the calls are in order.
 func (g *Guard) began(s *Session, now times) {
 	g.sessionLater(now, "authenticated", s)
 	t := s.Token()

@@ -16,35 +16,34 @@ var (
 	}
 )
 
-// expiring is the argument of the heads-up event.
+// expiring is the argument of the expiry notice.
 type expiring struct {
 	ExpiresIn int64 `json:"expires_in"` // seconds
 }
 
-// lifetimeOf tells when a session ends by its token and its age.
+// lifetimeOf returns when a session ends, by its token and its age.
 func (a *Authorizer) lifetimeOf(s *Session, now times) lifetime {
 	l := lifetime{since: now.mono}
 	if valid := s.Token().ValidUntil(); !valid.IsZero() && !a.ignoreExpiry {
 		l.ends = valid.Add(a.grace)
 		l.left = l.ends.Sub(now.wall)
 		if a.noticeEvent != "" {
-			// A token shorter than the notice would be announced at once, and
-			// its successor again: a client that renews would never stop.
+			// If a token lives for less than the notice, the server would announce its
+			// end at once, and that of its successor: the client would renew without end.
 			lead := min(a.noticeLead, l.left/2)
 			l.notice, l.noticeLeft = l.ends.Add(-lead), l.left-lead
 		}
 	}
 	if a.maxAge > 0 {
 		if left := a.maxAge - max(s.age(now), now.wall.Sub(s.began)); l.ends.IsZero() || left < l.left {
-			// No notice, for a renewal would not help.
+			// Without a notice, since a renewal would not help.
 			l = lifetime{ends: s.began.Add(a.maxAge), since: now.mono, left: left, aged: true}
 		}
 	}
 	return l
 }
 
-// setLifetime has the session end when its token and its age say so. The caller
-// holds mu.
+// setLifetime sets the session's end by its token and its age. The caller holds mu.
 func (g *Guard) setLifetime(now times) {
 	g.lifetime = g.a.lifetimeOf(g.session, now)
 	g.schedule(now)
@@ -53,7 +52,7 @@ func (g *Guard) setLifetime(now times) {
 // over reports whether the socket's time is up. The caller holds mu.
 func (g *Guard) over(now times) bool { return !g.ends.IsZero() && g.remaining(now) <= 0 }
 
-// remaining is how long it is until the socket's end. The caller holds mu.
+// remaining returns the time until the socket's end. The caller holds mu.
 func (g *Guard) remaining(now times) time.Duration {
 	left := g.left - now.mono.Sub(g.since)
 	if g.state == authenticated {
@@ -62,12 +61,12 @@ func (g *Guard) remaining(now times) time.Duration {
 	return left
 }
 
-// untilNotice is how long it is until the client is told of the end. The caller holds mu.
+// untilNotice returns the time until the expiry notice. The caller holds mu.
 func (g *Guard) untilNotice(now times) time.Duration {
 	return min(g.noticeLeft-now.mono.Sub(g.since), g.notice.Sub(now.wall))
 }
 
-// schedule sets the socket's only timer to what is due next. The caller holds mu.
+// schedule sets the socket's only timer to the next notice or end. The caller holds mu.
 func (g *Guard) schedule(now times) {
 	if g.ends.IsZero() {
 		g.unschedule()
@@ -95,8 +94,8 @@ func (g *Guard) unschedule() {
 	}
 }
 
-// tick is what the timer calls. It looks at what is due by now: a timer that was
-// set anew and fires nevertheless finds nothing.
+// tick runs when the timer fires. It checks what is due: the timer may have been reset
+// just before it fired.
 func (g *Guard) tick() {
 	defer g.rescue()
 	now := g.a.moment()

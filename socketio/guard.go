@@ -25,7 +25,7 @@ type Guard struct {
 	socket    Socket
 	handshake *verifier.Handshake // of the connection; never nil
 
-	notices notifications // what callbacks have yet to hear
+	notices notifications // calls of callbacks that are due
 
 	// mu guards the rest. It is taken before the locks of the registry, of waiting
 	// and of the session. No callback runs while it is held.
@@ -57,7 +57,7 @@ func (a *Authorizer) Attach(socket Socket, h *verifier.Handshake, p *Pass) *Guar
 	}
 	switch {
 	case p != nil:
-		// What was good when it was admitted may no longer be.
+		// The token may have expired or been revoked since Admit.
 		ok, err := g.authenticate(p)
 		g.notify()
 		if err != nil {
@@ -82,8 +82,8 @@ func (a *Authorizer) Attach(socket Socket, h *verifier.Handshake, p *Pass) *Guar
 	return g
 }
 
-// unusable says why Attach cannot guard the socket, and gives the guard what it needs
-// to close it.
+// unusable returns the reason why Attach cannot guard the socket. It then also fills in
+// what the guard needs to close the socket.
 func (g *Guard) unusable(p *Pass) *verifier.UnauthorizedError {
 	why := ""
 	if isNil(g.socket) {
@@ -120,8 +120,7 @@ func (g *Guard) async(f func()) {
 	}()
 }
 
-// rescue ends the socket whose goroutine or timer panics, in a binding, a clock or
-// here. It is deferred.
+// rescue ends the socket if its goroutine or timer panics. It is deferred.
 func (g *Guard) rescue() {
 	r := recover()
 	if r == nil {
@@ -147,8 +146,7 @@ func (g *Guard) Session() *Session {
 	return g.session
 }
 
-// The rest of what a session needs of its socket.
-
+// The methods of owner, which sessions call.
 func (g *Guard) id() string { return g.socket.ID() }
 
 func (g *Guard) endsAt() time.Time {
@@ -196,7 +194,7 @@ func (g *Guard) Authenticate(data any) {
 			g.kick(errTooManyAttempts)
 			return
 		}
-		// A slow issuer is not a fault of the session's, and the last renewal counts.
+		// The issuer is slow. That does not end a session; only the last renewal counts.
 		g.queue = g.queue[:0]
 	}
 	if data == nil {

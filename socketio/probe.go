@@ -16,9 +16,10 @@ const (
 	maxProbes     = 32
 )
 
-// makeRoom ends those sessions of the token's user in this process whose connections give
-// no sign of life, and reports whether there may be room now. A user's connections are
-// asked once at a time: clients that come meanwhile are rejected, which is retryable.
+// makeRoom ends those sessions of the token's user in this process whose connections
+// give no sign of life. It reports whether there may be room now. One call at a time
+// asks a user's connections; the registry rejects clients that come meanwhile, with a
+// retryable error.
 func (r *Registry) makeRoom(ctx context.Context, rules *sessionRules, t *verifier.Token, namespace string) bool {
 	g := r.placeOf(rules, t, namespace).group
 	if g == nil {
@@ -64,8 +65,8 @@ func (s *Session) probe(ctx context.Context) (gone bool) {
 }
 
 // doubted asks the connection of a session of this process for a sign of life, because
-// its user wants to log in elsewhere. An update tells the others that there was one; a
-// session without one ends, which they are told too.
+// its user wants to log in elsewhere. If one comes, an update tells the other processes;
+// otherwise the session ends, and they learn of that.
 func (r *Registry) doubted(id string) {
 	l := &r.presences
 	l.mu.Lock()

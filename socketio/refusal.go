@@ -8,16 +8,16 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-// serverError is what a client is told of a fault of the server's.
+// serverError is the refusal that a client gets for a fault of the server.
 func serverError(cause error) *verifier.UnauthorizedError {
 	return &verifier.UnauthorizedError{Message: "internal server error", Code: "internal_error", Reason: ErrServer, Err: cause}
 }
 
 func misuse(why string) error { return errors.New("socketio: " + why) }
 
-// refusalOf makes a refusal of an error that a callback returned. It never returns nil:
-// a nil pointer in an error is a refusal as well, since its function meant to return an
-// error and nobody knows which.
+// refusalOf converts an error of a callback to a refusal. It never returns nil: a nil
+// pointer in an error is a refusal as well, since its function meant to return some
+// error.
 func refusalOf(err error) *verifier.UnauthorizedError {
 	if isNil(err) {
 		err = fmt.Errorf("socketio: a callback returned a nil %T as its error", err)
@@ -32,7 +32,7 @@ func refusalOf(err error) *verifier.UnauthorizedError {
 	return &verifier.UnauthorizedError{Code: verifier.CodeUnknown, Message: "rejected by the server", Reason: verifier.ErrRejected, Err: err}
 }
 
-// complete fills in what an application left out of a refusal, in a copy.
+// complete returns a copy of a refusal with the fields that the application left empty.
 func complete(u *verifier.UnauthorizedError) *verifier.UnauthorizedError {
 	if u.Code != "" && u.Message != "" && u.Reason != "" {
 		return u
@@ -50,7 +50,7 @@ func complete(u *verifier.UnauthorizedError) *verifier.UnauthorizedError {
 	return &c
 }
 
-// isNil reports whether a strategy is nil, or a nil pointer, function or map in an
+// isNil reports whether a value is nil, or a nil pointer, function or map in an
 // interface.
 func isNil(v any) bool {
 	if v == nil {
@@ -64,7 +64,8 @@ func isNil(v any) bool {
 	}
 }
 
-// outOfTime says that we ran out of time, which says nothing about the token.
+// outOfTime is the refusal for a timeout of the server, which says nothing about the
+// token.
 func outOfTime(cause error) *verifier.UnauthorizedError {
 	return &verifier.UnauthorizedError{
 		Code: verifier.CodeUnknown, Message: "the server took too long, try again later",
@@ -72,7 +73,7 @@ func outOfTime(cause error) *verifier.UnauthorizedError {
 	}
 }
 
-// neutralMessages say what does not hold, without what was expected.
+// neutralMessages say which check failed, without the expected value.
 var neutralMessages = map[verifier.Reason]string{
 	verifier.ErrAudienceMismatch: "jwt audience invalid",
 	verifier.ErrIssuerMismatch:   "jwt issuer invalid",

@@ -15,7 +15,7 @@ type grant struct {
 	lead  time.Duration   // how long before its end the client is told; zero for not at all, or not again
 }
 
-// rooms are the rooms of a session that were decided on. The zero value is empty.
+// rooms are the rooms that a session joined by a decision. The zero value is empty.
 type rooms struct {
 	mu    sync.Mutex // guards the rest; held while the binding joins and leaves rooms
 	in    map[string]*grant
@@ -26,7 +26,7 @@ func (b *grant) remaining(now times) time.Duration {
 	return min(b.left-now.mono.Sub(b.since), b.token.ValidUntil().Sub(now.wall))
 }
 
-// stop is called when the session has ended.
+// stop empties the rooms at the end of the session.
 func (r *rooms) stop() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -36,7 +36,8 @@ func (r *rooms) stop() {
 	}
 }
 
-// schedule sets the timer to the first notice or end of a room token, when due is called. The caller holds mu.
+// schedule sets the timer to the first notice or end of a room token. due is called
+// then. The caller holds mu.
 func (r *rooms) schedule(now times, due func()) {
 	next := time.Duration(-1)
 	for _, by := range r.in {

@@ -18,13 +18,13 @@ var (
 	}
 )
 
-// sweeper asks from time to time whether the tokens of the live sessions are still
-// good, and ends the sessions of those that are not. Its timer runs only while there
-// are sessions to ask about.
+// sweeper asks at intervals whether the tokens of the live sessions are still good, and
+// ends the sessions of those that are not. Its timer runs only while there are such
+// sessions.
 //
-// There are three answers: yes, no, and "could not ask", which ends nothing. Questions
-// are asked in lanes, which do not wait for each other: a lane that is slow misses
-// sweeps, the others do not.
+// There are three answers: yes, no, and "could not ask". The last one ends nothing.
+// Questions are asked in lanes, which run in parallel: a slow lane misses sweeps, and
+// delays no other lane.
 type sweeper struct {
 	every    time.Duration // zero: nobody asks
 	refusal  *verifier.UnauthorizedError
@@ -37,16 +37,16 @@ type sweeper struct {
 	failing map[any]bool // the lanes that could not ask
 }
 
-// question is what has the same answer for all sessions that share it.
+// question has the same answer for all sessions that share it.
 type question struct{ lane, about any }
 
-// asked is a question with the sessions that it is about.
+// asked are the sessions that a question is about.
 type asked struct {
 	sessions []*Session
 	passes   []*Pass // what each had when it was collected
 }
 
-// introspectionLanes is how many opaque tokens are asked about at once.
+// introspectionLanes is how many opaque tokens are asked about at the same time.
 const introspectionLanes = 8
 
 // newSweepers makes the sweepers that the configuration asks for.
@@ -89,7 +89,7 @@ func (a *Authorizer) newSweepers() []*sweeper {
 	return all
 }
 
-// start has the next sweep come, unless it is coming anyway.
+// start schedules the next sweep, unless it is scheduled already.
 func (w *sweeper) start(a *Authorizer) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -99,8 +99,7 @@ func (w *sweeper) start(a *Authorizer) {
 	}
 }
 
-// sweep collects the questions about the authorizer's sessions and has the lanes ask
-// them.
+// sweep collects the questions about the authorizer's sessions and starts the lanes.
 func (w *sweeper) sweep(a *Authorizer) {
 	w.mu.Lock()
 	w.running = false // a session that begins meanwhile has the next one come
@@ -133,7 +132,7 @@ func (w *sweeper) sweep(a *Authorizer) {
 	}
 }
 
-// claim reports whether nobody is at the lane, and takes it.
+// claim takes the lane and reports true, unless it is busy.
 func (w *sweeper) claim(lane any) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -178,8 +177,8 @@ func (w *sweeper) work(a *Authorizer, lane any, questions map[any]*asked) {
 	}
 }
 
-// answer asks about one session's pass. A function that panics or does not return gave
-// no answer.
+// answer asks about one session's pass. It returns an error if the function panics or
+// does not return in time.
 func (w *sweeper) answer(a *Authorizer, s *Session, p *Pass) (good bool, err error) {
 	type result struct {
 		good bool

@@ -35,12 +35,12 @@ var (
 	}
 )
 
-// user is whose sessions a [SessionLimit] counts, but for what [SameIdentity] tells
-// apart.
+// user is a user in a namespace, whose sessions a [SessionLimit] counts. [SameIdentity]
+// may divide a user further, into groups.
 type user struct{ namespace, issuer, subject string }
 
-// group is the live sessions of one user, the oldest first. Its links are guarded by
-// the registry.
+// group is the live sessions of one identity of a user, the oldest first. The registry
+// guards its links.
 type group struct {
 	user  user
 	token *verifier.Token // of the session that began it
@@ -50,8 +50,8 @@ type group struct {
 	probing bool // whether its connections are asked for a sign of life
 }
 
-// place is where a session of a token belongs among the groups of its user: found
-// without the registry's lock, since SameIdentity may be asked.
+// place is the group that a session of a token belongs to. It is looked up without the
+// registry's lock, since the lookup may call SameIdentity.
 type place struct {
 	user  user
 	group *group   // nil: it begins one
@@ -59,13 +59,13 @@ type place struct {
 	asked bool     // whether SameIdentity was asked about them
 }
 
-// stale reports whether the groups have changed since, so that the place has to be
-// looked for again.
+// stale reports whether the groups have changed since, so that the lookup must be
+// repeated.
 func (p place) stale(now []*group) bool { return p.asked && !slices.Equal(p.seen, now) }
 
-// placeOf finds the place of a token's session in a namespace. Tokens that are bound to
-// different keys (cnf) share one: otherwise who makes keys would have no limit. The
-// slices in users are replaced, never changed.
+// placeOf looks up the place of a token's session in a namespace. Tokens that are bound
+// to different keys (cnf) share a place: otherwise a client that generates keys would
+// have no limit. The slices in users are replaced, never changed.
 func (r *Registry) placeOf(rules *sessionRules, t *verifier.Token, namespace string) place {
 	p := place{user: user{namespace, t.Issuer, t.Subject}}
 	if t.Subject == "" {
@@ -90,7 +90,7 @@ func (r *Registry) placeOf(rules *sessionRules, t *verifier.Token, namespace str
 	return p
 }
 
-// full reports whether a limit leaves no room at the place. The caller holds mu.
+// full reports whether the limit is reached at the place. The caller holds mu.
 func (r *Registry) full(at place, limit sessionLimit) bool {
 	return limit.n > 0 && at.group != nil && at.group.n >= limit.n
 }

@@ -9,8 +9,9 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-// Bounds of functions that ignore their context: how long one may take to return
-// after it ended, and how many may hang before tokens are refused unseen.
+// The bounds for functions that ignore their context: how long one may still run after
+// the context's end, and how many may hang before the server rejects tokens without a
+// look.
 const (
 	checkGrace = time.Second
 	maxHanging = 1000
@@ -21,14 +22,14 @@ var errHanging = &verifier.UnauthorizedError{
 	Err: errors.New("too many calls of the authenticator and User have not returned, though their context ended"),
 }
 
-// verdict is how a check ended: with a pass or a refusal.
+// verdict is the result of a check: a pass or a refusal.
 type verdict struct {
 	pass *Pass
 	err  *verifier.UnauthorizedError
 }
 
-// check authenticates the handshake and maps the user. It returns soon after ctx
-// ends, even if a function of the application's does not.
+// check authenticates the handshake and maps the user. It returns soon after ctx ends,
+// even if a function of the application does not.
 func (a *Authorizer) check(ctx context.Context, h *verifier.Handshake) (*Pass, *verifier.UnauthorizedError) {
 	if unreadable, ok := h.Auth.(*verifier.UnauthorizedError); ok && unreadable != nil {
 		return nil, a.shown(unreadable)
@@ -50,11 +51,11 @@ func (a *Authorizer) check(ctx context.Context, h *verifier.Handshake) (*Pass, *
 	return v.pass, v.err
 }
 
-// bounded calls f in a separate goroutine and returns what it returns, or false if
-// that takes longer than ctx and a grace: f is then left behind and counted.
+// bounded calls f in a separate goroutine and returns its result. If f has not returned
+// a grace period after ctx ended, bounded returns false, and counts f as hanging.
 func bounded[T any](a *Authorizer, ctx context.Context, f func() T) (v T, returned bool) {
 	done := make(chan T, 1)
-	var abandoned atomic.Bool // swapped by the first of: f, or who waits for it
+	var abandoned atomic.Bool // set by the first of f and the caller
 	go func() {
 		var v T
 		defer func() {
@@ -84,8 +85,8 @@ func bounded[T any](a *Authorizer, ctx context.Context, f func() T) (v T, return
 	return v, false
 }
 
-// decide is check without its bound. It recovers the panics of the functions it was
-// given: none of them ends the server.
+// decide is check without a time limit. It recovers the panics of the application's
+// functions.
 func (a *Authorizer) decide(ctx context.Context, h *verifier.Handshake) (*Pass, *verifier.UnauthorizedError) {
 	address := ""
 	if a.failures != nil {
@@ -115,7 +116,7 @@ func (a *Authorizer) decide(ctx context.Context, h *verifier.Handshake) (*Pass, 
 	return nil, a.shown(refusal)
 }
 
-// authenticate fills in the pass: the token of the handshake, and the user.
+// authenticate fills in the pass: the token of the handshake, and the user value.
 func (a *Authorizer) authenticate(ctx context.Context, h *verifier.Handshake, p *Pass) (err error) {
 	if p.token, err = a.auth.Authenticate(ctx, h); err != nil {
 		if panic := (*verifier.PanicError)(nil); errors.As(err, &panic) && panic != nil {
@@ -126,7 +127,7 @@ func (a *Authorizer) authenticate(ctx context.Context, h *verifier.Handshake, p 
 	if p.token == nil {
 		return errors.New("socketio: the authenticator returned neither a token nor an error")
 	}
-	// The application need not look for a user whose token is revoked.
+	// Before User: the application need not look up the user of a revoked token.
 	if refused := a.registry.refuses(p.token); refused != nil {
 		return refused
 	}
@@ -136,7 +137,7 @@ func (a *Authorizer) authenticate(ctx context.Context, h *verifier.Handshake, p 
 	return err
 }
 
-// shown is a refusal as the client may read it.
+// shown returns a refusal in the words that the client may see.
 func (a *Authorizer) shown(err *verifier.UnauthorizedError) *verifier.UnauthorizedError {
 	if a.neutral {
 		return neutral(err)
@@ -146,8 +147,8 @@ func (a *Authorizer) shown(err *verifier.UnauthorizedError) *verifier.Unauthoriz
 
 func unobserved(*Pass, *verifier.UnauthorizedError) {}
 
-// verifying tells the observers that a verification begins, and returns what
-// tells them how it ended.
+// verifying calls Verifying of the observers, and returns the function that calls what
+// they returned.
 func (a *Authorizer) verifying(ctx context.Context, h *verifier.Handshake, old *verifier.Token) (context.Context, func(*Pass, *verifier.UnauthorizedError)) {
 	if len(a.observers) == 0 {
 		return ctx, unobserved

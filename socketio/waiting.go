@@ -12,9 +12,9 @@ type waiting struct {
 	list list.List // of what drops the socket
 }
 
-// add adds a socket. If there are now more than limit it takes the oldest one out, and
-// returns what drops it: a client that means it needs a round trip, so that a flood of
-// idle sockets crowds out itself.
+// add adds a socket. If there are now more than limit, it removes the oldest one and
+// returns the function that drops it. An honest client needs one round trip to
+// authenticate, so a flood of idle sockets displaces itself.
 func (w *waiting) add(drop func(), limit int) (at *list.Element, dropOldest func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -25,7 +25,7 @@ func (w *waiting) add(drop func(), limit int) (at *list.Element, dropOldest func
 	return at, w.list.Remove(w.list.Front()).(func())
 }
 
-// remove takes a socket out, if it is in; at may be nil.
+// remove removes a socket if it is in the list. at may be nil.
 func (w *waiting) remove(at *list.Element) {
 	if at == nil {
 		return
