@@ -191,6 +191,9 @@ func TestPresenceKilled(t *testing.T) {
 	}
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
+	if _, err := b.presence.Count(t.Context(), socketio.Filter{}); err != nil { // behind what Redis had yet to read of the dead
+		t.Fatal(err)
+	}
 	at := time.Now()
 	within(t, patience, func() error {
 		asked := time.Since(at)

@@ -61,6 +61,10 @@ func crashOne(out io.Writer, m *minter, kind string, n, width int, lease time.Du
 	if err := dying.cmd.Process.Kill(); err != nil {
 		return err
 	}
+	if _, err := living.ask("present"); err != nil { // behind what Redis had yet to read of the dead
+		return err
+	}
+	dead := time.Since(killed)
 	if err := await("websockets that ended", s.gone.Load, int64(n)); err != nil {
 		return err
 	}
@@ -76,7 +80,7 @@ func crashOne(out io.Writer, m *minter, kind string, n, width int, lease time.Du
 		return fmt.Errorf("after: %w", err)
 	}
 	gone, last := time.Since(killed), asked.Sub(killed)
-	if last > lease {
+	if last > lease+dead {
 		return fmt.Errorf("sessions of the dead were counted %v after the kill, with a lease of %v", last, lease)
 	}
 	if lost := back.gone.Load(); lost > 0 {
