@@ -40,7 +40,12 @@ var plain = []struct {
 	{phrase: phrase(`yet to authenticate`), instead: "not authenticated yet"},
 	{phrase: phrase(`renews? nothing|stays? so|does not stay true`), instead: "cannot renew; remains"},
 	{phrase: phrase(`too many or too few`), instead: "name the rule"},
-	{phrase: phrase(`hav(e|ing) (it|them|(the|a|an|its) \w+) (taken|told|forgotten|looked|flooded|sent|read|refused|found)`), instead: "active voice: say who does it"},
+	{phrase: phrase(`needs? \w+ alone|steps make one|nothing here is not|take it for anything`), instead: "requires only; name the steps; use it for"},
+	{phrase: phrase(`(made|makes?|making) up`), instead: "fake, created"},
+	{phrase: phrase(`waited longest|a moment ago|nor was|lets? go on`), instead: "the oldest; within the last five seconds; resumes"},
+	{phrase: phrase(`(greets?|ends?|admits?|refuses?|asks?|tells?|resumes?|keeps?|accepts?) who`), instead: "verb, then: clients that"},
+	{phrase: phrase(`what (becomes|became|came) of`), instead: "what happens to; the outcome"},
+	{phrase: phrase(`ha(s|ve|ving) (it|them|(the|a|an|its) \w+) (taken|told|forgotten|looked|flooded|sent|read|refused|found)`), instead: "active voice: say who does it"},
 }
 
 func phrase(p string) *regexp.Regexp { return regexp.MustCompile(`(?i)\b(` + p + `)\b`) }
