@@ -26,7 +26,7 @@ func TestAPITable(t *testing.T) {
 		"s":      reflect.TypeFor[*socket.Socket](),
 		"server": reflect.TypeFor[*zishang.Server](),
 	}}
-	call := regexp.MustCompile("\\b(n|c|s|server)\\.([A-Z]\\w*)")
+	call := regexp.MustCompile(`\b(n|c|s|server)\.([A-Z]\w*)`)
 	found := 0
 	for line := range strings.Lines(section) {
 		cells := strings.Split(line, "|")
