@@ -82,6 +82,7 @@ func compare(args []string, out io.Writer) error {
 	width := f.Int("width", 50, "sockets being opened at a time")
 	idle := f.Int("idle", 0, "idle sockets to measure the memory of instead")
 	sockets := f.String("sockets", "", "numbers of open sockets, to measure events, broadcasts, memory, connecting and leaving instead (see scale)")
+	charts := f.String("svg", "", "folder for two pictures, with -sockets")
 	ping := f.Duration("ping", time.Second, "how often idle sockets ping, where that is the client's part")
 	algorithm := f.String("alg", "HS256", "HS256 or RS256")
 	upgrade := f.Bool("upgrade", false, "begin with polling and upgrade, rather than with a websocket")
@@ -97,7 +98,7 @@ func compare(args []string, out io.Writer) error {
 		if len(kinds) == 0 {
 			kinds = []string{"gosio", "gosio-hand", "node2", "zishang", "zishang-hand", "node4"}
 		}
-		return scale([]string{"-sockets", *sockets, "-eio", "3,4", "-servers", strings.Join(kinds, ",")}, out)
+		return scale([]string{"-sockets", *sockets, "-eio", "3,4", "-servers", strings.Join(kinds, ","), "-svg", *charts}, out)
 	}
 	m, err := newMinter(*algorithm)
 	if err != nil {
