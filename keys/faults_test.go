@@ -263,6 +263,7 @@ func TestFaultsG10Files(t *testing.T) {
 		{"an SSH key with options", `no-pty,from="10.0.0.1" ` + ssh, "it is an SSH public key", true},
 		{"an SSH key's first word", "ssh-rsa\n", "neither PEM nor a JWK Set: for a secret", true},
 		{"another line with base64", "host AAAAB3NzaC1yc2E ada\n", "neither PEM nor a JWK Set: for a secret", true},
+		{"a line of YAML", "kind: house\n", "neither PEM nor a JWK Set: for a secret", true},
 		{"a script", "BEGIN TRANSACTION;\nCOMMIT;\n", "neither PEM nor a JWK Set: for a secret", true},
 		{"an SSH2 key", "---- BEGIN SSH2 PUBLIC KEY ----\nComment: x\nAAAA\n---- END SSH2 PUBLIC KEY ----\n", "it is an SSH public key (RFC 4716)", true},
 		{"a private SSH key", block("OPENSSH PRIVATE KEY", []byte("openssh-key-v1")), "this is a private key", true},
