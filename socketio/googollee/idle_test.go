@@ -42,7 +42,7 @@ func TestFault16MemoryOfIdleSockets(t *testing.T) {
 		eio  string
 		most int
 	}{"a socket": {"3", 20000}, "a connection without a namespace": {"4", 10000}} {
-		// The race detector adds much of its own.
+		// The race detector itself needs much memory.
 		if bytes := memoryOfEach(t, s.URL, test.eio); bytes > test.most && !raceEnabled {
 			t.Errorf("%s costs %d bytes, expected at most %d", name, bytes, test.most)
 		}
