@@ -28,4 +28,8 @@
 // other namespaces. What is left of a former stay therefore cannot speak to or for a
 // later one. Which packets pass is the engine's decision alone; see the table of states
 // in socketio/internal/engine.
+//
+// What the library has of a stay is one state, whose table is in state.go. Packets wait
+// in the stay, not in the queue of the library's socket: each is handed over when the one
+// before has been handled, so that nothing that waits outlives the session.
 package zishang

@@ -69,9 +69,7 @@ func TestEndWithheld(t *testing.T) {
 		session *socketio.Session
 		socket  *socket.Socket
 	}
-	came := make(chan seen, 1)
-	heard := make(chan struct{}, 1000)
-	reasons := make(chan any, 1)
+	came, heard, reasons := make(chan seen, 1), make(chan struct{}, 1000), make(chan any, 1)
 	var ended atomic.Bool
 	var late atomic.Int32
 	options := socket.DefaultServerOptions()

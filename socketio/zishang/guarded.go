@@ -269,12 +269,10 @@ func (g *guarded) connecting() {
 	g.Stay.Accept(g.ID(), g.recovery.pid)
 	g.socketOf().Enqueue(func() {
 		g.mu.Lock()
-		if g.stepLocked(opened) {
-			g.feeding = true
-		}
-		feeding := g.feeding
+		g.feeding = g.stepLocked(opened)
+		feeds := g.feeding
 		g.mu.Unlock()
-		if feeding {
+		if feeds {
 			g.feed()
 		}
 	})

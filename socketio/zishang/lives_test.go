@@ -192,8 +192,7 @@ func TestRecoveryIsNotUsedUp(t *testing.T) {
 			if adapter != nil {
 				options.SetAdapter(adapter)
 			}
-			gone := make(chan struct{}, 1)
-			recovered := make(chan bool, 1)
+			gone, recovered := make(chan struct{}, 1), make(chan bool, 1)
 			web := serve(t, options, func(io *Server) {
 				guard(t, io, "/", byName(), socketio.ByEvent())
 				io.IO().Use(func(s *socket.Socket, next func(*socket.ExtendedError)) {

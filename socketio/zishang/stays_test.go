@@ -103,17 +103,7 @@ func chaosOfStays(t *testing.T, byEvent bool, protocol string) {
 	var clients sync.WaitGroup
 	clients.Go(func() {
 		for goesOn() {
-			namespaces.Range(func(_, n any) bool {
-				for _, user := range []string{"ada", "bob", "eve"} {
-					_ = n.(socket.Namespace).To(socket.Room("user "+user)).Emit("secret", user+".")
-				}
-				return true
-			})
-			for s := range registry.Sessions(socketio.Filter{Subject: "eve"}) {
-				if rand.N(20) == 0 {
-					s.End(errBadToken)
-				}
-			}
+			disturb(&namespaces, registry)
 			<-time.After(time.Millisecond)
 		}
 	})
@@ -126,25 +116,49 @@ func chaosOfStays(t *testing.T, byEvent bool, protocol string) {
 		})
 	}
 	clients.Wait()
-	for deadline := time.Now().Add(10 * time.Second); registry.Count(socketio.Filter{}) > 0; {
-		if time.Now().After(deadline) {
-			t.Fatalf("%d sessions are left", registry.Count(socketio.Filter{}))
-		}
-		<-time.After(10 * time.Millisecond)
-	}
+	eventually(t, func() (bool, string) {
+		n := registry.Count(socketio.Filter{})
+		return n == 0, fmt.Sprintf("%d sessions are left", n)
+	})
 	t.Logf("%d stays, %d events", began.Load(), handled.Load())
 	if began.Load() == 0 || handled.Load() == 0 {
 		t.Error("nobody got in, or nothing was handled")
 	}
 }
 
-// oneLife is a connection that sends bursts. Each stay's token has its own id.
+// disturb broadcasts to the rooms of all users, and ends some sessions.
+func disturb(namespaces *sync.Map, registry *socketio.Registry) {
+	namespaces.Range(func(_, n any) bool {
+		for _, user := range []string{"ada", "bob", "eve"} {
+			_ = n.(socket.Namespace).To(socket.Room("user "+user)).Emit("secret", user+".")
+		}
+		return true
+	})
+	for s := range registry.Sessions(socketio.Filter{Subject: "eve"}) {
+		if rand.N(20) == 0 {
+			s.End(errBadToken)
+		}
+	}
+}
+
+// life is a connection that sends bursts. Each stay's token has its own id.
+type life struct {
+	t              *testing.T
+	conn           *websocket.Conn
+	raw            *burst
+	protocol, name string
+	byEvent        bool
+
+	mu   sync.Mutex
+	sent map[string]bool // the tokens that this connection sent, by namespace
+}
+
 func oneLife(t *testing.T, url, protocol string, byEvent bool, name string) {
-	var raw *burst
+	l := &life{t: t, protocol: protocol, name: name, byEvent: byEvent, sent: map[string]bool{}}
 	dialer := websocket.Dialer{NetDialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := new(net.Dialer).DialContext(ctx, network, address)
-		raw = &burst{Conn: conn}
-		return raw, err
+		l.raw = &burst{Conn: conn}
+		return l.raw, err
 	}}
 	conn, _, err := dialer.Dial(url, nil)
 	if err != nil {
@@ -152,115 +166,135 @@ func oneLife(t *testing.T, url, protocol string, byEvent bool, name string) {
 		return
 	}
 	defer conn.Close()
+	l.conn = conn
 	if _, _, err := conn.ReadMessage(); err != nil { // OPEN
 		t.Error(err)
 		return
 	}
-	var mu sync.Mutex
-	sent := map[string]bool{} // the tokens that this connection sent, by namespace
 	reading := make(chan struct{})
 	go func() {
 		defer close(reading)
-		current := map[string]string{} // the token of the stay that the client is in
-		for {
-			_, data, err := conn.ReadMessage()
-			if err != nil {
-				return
-			}
-			text := string(data)
-			if len(text) < 4 || text[2] != '/' {
-				continue
-			}
-			namespace, rest, _ := strings.Cut(text[2:], ",")
-			switch {
-			case strings.HasPrefix(text, "40"), strings.HasPrefix(text, "41"), strings.HasPrefix(text, "44"):
-				namespace, _, _ = strings.Cut(namespace, "?")
-				delete(current, namespace)
-			case strings.HasPrefix(rest, `["secret"`):
-				var event []string
-				if json.Unmarshal([]byte(rest), &event) != nil {
-					t.Errorf("got %s", text)
-					continue
-				}
-				user, id, _ := strings.Cut(event[1], ".")
-				if id != "" {
-					mu.Lock()
-					ours := sent[namespace+event[1]]
-					mu.Unlock()
-					if !ours || current[namespace] != "" {
-						t.Errorf("connection %s heard %s, in the stay of %q", name, text, current[namespace])
-					}
-					current[namespace] = event[1]
-				} else if stay := current[namespace]; stay == "" || !strings.HasPrefix(stay, user+".") {
-					t.Errorf("connection %s in the stay of %q heard %s", name, stay, text)
-				}
-			}
-		}
+		l.read()
 	}()
 	number := 0
 	in := map[string]string{} // the last stay in each namespace
 	for range 2 + rand.IntN(5) {
-		raw.hold()
+		l.raw.hold()
 		units := 2 // one stay in each namespace
 		if rand.IntN(5) == 0 {
 			units += rand.IntN(12) // of which most end before they are anything
 		}
 		for unit := range units {
-			namespace := []string{"/a", "/b"}[unit%2]
-			user := []string{"ada", "bob", "eve", "bad"}[rand.IntN(4)]
 			number++
-			token := fmt.Sprintf("%s...%s-%d", user, name, number)
-			stay := fmt.Sprintf("%s.%s-%d", user, name, number)
-			mu.Lock()
-			sent[namespace+stay] = true
-			mu.Unlock()
-			connect := fmt.Sprintf(`40%s,{"token":%q}`, namespace, token)
-			if protocol == "EIO=3" {
-				connect = fmt.Sprintf(`40%s?token=%s,`, namespace, token)
-			}
-			if byEvent {
-				connect = "40" + namespace + ","
-			}
-			var packets []string
-			if in[namespace] != "" {
-				packets = append(packets, "41"+namespace+",")
-			}
-			packets = append(packets, connect)
-			if byEvent {
-				packets = append(packets, fmt.Sprintf(`42%s,["authenticate",{"token":%q}]`, namespace, token))
-			}
-			packets = append(packets, fmt.Sprintf(`42%s,["message",%q]`, namespace, stay))
-			in[namespace] = stay
-			switch rand.IntN(100) {
-			case 0:
-				packets = append(packets, connect) // nothing of this stay follows
-			case 1:
-				packets = append(packets, "43"+namespace+",1[]")
-			}
-			for _, packet := range packets {
-				if strings.Contains(packet, "message") && rand.IntN(2) == 0 {
-					packet = strings.Replace(packet, `["message"`, `1["message"`, 1)
-				}
-				_ = conn.WriteMessage(websocket.TextMessage, []byte(packet))
-			}
+			l.enters([]string{"/a", "/b"}[unit%2], number, in)
 		}
-		if raw.flush() != nil {
+		if l.raw.flush() != nil {
 			break
 		}
-		pause := time.Duration(rand.IntN(20)) * time.Millisecond
-		if byEvent {
-			pause *= 4 // for the answer that a token follows
-		}
-		<-time.After(pause)
-		for namespace, stay := range in { // by now it is connected
-			if byEvent {
-				token := strings.Replace(stay, ".", "...", 1)
-				_ = conn.WriteMessage(websocket.TextMessage, fmt.Appendf(nil, `42%s,["authenticate",{"token":%q}]`, namespace, token))
-			}
-			_ = conn.WriteMessage(websocket.TextMessage, fmt.Appendf(nil, `42%s,["message",%q]`, namespace, stay))
-		}
+		l.followUp(in)
 	}
 	<-time.After(20 * time.Millisecond)
 	_ = conn.Close()
 	<-reading
+}
+
+// read checks what the client hears, until the connection ends.
+func (l *life) read() {
+	current := map[string]string{} // the token of the stay that the client is in
+	for {
+		_, data, err := l.conn.ReadMessage()
+		if err != nil {
+			return
+		}
+		text := string(data)
+		if len(text) < 4 || text[2] != '/' {
+			continue
+		}
+		namespace, rest, _ := strings.Cut(text[2:], ",")
+		if strings.Contains("40 41 44", text[:2]) {
+			namespace, _, _ = strings.Cut(namespace, "?")
+			delete(current, namespace)
+		} else if strings.HasPrefix(rest, `["secret"`) {
+			var event []string
+			if json.Unmarshal([]byte(rest), &event) != nil {
+				l.t.Errorf("got %s", text)
+				continue
+			}
+			l.heard(event[1], namespace, current)
+		}
+	}
+}
+
+// heard checks a secret: that of a user, or of one stay, with its id.
+func (l *life) heard(secret, namespace string, current map[string]string) {
+	user, id, _ := strings.Cut(secret, ".")
+	stay := current[namespace]
+	if id == "" {
+		if stay == "" || !strings.HasPrefix(stay, user+".") {
+			l.t.Errorf("connection %s in the stay of %q heard %s in %s", l.name, stay, secret, namespace)
+		}
+		return
+	}
+	l.mu.Lock()
+	ours := l.sent[namespace+secret]
+	l.mu.Unlock()
+	if !ours || stay != "" {
+		l.t.Errorf("connection %s heard %s in %s, in the stay of %q", l.name, secret, namespace, stay)
+	}
+	current[namespace] = secret
+}
+
+// enters sends what a client sends that enters a namespace, and leaves its former stay.
+func (l *life) enters(namespace string, number int, in map[string]string) {
+	user := []string{"ada", "bob", "eve", "bad"}[rand.IntN(4)]
+	token := fmt.Sprintf("%s...%s-%d", user, l.name, number)
+	stay := fmt.Sprintf("%s.%s-%d", user, l.name, number)
+	l.mu.Lock()
+	l.sent[namespace+stay] = true
+	l.mu.Unlock()
+	connect := fmt.Sprintf(`40%s,{"token":%q}`, namespace, token)
+	if l.protocol == "EIO=3" {
+		connect = fmt.Sprintf(`40%s?token=%s,`, namespace, token)
+	}
+	if l.byEvent {
+		connect = "40" + namespace + ","
+	}
+	var packets []string
+	if in[namespace] != "" {
+		packets = append(packets, "41"+namespace+",")
+	}
+	packets = append(packets, connect)
+	if l.byEvent {
+		packets = append(packets, fmt.Sprintf(`42%s,["authenticate",{"token":%q}]`, namespace, token))
+	}
+	packets = append(packets, fmt.Sprintf(`42%s,["message",%q]`, namespace, stay))
+	in[namespace] = stay
+	switch rand.IntN(100) {
+	case 0:
+		packets = append(packets, connect) // nothing of this stay follows
+	case 1:
+		packets = append(packets, "43"+namespace+",1[]")
+	}
+	for _, packet := range packets {
+		if strings.Contains(packet, "message") && rand.IntN(2) == 0 {
+			packet = strings.Replace(packet, `["message"`, `1["message"`, 1)
+		}
+		_ = l.conn.WriteMessage(websocket.TextMessage, []byte(packet))
+	}
+}
+
+// followUp sends more when the stays are connected.
+func (l *life) followUp(in map[string]string) {
+	pause := time.Duration(rand.IntN(20)) * time.Millisecond
+	if l.byEvent {
+		pause *= 4 // for the answer that a token follows
+	}
+	<-time.After(pause)
+	for namespace, stay := range in {
+		if l.byEvent {
+			token := strings.Replace(stay, ".", "...", 1)
+			_ = l.conn.WriteMessage(websocket.TextMessage, fmt.Appendf(nil, `42%s,["authenticate",{"token":%q}]`, namespace, token))
+		}
+		_ = l.conn.WriteMessage(websocket.TextMessage, fmt.Appendf(nil, `42%s,["message",%q]`, namespace, stay))
+	}
 }
