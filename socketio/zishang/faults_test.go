@@ -219,42 +219,9 @@ func TestFaultsE1(t *testing.T) {
 				invited := make(chan error, 1) // when the client hears a disconnect of any kind
 				var refusals atomic.Int32
 				if transport == "websocket" {
-					conn, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(web.URL, "http")+"/socket.io/?EIO=3&transport=websocket", nil)
-					if err != nil {
-						t.Fatal(err)
-					}
-					defer conn.Close()
-					_ = conn.WriteMessage(websocket.TextMessage, []byte("40/admin,"))
-					go func() {
-						for {
-							_, text, err := conn.ReadMessage()
-							if err != nil || strings.HasPrefix(string(text), "41") {
-								invited <- err
-								return
-							}
-							if strings.HasPrefix(string(text), "44{") {
-								refusals.Add(1)
-							}
-						}
-					}()
+					overWebsocket(t, web, &refusals, invited)
 				} else {
-					go func() {
-						url := web.URL + "/socket.io/?EIO=3&transport=polling"
-						for {
-							text, err := get(web, url)
-							if err != nil || strings.Contains(text, ":41") || text == "1:1" {
-								invited <- err
-								return
-							}
-							if strings.Contains(text, "44{") {
-								refusals.Add(1)
-							}
-							if _, sid, ok := strings.Cut(text, `"sid":"`); ok {
-								sid, _, _ = strings.Cut(sid, `"`)
-								url += "&sid=" + sid
-							}
-						}
-					}()
+					go overPolling(web, &refusals, invited)
 				}
 				select {
 				case <-invited:
@@ -268,6 +235,47 @@ func TestFaultsE1(t *testing.T) {
 					t.Errorf("the client heard %d errors", n)
 				}
 			})
+		}
+	}
+}
+
+// overWebsocket is a refused client that counts errors until it hears a disconnect.
+func overWebsocket(t *testing.T, web *httptest.Server, refusals *atomic.Int32, invited chan error) {
+	conn, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(web.URL, "http")+"/socket.io/?EIO=3&transport=websocket", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.WriteMessage(websocket.TextMessage, []byte("40/admin,"))
+	go func() {
+		for {
+			_, text, err := conn.ReadMessage()
+			if err != nil || strings.HasPrefix(string(text), "41") {
+				invited <- err
+				return
+			}
+			if strings.HasPrefix(string(text), "44{") {
+				refusals.Add(1)
+			}
+		}
+	}()
+}
+
+// overPolling is overWebsocket over polling.
+func overPolling(web *httptest.Server, refusals *atomic.Int32, invited chan error) {
+	url := web.URL + "/socket.io/?EIO=3&transport=polling"
+	for {
+		text, err := get(web, url)
+		if err != nil || strings.Contains(text, ":41") || text == "1:1" {
+			invited <- err
+			return
+		}
+		if strings.Contains(text, "44{") {
+			refusals.Add(1)
+		}
+		if _, sid, ok := strings.Cut(text, `"sid":"`); ok {
+			sid, _, _ = strings.Cut(sid, `"`)
+			url += "&sid=" + sid
 		}
 	}
 }

@@ -151,7 +151,7 @@ func (g *guarded) ID() string {
 	return string(g.socket.Id())
 }
 
-// Open lets a guest in, or greets a client that has authenticated. For the latter the
+// Open accepts a guest, or greets a client that has authenticated. For the latter the
 // rest is for Authenticated, when the session is known.
 func (g *guarded) Open(event string) {
 	switch {

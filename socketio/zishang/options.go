@@ -108,7 +108,7 @@ func unsupported(o *socket.ServerOptions) error {
 	return nil
 }
 
-// forLibrary are the options of the library's own server, which makes no connections.
+// forLibrary are the options of the library's server, which accepts nobody itself.
 func (s *Server) forLibrary() *socket.ServerOptions {
 	library := socket.DefaultServerOptions()
 	library.Assign(s.options)
