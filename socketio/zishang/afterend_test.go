@@ -251,3 +251,32 @@ func TestGuestsEventsAreAGuests(t *testing.T) {
 		}
 	}
 }
+
+// TestEndInMiddleware: an event that is in a middleware of the socket's when the session
+// ends reaches no handler.
+func TestEndInMiddleware(t *testing.T) {
+	inMiddleware, proceed, done := make(chan *socketio.Session), make(chan struct{}), make(chan struct{})
+	var late atomic.Int32
+	web := serve(t, nil, func(io *Server) {
+		OnAuthenticated(guard(t, io, "/", byName(), socketio.OnFailure(func(*verifier.Handshake, *verifier.UnauthorizedError) { <-done })), func(s *socket.Socket, session *socketio.Session) error {
+			s.Use(func(_ []any, next func(error)) {
+				inMiddleware <- session
+				<-proceed
+				next(nil)
+				s.Enqueue(func() { close(done) })
+			})
+			return s.On("say", func(...any) { late.Add(1) })
+		})
+	})
+	f := upgrade(t, web)
+	f.send(`40{"token":"alice"}`)
+	f.expect("40")
+	f.send(`42["say"]`)
+	(<-inMiddleware).End(errBadToken)
+	close(proceed)
+	<-done
+	if n := late.Load(); n > 0 {
+		t.Errorf("%d were heard after the end", n)
+	}
+	f.expect(`421073741824["unauthorized"`, "41")
+}

@@ -245,3 +245,30 @@ func TestFaultsA7(t *testing.T) {
 		}
 	}
 }
+
+// TestOwnerAfterAnother: a session that another user came to recover by event is there for
+// its owner, and for one socket at a time.
+func TestOwnerAfterAnother(t *testing.T) {
+	c := newComeback(t, spelled(t), socketio.ByEvent())
+	f, again := c.enters(t, map[string]any{}, "ada", true)
+	<-c.sessions
+	c.leaves(f)
+	if _, heard := c.enters(t, again, "bob", true); heard == nil || heard["refused"] == nil {
+		t.Errorf("the other user got %v, expected a refusal", heard)
+	}
+	payload, _ := json.Marshal(again)
+	enter := func() (*frames, string) {
+		f := upgrade(t, c.web)
+		f.send("40" + string(payload))
+		return f, pidOf(t, f.next())
+	}
+	first, pid := enter()
+	if pid != again["pid"] {
+		t.Error("the session is gone")
+	}
+	if _, pid := enter(); pid == again["pid"] {
+		t.Error("two sockets have the session at once")
+	}
+	first.send(`42["authenticate",{"token":"ada"}]`)
+	first.expect(`42["authenticated"]`, `42["secret","of the past"`)
+}
