@@ -14,8 +14,7 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-// TestRoomPatterns: which rooms a pattern gives to a token, and which patterns make no
-// sense.
+// TestRoomPatterns: which rooms a pattern gives to a token, and which patterns are invalid.
 func TestRoomPatterns(t *testing.T) {
 	const red = `{"sub":"ada","org":"red","teams":["a","b"],"n":7,"evil":"red:secret","star":"*","empty":""}`
 	synctest.Test(t, func(t *testing.T) {
