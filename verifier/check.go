@@ -73,13 +73,19 @@ func (v *Verifier) checkClaims(t *Token, c *claims) error {
 	if err := v.checkAge(t, c, now); err != nil {
 		return err
 	}
-	if c.badOther == "iat" {
-		return refuse(ErrClaimInvalid, "invalid iat value", c.iat.cause(t, "iat"))
-	}
 	if c.badOther != "" {
-		return refuse(ErrClaimInvalid, "invalid "+c.badOther+" value", nil)
+		return c.badClaim(t)
 	}
 	return v.checkKind(t, c.kind)
+}
+
+// badClaim is the refusal of a registered claim of the wrong type.
+func (c *claims) badClaim(t *Token) error {
+	var cause error
+	if c.badOther == "iat" {
+		cause = c.iat.cause(t, "iat")
+	}
+	return refuse(ErrClaimInvalid, "invalid "+c.badOther+" value", cause)
 }
 
 // checkDates checks nbf and exp.

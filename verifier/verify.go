@@ -50,7 +50,6 @@ func (v *Verifier) verify(ctx context.Context, raw string, h *Handshake) (*Token
 	if err != nil {
 		return nil, err
 	}
-	input := raw[:strings.LastIndexByte(raw, '.')]
 	var code cache.Code
 	if n := len(signature); v.verified != nil && n >= minSignatureLength && n <= maxSignatureLength { // any other is not worth a hash
 		var known *verifiedToken
@@ -68,6 +67,7 @@ func (v *Verifier) verify(ctx context.Context, raw string, h *Handshake) (*Token
 	}
 	unverified := newUnverified(h)
 	unverified.Header, unverified.segment = head, payload
+	input := raw[:strings.LastIndexByte(raw, '.')]
 	s := scratches.Get().(*scratch)
 	key, err := v.checkSignature(ctx, s, input, signature, unverified)
 	scratches.Put(s)
