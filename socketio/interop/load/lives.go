@@ -262,7 +262,7 @@ func (s *connection) until(prefix string) error {
 			return fmt.Errorf("waiting for %s: %w", prefix, err)
 		case strings.HasPrefix(p, prefix):
 			return nil
-		case strings.HasPrefix(p, `42["unauthorized"`):
+		case isRefusal(p):
 			return fmt.Errorf("waiting for %s: %w: %s", prefix, errRefused, p)
 		case isEnd(p):
 			return fmt.Errorf("waiting for %s: %w: the socket was disconnected", prefix, errRefused)
