@@ -136,7 +136,9 @@ if excess > 0 and ARGV[7] == '0' then
   return {forgotten, 0, asked}
 end
 for i = 1, excess do finish(live[i][1], live[i][2], 'replaced', channel) end
-s.began = now
+-- Two of one millisecond, or a clock set back, must not make this one the older.
+local newest = redis.call('ZRANGE', userKey(s), -1, -1, 'WITHSCORES')[2]
+s.began = math.max(now, tonumber(newest or '0') + 1)
 put(id, s, cjson.encode(s))
 return {forgotten, 1, 0}`)
 

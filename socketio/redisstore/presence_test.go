@@ -252,6 +252,29 @@ func TestPresenceReleases(t *testing.T) {
 }
 
 // TestPresenceFinds finds, counts and ends sessions of other nodes.
+// Of sessions that began in one millisecond the first one is the oldest.
+func TestPresenceOrder(t *testing.T) {
+	t.Parallel()
+	s := startSite(t, clientOf(startRedis(t).Address()))
+	for user := range 50 {
+		sub := fmt.Sprint("user", user)
+		for _, id := range []string{"c", "b", "a"} { // Redis orders those of one score by name
+			if began, err := s.presence.Begin(t.Context(), socketio.PresentSession{ID: id + sub, Subject: sub}, 2, socketio.EvictOldest); !began || err != nil {
+				t.Fatal(began, err)
+			}
+		}
+		found, err := s.presence.Find(t.Context(), socketio.Filter{Subject: sub})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range found {
+			if f.ID == "c"+sub {
+				t.Fatalf("the first session of %s is there, one after it is not", sub)
+			}
+		}
+	}
+}
+
 func TestPresenceFinds(t *testing.T) {
 	t.Parallel()
 	r := startRedis(t)

@@ -87,7 +87,6 @@ var lives = []struct {
 			return err
 		}
 		for range sessionsEach {
-			time.Sleep(5 * time.Millisecond) // a presence tells by milliseconds which is the oldest
 			newer, err := v.client(v.other).open(v.token(chats, time.Hour), false)
 			if err != nil {
 				return fmt.Errorf("a newer session: %w", err)
