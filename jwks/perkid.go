@@ -126,7 +126,7 @@ func (p *perKID) newSource(kid string) *source {
 	return newSource(p.config, location{url: p.at.url.JoinPath(kid), kid: kid}, &p.counters)
 }
 
-// settle notes what came of a look-up.
+// settle records the result of a look-up.
 func (p *perKID) settle(kid string, s *source, who string, mine, found, failed bool) {
 	now := p.moment()
 	p.mu.Lock()

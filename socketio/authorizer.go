@@ -176,8 +176,8 @@ func (a *Authorizer) failed(h *verifier.Handshake, err *verifier.UnauthorizedErr
 	}
 }
 
-// sessionLog logs what becomes of a session. The socket's id is not logged: in
-// the older protocols who knows it can speak for the client.
+// sessionLog logs the events of a session. It does not log the socket's id: in
+// the older protocols anyone who knows the id can send packets as the client.
 func (a *Authorizer) sessionLog(what string, h *verifier.Handshake, t *verifier.Token, more ...any) {
 	a.logger.Debug("socketio: "+what, append([]any{"namespace", h.Namespace, "remote", h.RemoteAddr, "token", t}, more...)...)
 }

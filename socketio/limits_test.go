@@ -135,7 +135,7 @@ func TestMaxFailures(t *testing.T) {
 	})
 }
 
-// TestMaxPending: the one that has waited longest makes room.
+// TestMaxPending: when too many sockets are pending, the oldest is disconnected.
 func TestMaxPending(t *testing.T) {
 	const crowded = "emit unauthorized too_many_pending/too many connections, try again later/too_many_pending"
 	synctest.Test(t, func(t *testing.T) {

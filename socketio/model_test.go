@@ -342,7 +342,7 @@ func TestModel(t *testing.T) {
 	}
 }
 
-// FuzzModel is TestModel on sequences that the fuzzer makes up.
+// FuzzModel is TestModel on sequences that the fuzzer generates.
 func FuzzModel(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 1, 0, 15, 8, 0, 255, 1, 0, 15, 11, 0, 0})
 	f.Add([]byte{0, 1, 15, 13, 0, 255, 8, 0, 200, 13, 0, 0})

@@ -6,7 +6,7 @@ import "github.com/seed15b1dee8/socketio-jwt/verifier"
 const (
 	ErrTimeout                verifier.Reason = "authentication_timeout"  // the socket did not authenticate in time
 	ErrTooManyAttempts        verifier.Reason = "too_many_attempts"       // the socket failed too often in a row, or its address did
-	ErrTooManyPending         verifier.Reason = "too_many_pending"        // of too many sockets that have not authenticated yet it has waited longest
+	ErrTooManyPending         verifier.Reason = "too_many_pending"        // too many sockets had not authenticated yet, and this was the oldest
 	ErrIdentityMismatch       verifier.Reason = "identity_mismatch"       // a renewal is for another identity
 	ErrSessionExpired         verifier.Reason = "session_expired"         // the session has reached its MaxSessionAge
 	ErrSessionLimit           verifier.Reason = "session_limit"           // the user has too many sessions

@@ -82,8 +82,8 @@ func TestRevoke(t *testing.T) {
 	}
 }
 
-// TestRevokedRenewal: the session is unchanged, and a revoked predecessor does
-// not end who was renewed.
+// TestRevokedRenewal: a renewal with a revoked token changes nothing. Revoking a token
+// that the session has replaced does not end the session.
 func TestRevokedRenewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newLive(t)

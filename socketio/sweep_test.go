@@ -51,7 +51,7 @@ func begun(t *testing.T, a *socketio.Authorizer, raw string) (*socketio.Guard, *
 	return g, s
 }
 
-// TestFaultsB1Sweep: what a key provider can answer, and what becomes of the session.
+// TestFaultsB1Sweep: the answers of a key provider, and their effect on the session.
 func TestFaultsB1Sweep(t *testing.T) {
 	key := hmacKey(t, "a secret of more than thirty-two bytes")
 	unauthorized := func(reason verifier.Reason, retryable bool) error {

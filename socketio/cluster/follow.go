@@ -135,7 +135,7 @@ func (c *Cluster) receive(t Topic, m Message) {
 	n := c.topics[t]
 	c.mu.Unlock()
 	if n == nil {
-		return // the namespace was removed a moment ago
+		return // the namespace has just been removed
 	}
 	defer func() {
 		if r := recover(); r != nil {

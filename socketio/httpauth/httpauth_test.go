@@ -83,7 +83,7 @@ func ask(h http.Handler, method, url string, headers ...string) *httptest.Respon
 	return w
 }
 
-// TestRequests: what becomes of requests, by where their token is and what it says.
+// TestRequests: how the handler answers requests, by the place and claims of their token.
 func TestRequests(t *testing.T) {
 	f := newFixture(t)
 	good := f.token(nil)
@@ -266,7 +266,7 @@ func (lost) Follow(context.Context, func(socketio.Revocation), func()) error {
 	return errors.New("lost")
 }
 
-// TestStoreLost: while nobody can tell who was revoked, nobody is admitted.
+// TestStoreLost: the handler admits nobody while it cannot read the revocations.
 func TestStoreLost(t *testing.T) {
 	f := newFixture(t)
 	registry := socketio.NewRegistry(&socketio.RegistryOptions{Store: lost{}, Logger: slog.New(slog.DiscardHandler)})

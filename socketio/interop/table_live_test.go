@@ -88,7 +88,7 @@ func ends(err error) step {
 	}
 }
 
-// liveRows are what becomes of a session once it has begun.
+// liveRows are the ways in which a session can go on and end once it has begun.
 func liveRows() []behaviour {
 	gone := script{asksInVain("whoami", 0), broadcasts("/", "news", 2), silence()}
 	var rows []behaviour

@@ -185,26 +185,26 @@ func (i *Instrumentation) verifying(ctx context.Context, h *verifier.Handshake, 
 	}
 }
 
-// Keys has the meter read what the provider counts: fetches, failures and
-// rotations, and the tokens whose key was at hand or was not ([jwks.Stats]). name
-// becomes the attribute socketio_jwt.name, which tells one key set from another.
+// Keys exports the counters of the provider: fetches, failures and rotations, and
+// the tokens whose key was known or unknown ([jwks.Stats]). name becomes the
+// attribute socketio_jwt.name, which distinguishes key sets.
 func (i *Instrumentation) Keys(name string, p *jwks.Provider) error {
 	return observe(i, shared.Keys, name, p.Stats)
 }
 
-// Introspection has the meter read what the client counts.
+// Introspection exports the counters of the client ([introspection.Stats]).
 func (i *Instrumentation) Introspection(name string, c *introspection.Client) error {
 	return observe(i, shared.Introspection, name, c.Stats)
 }
 
-// TokenCache has the meter read what became of the tokens of a verifier with
+// TokenCache exports the counters of the token cache of a verifier with
 // [verifier.CacheVerified].
 func (i *Instrumentation) TokenCache(name string, v *verifier.Verifier) error {
 	return observe(i, shared.Cached, name, shared.CacheStats(v))
 }
 
-// Registry has the meter read how many revocations the registry keeps, and whether
-// it knows those made elsewhere (1 while [socketio.Registry.Err] is nil).
+// Registry exports how many revocations the registry keeps, and whether it knows
+// those of the other nodes (1 while [socketio.Registry.Err] is nil).
 func (i *Instrumentation) Registry(name string, r *socketio.Registry) error {
 	kept, err := i.meter.Int64ObservableGauge(prefix+"revocations", metric.WithUnit("{revocation}"), metric.WithDescription("Revocations that are kept."))
 	if err != nil {

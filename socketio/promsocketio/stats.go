@@ -38,26 +38,26 @@ func (s *stats[S]) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
-// Keys returns a collector of what the provider counts: fetches, failures and
-// rotations, and the tokens whose key was at hand or was not ([jwks.Stats]). name
-// becomes the label name, which tells one key set from another.
+// Keys returns a collector of the counters of the provider: fetches, failures and
+// rotations, and the tokens whose key was known or unknown ([jwks.Stats]). name
+// becomes the label name, which distinguishes key sets.
 func Keys(name string, p *jwks.Provider) prometheus.Collector {
 	return newStats(metric.Keys, name, p.Stats)
 }
 
-// Introspection returns a collector of what the client counts.
+// Introspection returns a collector of the counters of the client ([introspection.Stats]).
 func Introspection(name string, c *introspection.Client) prometheus.Collector {
 	return newStats(metric.Introspection, name, c.Stats)
 }
 
-// TokenCache returns a collector of what became of the tokens of a verifier with
-// [verifier.CacheVerified].
+// TokenCache returns a collector of the counters of the token cache of a verifier
+// with [verifier.CacheVerified].
 func TokenCache(name string, v *verifier.Verifier) prometheus.Collector {
 	return newStats(metric.Cached, name, metric.CacheStats(v))
 }
 
 // Registry returns a collector of how many revocations the registry keeps, and of
-// whether it knows those made elsewhere (1 while [socketio.Registry.Err] is nil).
+// whether it knows those of the other nodes (1 while [socketio.Registry.Err] is nil).
 func Registry(name string, r *socketio.Registry) prometheus.Collector {
 	labels := prometheus.Labels{"name": name}
 	return collectors{

@@ -151,7 +151,7 @@ for i = 5, 4 + removed do
   if s and s.node == node then forget(ARGV[i], s) end
 end
 for i = 5 + removed, #ARGV, 2 do
-  -- One that was ended a moment ago must not come back before its process reads of it.
+  -- A session that has just been ended must not come back before its node reads of the end.
   if not redis.call('ZSCORE', p .. ':ended', ARGV[i]) then
     local s, old = cjson.decode(ARGV[i + 1]), get(ARGV[i])
     s.seen = now

@@ -79,8 +79,8 @@ func (s *Server) BroadcastTo(room, event string, args ...any) {
 func (s *Server) Registry() *socketio.Registry { return s.authorizer.Registry() }
 
 // Connect connects a client that presents the handshake. Nil presents nothing; an
-// empty Namespace is "/", an empty RemoteAddr 192.0.2.1:1234. What came of it is
-// the first that the client has received: connect or connect_error.
+// empty Namespace is "/", an empty RemoteAddr 192.0.2.1:1234. The
+// first event that the client receives is the outcome: connect or connect_error.
 func (s *Server) Connect(h *verifier.Handshake) *Client {
 	full := verifier.Handshake{}
 	if h != nil {

@@ -108,7 +108,7 @@ func New(endpoint string, options ...Option) (*Client, error) {
 		}
 	}
 	if c.authorize == nil && c.client == nil {
-		return nil, errors.New("introspection: New: the endpoint asks who asks (RFC 7662 §2.1): give ClientSecret, ClientSecretPost, PrivateKeyJWT, BearerToken or HTTPClient")
+		return nil, errors.New("introspection: New: the endpoint authenticates its clients (RFC 7662 §2.1): give ClientSecret, ClientSecretPost, PrivateKeyJWT, BearerToken or HTTPClient")
 	}
 	if err := c.checkURL(endpoint); err != nil {
 		return nil, fmt.Errorf("introspection: New: %w", err)

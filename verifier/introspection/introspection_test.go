@@ -110,7 +110,7 @@ func (c *clock) advance(d time.Duration) { c.at.Add(d.Milliseconds()) }
 
 const ada = `{"active":true,"sub":"ada","aud":"chat","scope":"read write","exp":1700000600}`
 
-// TestAnswers: what the endpoint may answer, and what becomes of the client.
+// TestAnswers: the answers of the endpoint, and their effect on the client.
 func TestAnswers(t *testing.T) {
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { says(ada)(w) }))
 	defer elsewhere.Close()
@@ -284,7 +284,7 @@ func TestMisconfigured(t *testing.T) {
 		word, url string
 		options   []Option
 	}{
-		{"asks who asks", url, nil},
+		{"authenticates its clients", url, nil},
 		{"must be https", "ftp://login.example/", []Option{ok}},
 		{"must be https", "http://login.example/", []Option{ok, InsecureAllowHTTP()}},
 		{"InsecureAllowHTTP", "http://127.0.0.1/", []Option{ok}},

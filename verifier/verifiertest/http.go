@@ -145,7 +145,7 @@ func (i *Issuer) roundTrip(r *http.Request) (*http.Response, error) {
 			if p := recover(); p != nil && p != http.ErrAbortHandler {
 				panic(p)
 			} else if p != nil {
-				// A client that gave up sees that, and not what came of it.
+				// A client that has given up sees its own reason, not the outcome.
 				w.abort(cmp.Or(context.Cause(r.Context()), io.ErrUnexpectedEOF))
 				return
 			}

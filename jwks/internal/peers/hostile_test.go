@@ -301,8 +301,8 @@ func lies(w http.ResponseWriter, r *http.Request, serve http.HandlerFunc) {
 	serve(w, r)
 }
 
-// TestHostileEndpoints: package jwks passes every row. The others are tried in the same
-// test, and what came of them is logged (go test -v).
+// TestHostileEndpoints: package jwks passes every row. The same test tries the other
+// clients and logs their results (go test -v).
 func TestHostileEndpoints(t *testing.T) {
 	for _, row := range rows {
 		for name, start := range clients {

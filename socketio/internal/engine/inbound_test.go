@@ -414,7 +414,7 @@ func TestIdlePackets(t *testing.T) {
 			ws.read("3")
 			w.last.End("", nil)
 			synctest.Wait()
-			for range 3 { // a moment ago it was accepted
+			for range 3 { // the session has just ended
 				ws.write(flood...)
 			}
 			synctest.Wait()

@@ -13,7 +13,7 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier/introspection"
 )
 
-// The ways in which a token comes, and what becomes of it.
+// The ways to present a token, and the outcomes of its verification.
 const (
 	ByHandshake = "handshake"
 	ByEvent     = "event"
@@ -27,7 +27,7 @@ const (
 	Other        = "other"        // a reason beyond those that have their own label
 )
 
-// By tells the way in which a token comes.
+// By returns how the client presented a token.
 func By(h *verifier.Handshake, old *verifier.Token) string {
 	switch {
 	case old != nil:
@@ -38,7 +38,7 @@ func By(h *verifier.Handshake, old *verifier.Token) string {
 	return ByHandshake
 }
 
-// Outcome tells what became of it.
+// Outcome returns whether the token was accepted or refused, or the client is a guest.
 func Outcome(t *verifier.Token, err *verifier.UnauthorizedError) string {
 	switch {
 	case err != nil:

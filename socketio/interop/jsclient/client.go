@@ -155,8 +155,8 @@ type Event struct {
 	ack    int
 }
 
-// Connect starts a client. It returns at once: what becomes of the connection
-// is for the Expect methods. The client is closed when the test ends.
+// Connect starts a client and returns at once. Use the Expect methods to wait for
+// the outcome. The client is closed when the test ends.
 func (d *Driver) Connect(t testing.TB, o Options) *Client {
 	t.Helper()
 	c := &Client{d: d, options: o, started: time.Now(), changed: make(chan struct{}), acks: map[int]*Ack{}}

@@ -62,7 +62,7 @@ type Traffic struct {
 	Gap             time.Duration
 }
 
-// StormResult counts what became of a storm's clients.
+// StormResult counts the clients of a storm by their outcome.
 type StormResult struct {
 	OK         int
 	Failures   map[string]int // by reason

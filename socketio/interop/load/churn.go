@@ -23,8 +23,8 @@ func (r report) leftBehind(before report) error {
 	return nil
 }
 
-// churn opens sockets, or has them refused, and tells what is left when all have
-// gone. It fails where something is.
+// churn opens sockets, or tries to with a bad token, and reports what the server
+// still holds when all have gone. It fails if that is too much.
 func churn(args []string, out io.Writer) error {
 	f := flags("churn")
 	n := f.Int("n", 30000, "sockets of each scenario")

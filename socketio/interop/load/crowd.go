@@ -43,7 +43,7 @@ type crowd struct {
 // window is when somebody honest may be kept out.
 type window struct{ from, until time.Time } // zero is open
 
-// tally is what came of those who came during one fault.
+// tally counts the people who connected during one fault, by outcome.
 type tally struct {
 	entered int            // of the honest
 	told    map[string]int // those of them who were kept out, by what they were told
@@ -134,7 +134,7 @@ const longWait = 2 * time.Second
 // reason finds why somebody was refused.
 var reason = regexp.MustCompile(`"reason":"(\w+)"`)
 
-// come tries to get in, and judges what came of it.
+// come tries to connect, and judges the result.
 func (c *crowd) come(n *node, who *people) {
 	a := arrival{node: n, people: who, began: time.Now()}
 	var conn *connection
@@ -184,8 +184,8 @@ func (c *crowd) toldLocked(a *arrival) string {
 	return noNetwork
 }
 
-// judgeHonestLocked judges what came of an attempt that has to succeed, unless a fault
-// excuses it or who comes may be refused by now.
+// judgeHonestLocked judges the result of an attempt that must succeed, unless a fault
+// excuses its failure.
 func (c *crowd) judgeHonestLocked(a *arrival, told string, excused bool) {
 	late := a.ended.Sub(a.began) > longWait
 	switch {
@@ -240,7 +240,7 @@ func (c *crowd) pass(d time.Duration) error {
 	}
 }
 
-// fate is what becomes of a live socket.
+// fate is the outcome that the soak expects for a live socket.
 type fate string
 
 const (

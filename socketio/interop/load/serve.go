@@ -154,8 +154,8 @@ func newSetup(args []string) (s setup, err error) {
 	return s, nil
 }
 
-// fill does what a command asks for and notes what came of it. A profile of the memory
-// goes to a file, if it has a name.
+// fill executes a command and records the result. It writes a memory profile to the
+// file memory, unless that is empty.
 func (r *report) fill(a *app, command, argument, memory string) (err error) {
 	switch command {
 	case "use":

@@ -10,8 +10,8 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/outage"
 )
 
-// notShared is what came of a revocation while Redis was away: it holds at its node, and
-// elsewhere when Redis is back.
+// notShared is the result of a revocation while Redis is down: it takes effect at its
+// own node at once, and at the other nodes when Redis is back.
 const notShared = "a revocation that is not shared yet"
 
 // trouble is what goes wrong around the nodes of a soak.
@@ -155,7 +155,7 @@ func (s *soaking) silence() error {
 	return nil
 }
 
-// judge counts what came of a visit, and looks for what excuses that it failed.
+// judge counts the result of a visit, and looks for a fault that excuses a failure.
 func (s *soaking) judge(v *visit, name string, began time.Time, err error) error {
 	s.mu.Lock()
 	s.lived[name]++

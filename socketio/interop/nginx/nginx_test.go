@@ -281,8 +281,8 @@ func allOK(statuses []int) bool {
 	return true
 }
 
-// TestCookie: a client that keeps cookies stays at its node, one that makes up a value
-// gets any, and the cookie is not for scripts.
+// TestCookie: a client that keeps cookies stays at its node, a client with a fake value
+// gets any node, and scripts cannot read the cookie.
 func TestCookie(t *testing.T) {
 	p := start(t, configuration(t, "by-cookie"))
 	for range 4 {
