@@ -6,9 +6,13 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"fmt"
+	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"time"
 
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
 	"github.com/seed15b1dee8/socketio-jwt/verifier/introspection"
 	"github.com/seed15b1dee8/socketio-jwt/verifier/verifiertest"
 )
@@ -50,4 +54,33 @@ func ExamplePrivateKeyJWT() {
 	// Output:
 	// <nil>
 	// <nil>
+}
+
+// A test moves the clock to see how long the client uses an answer.
+func ExampleWithClock() {
+	requests := 0
+	endpoint := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		requests++
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"active": true, "sub": "ada"}`)
+	}))
+	defer endpoint.Close()
+	clock := verifiertest.NewClock(time.Now())
+	c, err := introspection.New(endpoint.URL, introspection.ClientSecret("chat", "secret"),
+		introspection.InsecureAllowHTTP(), introspection.TTL(10*time.Second), introspection.WithClock(clock.Now))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	v := verifier.Must(verifier.NewOpaque(c, verifier.WithClock(clock.Now)))
+	for _, pause := range []time.Duration{0, 9 * time.Second, 2 * time.Second} {
+		clock.Advance(pause)
+		token, err := v.Verify(context.Background(), "opaque")
+		fmt.Println(token.Subject, err, requests)
+	}
+	// Output:
+	// ada <nil> 1
+	// ada <nil> 1
+	// ada <nil> 2
 }
