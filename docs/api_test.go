@@ -120,38 +120,16 @@ func exported(t *testing.T, p publicPackage) (lines []string) {
 		for _, declaration := range file.Decls {
 			switch d := declaration.(type) {
 			case *ast.FuncDecl:
-				if !d.Name.IsExported() || d.Recv != nil && !ast.IsExported(receiver(d)) {
-					continue
+				if d.Name.IsExported() && (d.Recv == nil || ast.IsExported(receiver(d))) {
+					add(d.Doc.Text(), d, "%s", text(&ast.FuncDecl{Recv: d.Recv, Name: d.Name, Type: d.Type}))
 				}
-				add(d.Doc.Text(), d, "%s", text(&ast.FuncDecl{Recv: d.Recv, Name: d.Name, Type: d.Type}))
 			case *ast.GenDecl:
 				for _, spec := range d.Specs {
 					switch s := spec.(type) {
 					case *ast.TypeSpec:
-						if s.Name.IsExported() {
-							add(d.Doc.Text()+s.Doc.Text(), s, "type %s %s", s.Name, kind(s.Type, text))
-							for _, m := range members(s.Type) {
-								comment := m.comment
-								if i, ok := s.Type.(*ast.InterfaceType); !ok || len(i.Methods.List) == 1 {
-									comment += d.Doc.Text() // which may tell of the fields, and does of an only method
-								}
-								add(comment, s, "%s.%s %s", s.Name, m.name, strings.TrimPrefix(text(m.typ), "func"))
-							}
-						}
+						addType(d, s, add, text)
 					case *ast.ValueSpec:
-						for i, name := range s.Names {
-							if !name.IsExported() {
-								continue
-							}
-							typ, value := "", ""
-							if s.Type != nil {
-								typ = text(s.Type)
-							}
-							if d.Tok == token.CONST && i < len(s.Values) {
-								value = "= " + text(s.Values[i])
-							}
-							add(d.Doc.Text()+s.Doc.Text()+s.Comment.Text(), s, "%s %s %s %s", d.Tok, name, typ, value)
-						}
+						addValues(d, s, add, text)
 					}
 				}
 			}
@@ -161,6 +139,43 @@ func exported(t *testing.T, p publicPackage) (lines []string) {
 		t.Errorf("package %s has no comment", p.name)
 	}
 	return lines
+}
+
+type (
+	adder  func(comment string, node ast.Node, format string, args ...any)
+	texter func(node any) string
+)
+
+// addType adds an exported type and its members.
+func addType(d *ast.GenDecl, s *ast.TypeSpec, add adder, text texter) {
+	if !s.Name.IsExported() {
+		return
+	}
+	add(d.Doc.Text()+s.Doc.Text(), s, "type %s %s", s.Name, kind(s.Type, text))
+	for _, m := range members(s.Type) {
+		comment := m.comment
+		if i, ok := s.Type.(*ast.InterfaceType); !ok || len(i.Methods.List) == 1 {
+			comment += d.Doc.Text() // which may tell of the fields, and does of an only method
+		}
+		add(comment, s, "%s.%s %s", s.Name, m.name, strings.TrimPrefix(text(m.typ), "func"))
+	}
+}
+
+// addValues adds exported constants and variables.
+func addValues(d *ast.GenDecl, s *ast.ValueSpec, add adder, text texter) {
+	for i, name := range s.Names {
+		if !name.IsExported() {
+			continue
+		}
+		typ, value := "", ""
+		if s.Type != nil {
+			typ = text(s.Type)
+		}
+		if d.Tok == token.CONST && i < len(s.Values) {
+			value = "= " + text(s.Values[i])
+		}
+		add(d.Doc.Text()+s.Doc.Text()+s.Comment.Text(), s, "%s %s %s %s", d.Tok, name, typ, value)
+	}
 }
 
 // receiver is the name of the type that the method is of.

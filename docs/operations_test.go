@@ -51,39 +51,10 @@ func sources(t *testing.T) map[string]*ast.File {
 func TestReasons(t *testing.T) {
 	page := read(t, "operations.md")
 	_, table, _ := strings.Cut(page, "\n## What each reason means\n")
-	reasons, words := make(map[string]bool), make(map[string]bool)
-	text := new(strings.Builder) // every string in the code
-	for _, f := range sources(t) {
-		ast.Inspect(f, func(n ast.Node) bool {
-			switch n := n.(type) {
-			case *ast.ValueSpec:
-				name := ""
-				switch typ := n.Type.(type) {
-				case *ast.Ident:
-					name = typ.Name
-				case *ast.SelectorExpr:
-					name = typ.Sel.Name
-				}
-				if name == "Reason" && len(n.Values) == 1 {
-					if l, ok := n.Values[0].(*ast.BasicLit); ok {
-						word, _ := strconv.Unquote(l.Value)
-						reasons[word] = true
-					}
-				}
-			case *ast.BasicLit:
-				if n.Kind == token.STRING {
-					s, _ := strconv.Unquote(n.Value)
-					words[s] = true
-					text.WriteString(s + "\n")
-				}
-			}
-			return true
-		})
-	}
+	reasons, words, text := stringsOf(sources(t))
 	if len(reasons) < 40 {
 		t.Fatalf("the code has %d reasons: the search is broken", len(reasons))
 	}
-	quoted := regexp.MustCompile("`([^`]+)`")
 	there := make(map[string]bool)
 	for line := range strings.Lines(table) {
 		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
@@ -98,16 +69,14 @@ func TestReasons(t *testing.T) {
 		if !reasons[reason] {
 			t.Errorf("%s is in the table, and no reason", reason)
 		}
-		for _, m := range quoted.FindAllStringSubmatch(cells[1], -1) {
-			if !words[m[1]] {
-				t.Errorf("%s: the code %q is not in the sources", reason, m[1])
+		for _, code := range quoted(cells[1]) {
+			if !words[code] {
+				t.Errorf("%s: the code %q is not in the sources", reason, code)
 			}
 		}
-		for _, m := range quoted.FindAllStringSubmatch(cells[2], -1) {
-			for _, part := range strings.Split(m[1], "…") {
-				if part = strings.TrimSpace(part); part != "" && !strings.Contains(text.String(), part) {
-					t.Errorf("%s: the message %q is not in the sources", reason, m[1])
-				}
+		for _, message := range quoted(cells[2]) {
+			if !hasParts(text, message) {
+				t.Errorf("%s: the message %q is not in the sources", reason, message)
 			}
 		}
 		if strings.TrimSpace(cells[3]) == "" || strings.TrimSpace(cells[4]) == "" {
@@ -119,6 +88,65 @@ func TestReasons(t *testing.T) {
 			t.Errorf("%s is a reason, and not in the table", reason)
 		}
 	}
+}
+
+// stringsOf returns the strings of some files: the reasons, all of them, and all of them
+// as one text.
+func stringsOf(files map[string]*ast.File) (reasons, words map[string]bool, text string) {
+	reasons, words = make(map[string]bool), make(map[string]bool)
+	var all strings.Builder
+	for _, f := range files {
+		ast.Inspect(f, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.ValueSpec:
+				if typeName(n.Type) == "Reason" && len(n.Values) == 1 {
+					if l, ok := n.Values[0].(*ast.BasicLit); ok {
+						word, _ := strconv.Unquote(l.Value)
+						reasons[word] = true
+					}
+				}
+			case *ast.BasicLit:
+				if n.Kind == token.STRING {
+					s, _ := strconv.Unquote(n.Value)
+					words[s] = true
+					all.WriteString(s + "\n")
+				}
+			}
+			return true
+		})
+	}
+	return reasons, words, all.String()
+}
+
+// typeName returns the name of a type without its package, "" if it has none.
+func typeName(e ast.Expr) string {
+	switch e := e.(type) {
+	case *ast.Ident:
+		return e.Name
+	case *ast.SelectorExpr:
+		return e.Sel.Name
+	}
+	return ""
+}
+
+// hasParts reports whether a text has all parts of a message that "…" separates.
+func hasParts(text, message string) bool {
+	for part := range strings.SplitSeq(message, "…") {
+		if !strings.Contains(text, strings.TrimSpace(part)) {
+			return false
+		}
+	}
+	return true
+}
+
+var code = regexp.MustCompile("`([^`]+)`")
+
+// quoted returns what a cell of a table has between backquotes.
+func quoted(cell string) (all []string) {
+	for _, m := range code.FindAllStringSubmatch(cell, -1) {
+		all = append(all, m[1])
+	}
+	return all
 }
 
 // TestMetrics: the metrics of operations.md are those of the code, in the table

@@ -120,31 +120,40 @@ func optionsOf(t *testing.T, dir string) map[string][]string {
 		for _, decl := range file.Decls {
 			switch d := decl.(type) {
 			case *ast.FuncDecl:
-				if d.Recv == nil && d.Name.IsExported() && d.Type.Results.NumFields() == 1 && isOption(d.Type.Results.List[0].Type) {
+				if makesOption(d) {
 					all[""] = append(all[""], d.Name.Name)
 				}
 			case *ast.GenDecl:
 				for _, spec := range d.Specs {
-					s, ok := spec.(*ast.TypeSpec)
-					if !ok || !s.Name.IsExported() || !strings.HasSuffix(s.Name.Name, "Options") {
-						continue
-					}
-					fields, ok := s.Type.(*ast.StructType)
-					if !ok {
-						continue
-					}
-					for _, f := range fields.Fields.List {
-						for _, n := range f.Names {
-							if n.IsExported() {
-								all[s.Name.Name] = append(all[s.Name.Name], n.Name)
-							}
-						}
+					if s, ok := spec.(*ast.TypeSpec); ok && s.Name.IsExported() && strings.HasSuffix(s.Name.Name, "Options") {
+						all[s.Name.Name] = append(all[s.Name.Name], exportedFields(s.Type)...)
 					}
 				}
 			}
 		}
 	}
 	return all
+}
+
+// makesOption reports whether a function is exported and returns an option.
+func makesOption(d *ast.FuncDecl) bool {
+	return d.Recv == nil && d.Name.IsExported() && d.Type.Results.NumFields() == 1 && isOption(d.Type.Results.List[0].Type)
+}
+
+// exportedFields returns the names of the exported fields of a struct type.
+func exportedFields(typ ast.Expr) (names []string) {
+	s, ok := typ.(*ast.StructType)
+	if !ok {
+		return nil
+	}
+	for _, f := range s.Fields.List {
+		for _, n := range f.Names {
+			if n.IsExported() {
+				names = append(names, n.Name)
+			}
+		}
+	}
+	return names
 }
 
 // isOption reports whether a type is named Option, here or in another package.

@@ -33,15 +33,8 @@ func TestKeySets(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := jwks.OIDC(issuer.URL(), jwks.HTTPClient(issuer.Client()), jwks.WithStore(sets), jwks.WithClock(clock.Now), jwks.WithLogger(slog.New(slog.DiscardHandler)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		v, err := verifier.New(p, verifier.IgnoreExpiration())
-		if err != nil {
-			t.Fatal(err)
-		}
-		return v, client
+		p := verifier.Must(jwks.OIDC(issuer.URL(), jwks.HTTPClient(issuer.Client()), jwks.WithStore(sets), jwks.WithClock(clock.Now), jwks.WithLogger(slog.New(slog.DiscardHandler))))
+		return verifier.Must(verifier.New(p, verifier.IgnoreExpiration())), client
 	}
 	verify := func(what string, v *verifier.Verifier, fetches int) {
 		t.Helper()

@@ -192,12 +192,7 @@ func TestPresenceLimit(t *testing.T) {
 				t.Errorf("%d are in", len(in))
 			}
 			within(t, patience, func() error {
-				live := 0
-				for _, g := range in {
-					if g.Session() != nil {
-						live++
-					}
-				}
+				live := countLive(in)
 				if live < 3 && again {
 					if g, _, err := sites[0].login("sub=alice"); err == nil {
 						in = append(in, g)
@@ -226,6 +221,16 @@ func TestPresenceLimit(t *testing.T) {
 			})
 		})
 	}
+}
+
+// countLive counts the guards that have a session.
+func countLive(guards []*socketio.Guard) (n int) {
+	for _, g := range guards {
+		if g.Session() != nil {
+			n++
+		}
+	}
+	return n
 }
 
 // TestPresenceReleases: a room that becomes no session is given up.

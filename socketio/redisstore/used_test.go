@@ -18,17 +18,8 @@ var _ dpop.Cache = (*redisstore.Used)(nil)
 
 func TestUsed(t *testing.T) {
 	server := startRedis(t)
-	used := func() (*redisstore.Used, *redis.Client) {
-		client := redis.NewClient(&redis.Options{Addr: server.Address(), MaxRetries: -1})
-		t.Cleanup(func() { client.Close() })
-		u, err := redisstore.NewUsed(client, "test:proofs:")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return u, client
-	}
-	one, client := used()
-	other, _ := used()
+	one, client := newUsed(t, server.Address())
+	other, _ := newUsed(t, server.Address())
 	in := func(d time.Duration) time.Time { return time.Now().Add(d) }
 
 	// Of many who use one id at once, in two processes, one is the first.
@@ -73,7 +64,23 @@ func TestUsed(t *testing.T) {
 	if added, err := one.Add(ctx, "key.outage", in(time.Minute)); err == nil || added {
 		t.Errorf("without Redis: %v, %v", added, err)
 	}
+}
 
+func newUsed(t *testing.T, address string) (*redisstore.Used, *redis.Client) {
+	t.Helper()
+	client := redis.NewClient(&redis.Options{Addr: address, MaxRetries: -1})
+	t.Cleanup(func() { client.Close() })
+	u, err := redisstore.NewUsed(client, "test:proofs:")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u, client
+}
+
+// TestUsedMisconfigured: the constructor names what is missing.
+func TestUsedMisconfigured(t *testing.T) {
+	client := redis.NewClient(&redis.Options{})
+	defer client.Close()
 	for word, f := range map[string]func() (*redisstore.Used, error){
 		"the client": func() (*redisstore.Used, error) { return redisstore.NewUsed(nil, "x") },
 		"the prefix": func() (*redisstore.Used, error) { return redisstore.NewUsed(client, "") },

@@ -17,14 +17,7 @@ import (
 func TestCache(t *testing.T) {
 	at, e := newClock(), newEndpoint(t)
 	e.on("a", says(ada))
-	e.on("short", says(`{"active":true,"exp":1700000010}`))
-	c := e.client(t, WithClock(at.now), CacheSize(2))
-	is := func(token string, active bool) {
-		t.Helper()
-		if _, err := c.Introspect(t.Context(), token); active && err != nil || !active && !errors.Is(err, verifier.ErrTokenInactive) {
-			t.Fatalf("%s: %v", token, err)
-		}
-	}
+	is := activity(t, e.client(t, WithClock(at.now), CacheSize(2)))
 
 	is("a", true)
 	is("a", true)
@@ -47,11 +40,25 @@ func TestCache(t *testing.T) {
 	at.advance(inactiveTTL)
 	is("a", false)
 	e.expect(t, 4)
+}
 
-	// No answer is kept beyond the token's own exp.
-	at = newClock()
-	c = e.client(t, WithClock(at.now), CacheSize(2), TTL(time.Minute))
-	e.asked.Store(0)
+// activity returns a function that expects whether a token is active.
+func activity(t *testing.T, c *Client) func(token string, active bool) {
+	return func(token string, active bool) {
+		t.Helper()
+		if _, err := c.Introspect(t.Context(), token); active && err != nil || !active && !errors.Is(err, verifier.ErrTokenInactive) {
+			t.Fatalf("%s: %v", token, err)
+		}
+	}
+}
+
+// TestCacheBounds: the cache keeps an answer until the token's exp at most, and at most as
+// many answers as CacheSize.
+func TestCacheBounds(t *testing.T) {
+	at, e := newClock(), newEndpoint(t)
+	e.on("short", says(`{"active":true,"exp":1700000010}`))
+	c := e.client(t, WithClock(at.now), CacheSize(2), TTL(time.Minute))
+	is := activity(t, c)
 	is("short", true)
 	at.advance(10*time.Second - time.Millisecond)
 	is("short", true)
@@ -74,6 +81,7 @@ func TestCache(t *testing.T) {
 	e.on("a", says(ada))
 	e.asked.Store(0)
 	c = e.client(t, WithClock(at.now), TTL(0))
+	is = activity(t, c)
 	for range 3 {
 		is("a", true)
 		is("b", false)

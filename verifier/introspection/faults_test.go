@@ -141,7 +141,7 @@ func TestFaultsB2NotAsked(t *testing.T) {
 		_, err := c.Introspect(t.Context(), token)
 		_, verr := v.Verify(t.Context(), token)
 		for _, err := range []error{err, verr} {
-			if u := verifier.AsUnauthorized(err); u == nil || u.Reason != verifier.ErrTokenMalformed || u.Retryable || u.Code != verifier.CodeInvalidToken {
+			if !malformed(verifier.AsUnauthorized(err)) {
 				t.Errorf("%q: got %v", token, err)
 			}
 		}
@@ -157,6 +157,10 @@ func TestFaultsB2NotAsked(t *testing.T) {
 			t.Errorf("%q: %v", token, err)
 		}
 	}
+}
+
+func malformed(u *verifier.UnauthorizedError) bool {
+	return u != nil && u.Reason == verifier.ErrTokenMalformed && !u.Retryable && u.Code == verifier.CodeInvalidToken
 }
 
 // TestFaultsB8: a token that the endpoint cannot read is refused for good; that it

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -118,35 +119,48 @@ func TestDocuments(t *testing.T) {
 				t.Errorf("%s: got %+v, %v, want %s", path, a, err, want)
 			}
 		}
+		issuer.Announce(verifiertest.Claims{"issuer": "https://other.test/", "jwks_uri": nil})
+		if a, err := get(t, issuer.Client(), issuer.URL()+".well-known/openid-configuration"); err != nil || a.body != `{"issuer":"https://other.test/"}` {
+			t.Errorf("got %+v, %v", a, err)
+		}
+	})
+}
+
+// TestKeySet: the key set has what is published, and supports conditional requests.
+func TestKeySet(t *testing.T) {
+	each(t, func(t *testing.T, issuer *verifiertest.Issuer) {
+		answered := func(status int, url string, header ...string) answer {
+			t.Helper()
+			a, err := get(t, issuer.Client(), url, header...)
+			if err != nil || a.status != status {
+				t.Fatalf("got %+v, %v, want %d", a, err, status)
+			}
+			return a
+		}
 		issuer.SetHeader("Cache-Control", "max-age=60")
-		first, err := get(t, issuer.Client(), issuer.JWKSURL(), "User-Agent", "test")
-		if err != nil || first.status != 200 || !strings.Contains(first.body, `"kid":"key-1"`) || first.header.Get("Cache-Control") != "max-age=60" {
-			t.Fatalf("got %+v, %v", first, err)
+		first := answered(200, issuer.JWKSURL(), "User-Agent", "test")
+		if !strings.Contains(first.body, `"kid":"key-1"`) || first.header.Get("Cache-Control") != "max-age=60" {
+			t.Errorf("got %+v", first)
 		}
 		etag := first.header.Get("ETag")
-		if a, err := get(t, issuer.Client(), issuer.JWKSURL(), "If-None-Match", etag); err != nil || a.status != 304 || a.body != "" {
-			t.Errorf("got %+v, %v, want 304", a, err)
+		if a := answered(304, issuer.JWKSURL(), "If-None-Match", etag); a.body != "" {
+			t.Errorf("got %+v", a)
 		}
 		issuer.Rotate(verifiertest.NewKey(verifier.EdDSA, "key-2"))
 		issuer.PublishJWK(verifiertest.AKP("pq"))
 		issuer.Withdraw("key-1")
-		a, err := get(t, issuer.Client(), issuer.JWKSURL(), "If-None-Match", etag)
-		if err != nil || a.status != 200 || strings.Contains(a.body, "key-1") || !strings.Contains(a.body, "key-2") || !strings.Contains(a.body, "ML-DSA-44") {
-			t.Errorf("got %+v, %v", a, err)
+		a := answered(200, issuer.JWKSURL(), "If-None-Match", etag)
+		if strings.Contains(a.body, "key-1") || !strings.Contains(a.body, "key-2") || !strings.Contains(a.body, "ML-DSA-44") {
+			t.Errorf("got %+v", a)
 		}
-		if a, err := get(t, issuer.Client(), issuer.URL()+"else"); err != nil || a.status != 404 {
-			t.Errorf("got %+v, %v, want 404", a, err)
-		}
+		answered(404, issuer.URL()+"else")
+
 		var statuses []int
 		for _, r := range issuer.Requests() {
 			statuses = append(statuses, r.Status)
 		}
-		if len(statuses) != 6 || statuses[3] != 304 || statuses[5] != 404 || issuer.Fetches() != 3 || issuer.Requests()[2].Header.Get("User-Agent") != "test" {
+		if !slices.Equal(statuses, []int{200, 304, 200, 404}) || issuer.Fetches() != 3 || issuer.Requests()[0].Header.Get("User-Agent") != "test" {
 			t.Errorf("statuses %v, %d fetches", statuses, issuer.Fetches())
-		}
-		issuer.Announce(verifiertest.Claims{"issuer": "https://other.test/", "jwks_uri": nil})
-		if a, err := get(t, issuer.Client(), issuer.URL()+".well-known/openid-configuration"); err != nil || a.body != `{"issuer":"https://other.test/"}` {
-			t.Errorf("got %+v, %v", a, err)
 		}
 	})
 }
@@ -174,41 +188,35 @@ func TestIssuersWithPathsOnOneHost(t *testing.T) {
 }
 
 func TestFaults(t *testing.T) {
+	released := make(chan struct{})
+	close(released)
 	each(t, func(t *testing.T, issuer *verifiertest.Issuer) {
-		client := issuer.Client()
-		issuer.Break(verifiertest.Status(503))
-		if a, err := get(t, client, issuer.JWKSURL()); err != nil || a.status != 503 {
-			t.Errorf("Status: got %+v, %v", a, err)
-		}
-		issuer.Break(verifiertest.Body("text/html", "<html>"))
-		if a, err := get(t, client, issuer.JWKSURL()); err != nil || a.body != "<html>" || a.header.Get("Content-Type") != "text/html" {
-			t.Errorf("Body: got %+v, %v", a, err)
-		}
-		issuer.Break(verifiertest.Oversize(1 << 20))
-		if a, err := get(t, client, issuer.JWKSURL()); err != nil || len(a.body) <= 1<<20 || !json.Valid([]byte(a.body)) {
-			t.Errorf("Oversize: got %d bytes, %v", len(a.body), err)
-		}
-		issuer.Break(verifiertest.Redirect("/.well-known/jwks.json?moved"))
-		if a, err := get(t, client, issuer.JWKSURL()); err != nil || a.status != 200 || !strings.Contains(a.body, "key-1") {
-			t.Errorf("Redirect: got %+v, %v", a, err)
-		}
-		issuer.Break(verifiertest.Down())
-		if a, err := get(t, client, issuer.JWKSURL()); err == nil {
-			t.Errorf("Down: got %+v", a)
-		}
-		release := make(chan struct{})
-		close(release)
-		issuer.Break(verifiertest.Hang(release))
-		if a, err := get(t, client, issuer.JWKSURL()); err != nil || a.status != 200 {
-			t.Errorf("Hang: got %+v, %v", a, err)
-		}
-		issuer.Break(verifiertest.Trickle(release))
-		if a, err := get(t, client, issuer.JWKSURL()); !errors.Is(err, io.ErrUnexpectedEOF) || a.body != `{"keys":[` {
-			t.Errorf("Trickle: got %+v, %v", a, err)
-		}
-		issuer.Break(nil)
-		if a, err := get(t, client, issuer.JWKSURL()); err != nil || a.status != 200 {
-			t.Errorf("healed: got %+v, %v", a, err)
+		for _, row := range []struct {
+			name  string
+			fault verifiertest.Fault
+			good  func(a answer, err error) bool
+		}{
+			{"Status", verifiertest.Status(503), func(a answer, err error) bool { return err == nil && a.status == 503 }},
+			{"Body", verifiertest.Body("text/html", "<html>"), func(a answer, err error) bool {
+				return err == nil && a.body == "<html>" && a.header.Get("Content-Type") == "text/html"
+			}},
+			{"Oversize", verifiertest.Oversize(1 << 20), func(a answer, err error) bool {
+				return err == nil && len(a.body) > 1<<20 && json.Valid([]byte(a.body))
+			}},
+			{"Redirect", verifiertest.Redirect("/.well-known/jwks.json?moved"), func(a answer, err error) bool {
+				return err == nil && a.status == 200 && strings.Contains(a.body, "key-1")
+			}},
+			{"Down", verifiertest.Down(), func(_ answer, err error) bool { return err != nil }},
+			{"Hang", verifiertest.Hang(released), func(a answer, err error) bool { return err == nil && a.status == 200 }},
+			{"Trickle", verifiertest.Trickle(released), func(a answer, err error) bool {
+				return errors.Is(err, io.ErrUnexpectedEOF) && a.body == `{"keys":[`
+			}},
+			{"healed", nil, func(a answer, err error) bool { return err == nil && a.status == 200 }},
+		} {
+			issuer.Break(row.fault)
+			if a, err := get(t, issuer.Client(), issuer.JWKSURL()); !row.good(a, err) {
+				t.Errorf("%s: got status %d, %d bytes, %v", row.name, a.status, len(a.body), err)
+			}
 		}
 	})
 	issuer := kinds["memory"]()
