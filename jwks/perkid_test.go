@@ -66,23 +66,30 @@ func (b *balancer) fail(f verifiertest.Fault) {
 	b.fault = f
 }
 
-// TestFaultsG11PEMByKID: keys that are published one by one are found, kept, refreshed
-// and withdrawn, and invented kids neither flood the endpoint nor hide a new key.
+// start makes a provider of the balancer's keys, a verifier, and a function that checks how
+// a token of a key from an address is answered.
+func (b *balancer) start(t *testing.T) (*jwks.Provider, *verifier.Verifier, func(what string, key *verifiertest.Key, address string, reason verifier.Reason)) {
+	t.Helper()
+	p := made(t)(jwks.PEMByKID(b.URL(), jwks.HTTPClient(b.Client()), jwks.WithLogger(quiet)))
+	v := newVerifier(t, p)
+	return p, v, func(what string, key *verifiertest.Key, address string, reason verifier.Reason) {
+		t.Helper()
+		err := from(v, b.TokenBy(key, nil, nil), address)
+		if reason == "" && err != nil {
+			t.Errorf("%s: %v", what, err)
+		} else if reason != "" {
+			refusedFor(t, what, err, reason)
+		}
+	}
+}
+
+// TestFaultsG11PEMByKID: keys that are published one by one are found and kept, and
+// invented kids neither flood the endpoint nor hide a new key.
 func TestFaultsG11PEMByKID(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first := verifiertest.NewKey(verifier.ES256, "5a8d1f3e-0000-4000-8000-000000000001")
 		b := newBalancer(first)
-		p := made(t)(jwks.PEMByKID(b.URL(), jwks.HTTPClient(b.Client()), jwks.WithLogger(quiet)))
-		v := newVerifier(t, p)
-		check := func(what string, key *verifiertest.Key, address string, reason verifier.Reason) {
-			t.Helper()
-			err := from(v, b.TokenBy(key, nil, nil), address)
-			if reason == "" && err != nil {
-				t.Errorf("%s: %v", what, err)
-			} else if reason != "" {
-				refusedFor(t, what, err, reason)
-			}
-		}
+		_, v, check := b.start(t)
 		requests := func(want int) {
 			t.Helper()
 			if n := len(b.Requests()); n != want {
@@ -116,7 +123,19 @@ func TestFaultsG11PEMByKID(t *testing.T) {
 			check(kid, verifiertest.NewKey(verifier.ES256, kid), "203.0.113.1:1", verifier.ErrKeyNotFound)
 		}
 		requests(4)
+	})
+}
 
+// TestFaultsG11PEMByKIDOutage: a withdrawn key stops verifying, and known keys verify in an
+// outage.
+func TestFaultsG11PEMByKIDOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first := verifiertest.NewKey(verifier.ES256, "5a8d1f3e-0000-4000-8000-000000000001")
+		next := verifiertest.NewKey(verifier.ES256, "5a8d1f3e-0000-4000-8000-000000000002")
+		b := newBalancer(first, next)
+		p, _, check := b.start(t)
+		check("at first", first, "192.0.2.1:1", "")
+		check("the other", next, "192.0.2.1:1", "")
 		static := &world{t: t, issuer: b.Issuer}
 		if has, err := static.hasKey(p, first); !has || err != nil {
 			t.Errorf("HasKey: got %v and %v", has, err)

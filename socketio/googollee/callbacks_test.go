@@ -209,18 +209,13 @@ func TestRooms(t *testing.T) {
 			}()
 		})
 	})
-	stop := make(chan struct{})
+	var stop atomic.Bool
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-				s.BroadcastTo("all", "noise", 1)
-				s.BroadcastTo("brief", "never", 1)
-				s.RoomLen("all")
-			}
+		for !stop.Load() {
+			s.BroadcastTo("all", "noise", 1)
+			s.BroadcastTo("brief", "never", 1)
+			s.RoomLen("all")
 		}
 	})
 	var sockets []*socket
@@ -235,16 +230,12 @@ func TestRooms(t *testing.T) {
 		sockets = append(sockets, ws)
 	}
 	s.eventually("not all came", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.notes) == 20 })
-	close(stop)
+	stop.Store(true)
 	wg.Wait()
-	if n := s.RoomLen("all"); n != 20 {
-		t.Errorf("%d are in the room", n)
-	}
-	if n := s.RoomLen("hers"); n != 1 {
-		t.Errorf("%d are in hers", n)
-	}
-	if n := s.RoomLen("brief"); n != 0 {
-		t.Errorf("%d are in the brief one", n)
+	for room, want := range map[string]int{"all": 20, "hers": 1, "brief": 0} {
+		if n := s.RoomLen(room); n != want {
+			t.Errorf("%d are in %s, want %d", n, room, want)
+		}
 	}
 	sockets[0].write(`42["late"]`)
 	s.eventually("nobody waits", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return slices.Contains(s.notes, "waits") })

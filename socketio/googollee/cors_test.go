@@ -89,18 +89,7 @@ func TestCORS(t *testing.T) {
 					header.Set("Origin", origin)
 				}
 
-				preflight, err := http.NewRequest(http.MethodOptions, web.URL+"/socket.io/?EIO="+eio+"&transport=polling", nil)
-				if err != nil {
-					t.Fatal(err)
-				}
-				preflight.Header = header.Clone()
-				preflight.Header.Set("Access-Control-Request-Method", "POST")
-				res, err := http.DefaultClient.Do(preflight)
-				if err != nil {
-					t.Fatal(err)
-				}
-				_, _ = io.Copy(io.Discard, res.Body)
-				res.Body.Close()
+				res := preflight(t, web.URL+"/socket.io/?EIO="+eio+"&transport=polling", header)
 				if (res.StatusCode == http.StatusNoContent) != test.allowed {
 					t.Errorf("the preflight was answered %s", res.Status)
 				}
@@ -120,25 +109,51 @@ func TestCORS(t *testing.T) {
 					return
 				}
 				defer ws.Close()
-				if eio == "4" {
-					if _, _, err := ws.ReadMessage(); err != nil {
-						t.Fatal(err)
-					}
-					if err := ws.WriteMessage(websocket.TextMessage, []byte("40")); err != nil {
-						t.Fatal(err)
-					}
-				}
-				for answered := false; !answered; {
-					_, b, err := ws.ReadMessage()
-					if err != nil {
-						t.Fatal(err)
-					}
-					answered = strings.HasPrefix(string(b), "40")
-				}
+				enter(t, ws, eio)
 				if (presented.Load() == "secret") != test.cookie {
 					t.Errorf("the cookie that counts is %q", presented.Load())
 				}
 			})
+		}
+	}
+}
+
+// preflight asks, as a browser does, whether a page may send a POST.
+func preflight(t *testing.T, url string, header http.Header) *http.Response {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodOptions, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header = header.Clone()
+	r.Header.Set("Access-Control-Request-Method", "POST")
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, res.Body)
+	res.Body.Close()
+	return res
+}
+
+// enter connects to the root namespace.
+func enter(t *testing.T, ws *websocket.Conn, eio string) {
+	t.Helper()
+	if eio == "4" {
+		if _, _, err := ws.ReadMessage(); err != nil {
+			t.Fatal(err)
+		}
+		if err := ws.WriteMessage(websocket.TextMessage, []byte("40")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for {
+		_, b, err := ws.ReadMessage()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(string(b), "40") {
+			return
 		}
 	}
 }

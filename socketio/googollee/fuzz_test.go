@@ -142,6 +142,25 @@ var fuzzSeeds = []string{
 	"2\n2probe\n5\n6\n3\n1", `44"x"`, "0{}", "b4", "bb", "", `42["any",` + "\xff]", `42["any","` + "\U0001F600\u00e4" + `"]`,
 }
 
+// websocket opens a connection and goes as far as the fuzz test asks for.
+func (z *fuzzed) websocket(ctx context.Context, authenticated, modern bool) (*rawclient.Websocket, error) {
+	c := &rawclient.Session{URL: z.url, EIO: revision(modern)}
+	ws, _, err := c.Dial(ctx)
+	if err == nil && modern {
+		err = ws.Write("40")
+		for p := ""; err == nil && !strings.HasPrefix(p, "40{"); {
+			p, err = ws.Read()
+		}
+	}
+	if err == nil && authenticated {
+		err = ws.Write(`42["authenticate",{"token":"good.fuzz"}]`)
+		for p := ""; err == nil && p != `42["authenticated"]`; {
+			p, err = ws.Read()
+		}
+	}
+	return ws, err
+}
+
 // FuzzFrames sends frames, one a line, over a websocket, to a client's place before
 // and after authentication. Of a client that has not authenticated nothing but
 // CONNECT, DISCONNECT and "authenticate" has an effect.
@@ -158,26 +177,9 @@ func FuzzFrames(f *testing.F) {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
 		z.accepted.Store(0)
-		c := &rawclient.Session{URL: z.url, EIO: revision(modern)}
-		ws, _, err := c.Dial(ctx)
-		if err == nil && modern {
-			err = ws.Write("40")
-			for p := ""; err == nil && !strings.HasPrefix(p, "40{"); {
-				p, err = ws.Read()
-			}
-		}
+		ws, err := z.websocket(ctx, authenticated, modern)
 		if err != nil {
 			t.Fatal(err)
-		}
-		if authenticated {
-			if ws.Write(`42["authenticate",{"token":"good.fuzz"}]`) != nil {
-				t.Fatal("no authentication")
-			}
-			for p := ""; p != `42["authenticated"]`; {
-				if p, err = ws.Read(); err != nil {
-					t.Fatal(err)
-				}
-			}
 		}
 		kind := websocket.TextMessage
 		if binary {
@@ -202,6 +204,38 @@ func FuzzFrames(f *testing.F) {
 	})
 }
 
+// polling opens a session by long-polling and goes as far as the fuzz test asks for.
+func (z *fuzzed) polling(ctx context.Context, t *testing.T, authenticated, modern bool) *rawclient.Session {
+	t.Helper()
+	c := &rawclient.Session{URL: z.url, HTTP: z.web, EIO: revision(modern)}
+	if _, err := c.Get(ctx); err != nil || c.SID == "" {
+		t.Fatal(err)
+	}
+	if modern {
+		if r, err := c.Post(ctx, "40"); err != nil || r.Status != http.StatusOK {
+			t.Fatalf("CONNECT was answered %v, %v", r, err)
+		}
+		if r, err := c.Get(ctx); err != nil || !strings.HasPrefix(r.Body, "40{") {
+			t.Fatalf("CONNECT was answered %v, %v", r, err)
+		}
+	}
+	if !authenticated {
+		return c
+	}
+	if _, err := c.Post(ctx, `42["authenticate",{"token":"good.fuzz"}]`); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		r, err := c.Get(ctx)
+		if err != nil || r.Status != http.StatusOK {
+			t.Fatalf("no authentication: %v, %v", r, err)
+		}
+		if slices.Contains(r.Packets, `42["authenticated"]`) {
+			return c
+		}
+	}
+}
+
 // FuzzPayloads sends whole bodies by polling, of any content type.
 func FuzzPayloads(f *testing.F) {
 	z := serveFuzz(f)
@@ -218,32 +252,7 @@ func FuzzPayloads(f *testing.F) {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
 		z.accepted.Store(0)
-		c := &rawclient.Session{URL: z.url, HTTP: z.web, EIO: revision(modern)}
-		if _, err := c.Get(ctx); err != nil || c.SID == "" {
-			t.Fatal(err)
-		}
-		if modern {
-			if r, err := c.Post(ctx, "40"); err != nil || r.Status != http.StatusOK {
-				t.Fatalf("CONNECT was answered %v, %v", r, err)
-			}
-			if r, err := c.Get(ctx); err != nil || !strings.HasPrefix(r.Body, "40{") {
-				t.Fatalf("CONNECT was answered %v, %v", r, err)
-			}
-		}
-		if authenticated {
-			if _, err := c.Post(ctx, `42["authenticate",{"token":"good.fuzz"}]`); err != nil {
-				t.Fatal(err)
-			}
-			for {
-				r, err := c.Get(ctx)
-				if err != nil || r.Status != http.StatusOK {
-					t.Fatalf("no authentication: %v, %v", r, err)
-				}
-				if slices.Contains(r.Packets, `42["authenticated"]`) {
-					break
-				}
-			}
-		}
+		c := z.polling(ctx, t, authenticated, modern)
 		r, err := c.Do(ctx, http.MethodPost, types[int(kind)%len(types)], strings.NewReader(string(body)))
 		if err == nil && r.Status != 200 && r.Status != 400 && r.Status != 413 {
 			t.Fatalf("got %v", r)

@@ -1,7 +1,6 @@
 package googollee_test
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"net/http"
@@ -23,24 +22,33 @@ const stop = "stop"
 // token where it is asked for one, and acknowledges that it was refused.
 func visit(ctx context.Context, c *rawclient.Session, transport string, heard func(packet string) (answer string)) {
 	if transport == "websocket" {
-		ws, _, err := c.Dial(ctx)
-		if err != nil {
+		visitByWebsocket(ctx, c, heard)
+	} else {
+		visitByPolling(ctx, c, heard)
+	}
+}
+
+func visitByWebsocket(ctx context.Context, c *rawclient.Session, heard func(packet string) (answer string)) {
+	ws, _, err := c.Dial(ctx)
+	if err != nil {
+		return
+	}
+	defer ws.Close()
+	for {
+		_ = ws.SetReadDeadline(time.Now().Add(20 * time.Second))
+		p, err := ws.Read()
+		if err != nil || p == "41" {
 			return
 		}
-		defer ws.Close()
-		for {
-			_ = ws.SetReadDeadline(time.Now().Add(20 * time.Second))
-			p, err := ws.Read()
-			if err != nil || p == "41" {
-				return
-			}
-			if answer := heard(p); answer == stop {
-				return
-			} else if answer != "" {
-				_ = ws.Write(answer)
-			}
+		if answer := heard(p); answer == stop {
+			return
+		} else if answer != "" {
+			_ = ws.Write(answer)
 		}
 	}
+}
+
+func visitByPolling(ctx context.Context, c *rawclient.Session, heard func(packet string) (answer string)) {
 	for {
 		r, err := c.Get(ctx)
 		if err != nil || r.Status != http.StatusOK {
@@ -149,20 +157,7 @@ func TestFaultsE3TokenTooLong(t *testing.T) {
 	for _, size := range []int{17 << 10, 19 << 10, 100 << 10, 900 << 10} {
 		for _, transport := range []string{"polling", "websocket"} {
 			bothProtocols(t, func(t *testing.T, eio string) {
-				failures := make(chan error, 2)
-				var log bytes.Buffer
-				s, err := googollee.NewServer(&googollee.Options{RefusalDelay: 10 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(&log, nil))})
-				if err != nil {
-					t.Fatal(err)
-				}
-				failed := socketio.OnFailure(func(_ *verifier.Handshake, err *verifier.UnauthorizedError) { failures <- err })
-				if _, err := s.Authorize("/", v, failed); err != nil {
-					t.Fatal(err)
-				}
-				if _, err := s.Authorize("/admin", v, failed, socketio.ByHandshake()); err != nil {
-					t.Fatal(err)
-				}
-				address := serveHTTP(t, s)
+				address, failures := serveFailures(t, v)
 				token := strings.Repeat("x", size)
 				packet, told := `42["authenticate",{"token":"`+token+`"}]`, `["unauthorized",`
 				for range 2 {
@@ -198,6 +193,25 @@ func TestFaultsE3TokenTooLong(t *testing.T) {
 			})
 		}
 	}
+}
+
+// serveFailures serves two namespaces, by event and by handshake, and returns the errors
+// that OnFailure is called with.
+func serveFailures(t *testing.T, v *verifier.Verifier) (address string, failures <-chan error) {
+	t.Helper()
+	all := make(chan error, 2)
+	s, err := googollee.NewServer(&googollee.Options{RefusalDelay: 10 * time.Millisecond, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	failed := socketio.OnFailure(func(_ *verifier.Handshake, err *verifier.UnauthorizedError) { all <- err })
+	if _, err := s.Authorize("/", v, failed); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Authorize("/admin", v, failed, socketio.ByHandshake()); err != nil {
+		t.Fatal(err)
+	}
+	return serveHTTP(t, s), all
 }
 
 // TestFaultsE3Constructor: limits that belong together check each other.

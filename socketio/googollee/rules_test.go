@@ -18,36 +18,7 @@ import (
 func TestRules(t *testing.T) {
 	bothProtocols(t, func(t *testing.T, eio string) {
 		key := verifiertest.NewKey(verifier.HS256, "")
-		set, err := keys.Secret(key.Material().([]byte))
-		if err != nil {
-			t.Fatal(err)
-		}
-		v, err := verifier.New(set)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := googollee.NewServer(&googollee.Options{Logger: quiet})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := s.Public("/"); err != nil {
-			t.Fatal(err)
-		}
-		handled := make(chan string, 100)
-		n, err := s.Authorize("/chat", v, socketio.WithLogger(quiet), socketio.ByHandshake(), socketio.Timeout(time.Minute),
-			socketio.Allow("write", socketio.Scope("w")), socketio.AllowRoom("org:{org}:*"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		n.OnAuthenticated(func(c *googollee.Conn, _ *socketio.Session) error { c.Join("org:red:news"); return nil })
-		n.OnEvent("write", func(_ *googollee.Conn, text string) string { handled <- text; return "ok" })
-		n.OnEvent("join", func(c *googollee.Conn, room string) string {
-			if err := c.JoinWith(room, ""); err != nil {
-				return string(verifier.AsUnauthorized(err).Reason)
-			}
-			return "in"
-		})
-		url := serveHTTP(t, s)
+		n, url, handled := serveRules(t, key)
 		b := dialBurst(t, url, eio)
 		token := func(scope, org string) string {
 			return key.Mint(nil, verifiertest.Claims{"sub": "ada", "scope": scope, "org": org})
@@ -79,18 +50,7 @@ func TestRules(t *testing.T) {
 		expect(`42/chat,["news","red"]`)
 
 		// Events and broadcasts go on while the token is renewed by one with fewer rights.
-		stop, stopped := make(chan struct{}), make(chan struct{})
-		go func() {
-			defer close(stopped)
-			for {
-				select {
-				case <-stop:
-					return
-				case <-time.After(time.Millisecond):
-					n.BroadcastTo("org:red:news", "news", "more")
-				}
-			}
-		}()
+		stop := broadcasting(n)
 		send(`42/chat,["authenticate",{"token":"` + token("r", "blue") + `"}]`)
 		expect(`42/chat,1073741824["unauthorized"`, `"room":"org:red:news"`)
 		b.until(t, `42/chat,["authenticated"]`)
@@ -104,8 +64,7 @@ func TestRules(t *testing.T) {
 				t.Errorf("after the renewal: %s, %v, want %s", p, err, prefix)
 			}
 		}
-		close(stop)
-		<-stopped
+		stop()
 		n.BroadcastTo("org:blue:news", "news", "blue")
 		expect(`42/chat,["news","blue"]`)
 		close(handled)
@@ -115,4 +74,53 @@ func TestRules(t *testing.T) {
 			}
 		}
 	})
+}
+
+// serveRules serves a namespace with rules for the event "write" and for rooms. handled
+// has the texts that were written.
+func serveRules(t *testing.T, key *verifiertest.Key) (n *googollee.Namespace, url string, handled chan string) {
+	t.Helper()
+	set, err := keys.Secret(key.Material().([]byte))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := googollee.NewServer(&googollee.Options{Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Public("/"); err != nil {
+		t.Fatal(err)
+	}
+	handled = make(chan string, 100)
+	n, err = s.Authorize("/chat", verifier.Must(verifier.New(set)), socketio.WithLogger(quiet), socketio.ByHandshake(), socketio.Timeout(time.Minute),
+		socketio.Allow("write", socketio.Scope("w")), socketio.AllowRoom("org:{org}:*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.OnAuthenticated(func(c *googollee.Conn, _ *socketio.Session) error { c.Join("org:red:news"); return nil })
+	n.OnEvent("write", func(_ *googollee.Conn, text string) string { handled <- text; return "ok" })
+	n.OnEvent("join", func(c *googollee.Conn, room string) string {
+		if err := c.JoinWith(room, ""); err != nil {
+			return string(verifier.AsUnauthorized(err).Reason)
+		}
+		return "in"
+	})
+	return n, serveHTTP(t, s), handled
+}
+
+// broadcasting broadcasts to a room until it is stopped.
+func broadcasting(n *googollee.Namespace) (stop func()) {
+	end, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-end:
+				return
+			case <-time.After(time.Millisecond):
+				n.BroadcastTo("org:red:news", "news", "more")
+			}
+		}
+	}()
+	return func() { close(end); <-ended }
 }
