@@ -296,8 +296,11 @@ func (g *guarded) deny(data json.RawMessage) {
 	g.denied = &verifier.UnauthorizedError{
 		Code: verifier.CodeUnknown, Message: refusal.Message, Reason: verifier.ErrRejected, Err: errOther,
 	}
-	g.stepLocked(serverEnded)
+	ended := g.stepLocked(serverEnded)
 	g.mu.Unlock()
+	if !ended { // the client has left: forget may have met a closed queue
+		g.forgetLater(serverDisconnect)
+	}
 	var told any = &refusal
 	if g.Stay.Session().Protocol() == 3 {
 		told = data

@@ -11,5 +11,5 @@ import (
 // is left behind if the server is closed meanwhile. It is the library's timer;
 // this package has none of that kind.
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/zishang520/socket.io/v3/pkg/utils.SetTimeout.func1"))
+	goleak.VerifyTestMain(m)
 }

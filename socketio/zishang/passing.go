@@ -138,12 +138,7 @@ func (g *guarded) hears() bool {
 // Left takes note that the stay is over.
 func (g *guarded) Left(reason string) {
 	g.step(clientLeft)
-	forget := func() { // not here: handlers of "disconnect" may take their time
-		g.server.library.Tasks.Go(func() {
-			defer g.recovered()
-			g.forget(reason)
-		})
-	}
+	forget := func() { g.forgetLater(reason) }
 	guard := g.Guard()
 	if guard != nil {
 		guard.Closed()
@@ -180,18 +175,31 @@ func (g *guarded) Done(reason string) {
 	g.giveBack()
 }
 
+// forgetLater is forget on a goroutine of its own: handlers of "disconnect" may take
+// their time.
+func (g *guarded) forgetLater(reason string) {
+	g.server.library.Tasks.Go(func() {
+		defer g.recovered()
+		g.forget(reason)
+	})
+}
+
 // forget has the library forget the socket.
 func (g *guarded) forget(reason string) {
 	g.mu.Lock()
-	c, s, next, state := g.conn, g.socket, g.next, g.state
+	c, s, next, state, denied := g.conn, g.socket, g.next, g.state, g.denied
 	g.next = nil
 	g.mu.Unlock()
-	tell := func() { c.tell(known(reason)) }
+	tell := func() {
+		if c.close() {
+			c.tell(known(reason))
+		}
+	}
 	switch {
-	case c == nil || state == disconnected || !c.close(): // the library is at it
-	case s != nil && next == nil && (state == gone || state == refused):
+	case c == nil || state == disconnected: // the library is at it
+	case s != nil && next == nil && denied == nil && (state == gone || state == refused):
 		s.Enqueue(tell) // behind the handlers of "connection"
-	default:
+	default: // of a socket that another middleware refused the library has closed the queue
 		tell()
 	}
 	if next != nil {

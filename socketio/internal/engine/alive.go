@@ -26,12 +26,11 @@ func (s *Session) Alive(ctx context.Context) bool {
 	s.mu.Unlock()
 	select {
 	case <-heard:
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return s.state < closing
 	case <-ctx.Done():
-		return false
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.heard != heard && s.state < closing // another question, or none: this one is answered
 }
 
 // askLocked sends what the client answers.

@@ -1,0 +1,35 @@
+package zishang
+
+import (
+	"fmt"
+	"runtime"
+	"testing"
+
+	"github.com/zishang520/socket.io/servers/socket/v3"
+)
+
+// TestDeniedIsForgotten: of a socket that another middleware refuses nothing stays. The
+// library closes the queue of such a socket before it says so.
+func TestDeniedIsForgotten(t *testing.T) {
+	web := serve(t, nil, func(s *Server) {
+		public(t, s, "/")
+		public(t, s, "/x").Use(func(_ *socket.Socket, next func(*socket.ExtendedError)) {
+			next(socket.NewExtendedError("no", nil))
+		})
+	})
+	c := dial(t, web)
+	c.send("40")
+	c.connected("/")
+	before := runtime.NumGoroutine()
+	const attempts = 60
+	for range attempts {
+		c.send("40/x,")
+		if got := c.next(); got != `44/x,{"message":"no","data":null}` {
+			t.Fatal(got)
+		}
+	}
+	eventually(t, func() (bool, string) {
+		n := runtime.NumGoroutine()
+		return n < before+attempts/4, fmt.Sprintf("%d goroutines, before them %d", n, before)
+	})
+}
