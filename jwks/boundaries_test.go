@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -391,63 +389,4 @@ func TestPEMByKIDBounds(t *testing.T) {
 			t.Errorf("%d fetches, want 2", got)
 		}
 	})
-}
-
-// TestFileFaults: each failure of a file is told once, and a file that comes back
-// unchanged is read again.
-func TestFileFaults(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "keys.json")
-	key := unpublished("key-1")
-	set := encode(t, map[string]any{"keys": []any{key.JWK()}})
-	write := func(text string) {
-		t.Helper()
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write(set)
-	clock := verifiertest.NewClock(time.Unix(1_700_000_000, 0))
-	failures := 0
-	p := made(t)(jwks.File(path, jwks.WithClock(clock.Now), jwks.MaxStale(time.Minute), jwks.WithLogger(quiet), jwks.OnEvent(func(e jwks.Event) {
-		if e.Kind == jwks.EventFailure {
-			failures++
-		}
-	})))
-	token, err := newVerifier(t, p).Verify(t.Context(), key.Mint(nil, verifiertest.Claims{}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	has := func() (bool, error) {
-		clock.Advance(time.Second)
-		return verifier.HasKey(t.Context(), p, token.Unverified(nil), token.Key())
-	}
-	rename := func(from, to string) {
-		t.Helper()
-		if err := os.Rename(from, to); err != nil {
-			t.Fatal(err)
-		}
-	}
-	rename(path, path+".away")
-	if ok, err := has(); !ok || err != nil || p.Refresh(t.Context()) == nil || failures != 1 {
-		t.Errorf("gone: got %v, %v and %d failures", ok, err, failures)
-	}
-	write("{")
-	if ok, err := has(); !ok || err != nil || failures != 2 {
-		t.Errorf("garbage: got %v, %v and %d failures", ok, err, failures)
-	}
-	clock.Advance(time.Minute)
-	if ok, err := has(); ok || err == nil || !strings.Contains(err.Error(), "could not be read for 1m0s") {
-		t.Errorf("beyond the bound: got %v, %v", ok, err)
-	}
-	rename(path+".away", path)
-	if ok, err := has(); !ok || err != nil {
-		t.Errorf("back: got %v, %v", ok, err)
-	}
-	if err := p.Refresh(t.Context()); err != nil {
-		t.Error(err)
-	}
-	clock.Advance(time.Hour)
-	if ok, err := has(); !ok || err != nil {
-		t.Errorf("an hour later: got %v, %v", ok, err)
-	}
 }

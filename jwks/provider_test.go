@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -407,96 +406,5 @@ func TestClientIsNotChanged(t *testing.T) {
 	made(t)(jwks.URL("https://issuer.test/", jwks.HTTPClient(client)))
 	if client.CheckRedirect != nil {
 		t.Error("the client was given a CheckRedirect")
-	}
-}
-
-// TestFileAndTheClock: a clock that is put back does not keep the file from being
-// looked at.
-func TestFileAndTheClock(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "keys.json")
-	first, second := unpublished("key-1"), unpublished("key-2")
-	clock := verifiertest.NewClock(time.Unix(1_700_000_000, 0))
-	write := func(key *verifiertest.Key) {
-		if err := os.WriteFile(path+".new", []byte(encode(t, map[string]any{"keys": []any{key.JWK()}})), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Rename(path+".new", path); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write(first)
-	v := newVerifier(t, made(t)(jwks.File(path, jwks.WithClock(clock.Now), jwks.WithLogger(quiet))))
-	write(second)
-	clock.Advance(-time.Hour)
-	if _, err := v.Verify(t.Context(), second.Mint(nil, verifiertest.Claims{})); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "keys.json")
-	write := func(text string) {
-		t.Helper()
-		if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Rename(path+".new", path); err != nil {
-			t.Fatal(err)
-		}
-	}
-	set := func(keys ...*verifiertest.Key) string {
-		var list []verifiertest.JWK
-		for _, k := range keys {
-			list = append(list, k.JWK())
-		}
-		return encode(t, map[string]any{"keys": list})
-	}
-	first, second, shared := unpublished("key-1"), unpublished("key-2"), verifiertest.NewKey(verifier.HS256, "secret")
-	clock := verifiertest.NewClock(time.Unix(1_700_000_000, 0))
-	var told []string
-	write(set(first))
-	p := made(t)(jwks.File(path, jwks.WithClock(clock.Now), jwks.MaxStale(time.Minute), jwks.WithLogger(quiet),
-		jwks.OnEvent(func(e jwks.Event) { told = append(told, fmt.Sprint(e.Kind, len(e.Keys))) })))
-	v := newVerifier(t, p)
-	check := func(what string, key *verifiertest.Key, reason verifier.Reason) {
-		t.Helper()
-		_, err := v.Verify(t.Context(), key.Mint(nil, verifiertest.Claims{"sub": "alice"}))
-		if reason != "" {
-			refusedFor(t, what, err, reason)
-		} else if err != nil {
-			t.Errorf("%s: %v", what, err)
-		}
-	}
-	check("the first", first, "")
-	write(set(second, shared))
-	check("too early to look", first, "")
-	clock.Advance(time.Second)
-	check("withdrawn", first, verifier.ErrKeyNotFound)
-	check("rotated", second, "")
-	check("a secret is fine in a file", shared, "")
-	clock.Advance(time.Second)
-	check("unchanged", second, "")
-	write("{")
-	clock.Advance(time.Second)
-	check("garbage: what was before goes on", second, "")
-	clock.Advance(time.Second)
-	check("still", second, "")
-	clock.Advance(58 * time.Second)
-	check("until the bound", second, "")
-	clock.Advance(time.Second)
-	check("beyond it", second, verifier.ErrKeysUnavailable)
-	write(set(first))
-	clock.Advance(time.Second)
-	check("repaired", first, "")
-	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
-	}
-	clock.Advance(time.Second)
-	check("gone", first, "")
-	if got, want := strings.Join(told, " "), "fetch2 rotation2 failure2 fetch1 rotation1 failure1"; got != want {
-		t.Errorf("told %s, want %s", got, want)
-	}
-	if got := p.Stats(); got.Rotations != 2 || got.StaleServes != 4 || got.UnknownKIDs != 1 {
-		t.Errorf("got %+v", got)
 	}
 }

@@ -169,18 +169,9 @@ func realClient(t *testing.T, auth socketio.Authenticator, options []socketio.Op
 		var seen []string
 		switch s.do {
 		case connect:
-			var payload any
-			if s.token != "" {
-				payload = map[string]any{"token": s.token}
-			}
-			c, err = sio4.Connect(t.Context(), web.URL, payload)
-			var refusal *sio4.ConnectError
-			if errors.As(err, &refusal) {
-				data, _ := json.Marshal(refusal) // it was decoded from JSON
-				seen, err = append(seen, line(sockettest.Event{Name: "connect_error", Args: []json.RawMessage{data}})), nil
-				break
-			}
-			seen = append(seen, "connect []")
+			var answer string
+			c, answer, err = connectAs(t, web.URL, s.token)
+			seen = append(seen, answer)
 		case authenticate:
 			err = c.Emit(authenticate, map[string]string{"token": s.token})
 		case end:
@@ -203,4 +194,19 @@ func realClient(t *testing.T, auth socketio.Authenticator, options []socketio.Op
 		saw = append(saw, seen)
 	}
 	return saw
+}
+
+// connectAs connects with a token, "" for none, and returns the answer as a line.
+func connectAs(t *testing.T, url, token string) (c *sio4.Client, answer string, err error) {
+	var payload any
+	if token != "" {
+		payload = map[string]any{"token": token}
+	}
+	c, err = sio4.Connect(t.Context(), url, payload)
+	var refusal *sio4.ConnectError
+	if errors.As(err, &refusal) {
+		data, _ := json.Marshal(refusal) // it was decoded from JSON
+		return c, line(sockettest.Event{Name: "connect_error", Args: []json.RawMessage{data}}), nil
+	}
+	return c, "connect []", err
 }
