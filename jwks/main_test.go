@@ -156,3 +156,12 @@ func (w *world) fetched(want int) {
 
 // unpublished makes a key that the issuer does not have.
 func unpublished(kid string) *verifiertest.Key { return verifiertest.NewKey(verifier.EdDSA, kid) }
+
+func newVerifier(t *testing.T, p verifier.KeyProvider) *verifier.Verifier {
+	t.Helper()
+	v, err := verifier.New(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}

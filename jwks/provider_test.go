@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -211,17 +210,6 @@ func TestKeySetMoves(t *testing.T) {
 	})
 }
 
-// TestTooManyKeys: a member of another name does not hide how many there are.
-func TestTooManyKeys(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		text := encode(t, slices.Repeat([]any{w.key.JWK()}, 101))
-		w.issuer.Break(verifiertest.Body("application/json", `{"keys":`+text+`,"KEYS":[]}`))
-		err := w.verify(w.issuer.Token(nil), "")
-		refusedFor(t, "101 keys", err, verifier.ErrKeysUnavailable)
-	})
-}
-
 // The keys of one issuer never verify another's tokens, under the same kid or
 // not.
 func TestIssuers(t *testing.T) {
@@ -389,15 +377,6 @@ func TestOverHTTP(t *testing.T) {
 		_, err := newVerifier(t, p).Verify(t.Context(), issuer.Token(nil))
 		refusedFor(t, "refused", err, verifier.ErrKeysUnavailable)
 	})
-}
-
-func newVerifier(t *testing.T, p verifier.KeyProvider) *verifier.Verifier {
-	t.Helper()
-	v, err := verifier.New(p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
 }
 
 // The client is the user's own, and stays as it is.

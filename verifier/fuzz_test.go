@@ -145,20 +145,7 @@ func FuzzObject(f *testing.F) {
 // that a strict reader accepts, and no others. The parts are texts to be encoded,
 // or segments in whatever spelling.
 func FuzzCompact(f *testing.F) {
-	for _, s := range objectSeeds {
-		f.Add(`{"alg":"HS256"}`, s, false)
-		f.Add(s, `{}`, false)
-	}
-	for _, h := range []string{
-		`{"alg":"HS256","typ":"JWT","kid":"k"}`, `{"alg":"none"}`, `{"alg":"HS512"}`, `{"alg":"HS256","crit":["b64"],"b64":false}`, `{"alg":"HS256","b64":true}`,
-		`{"alg":"HS256","kid":null}`, ` {"alg":"HS256"}`, "\n{\"alg\":\"HS256\"}", `{"ALG":"HS256"}`, `{"alg":""}`, `{"alg":"HS256","typ":"dpop+jwt"}`,
-	} {
-		f.Add(h, `{"sub":"jane","exp":1e300}`, false)
-		f.Add(encode(h)+"=", encode(`{}`)+"\n", true)
-	}
-	f.Add(".", "", true)
-	f.Add("eyJhbGciOiJIUzI1NiJ9", "e30.x", true)
-	f.Add("eyJhbGciOiJIUzI1NiJ9", "e31", true)
+	seedCompact(f)
 	v := newVerifier(f, static(newKey(f, secret, KeyOptions{})))
 	f.Fuzz(func(t *testing.T, header, payload string, spelled bool) {
 		if !spelled {
@@ -184,17 +171,42 @@ func FuzzCompact(f *testing.F) {
 			checkAccepted(t, token, raw, p)
 			return
 		}
-		var u *UnauthorizedError
-		if !errors.As(err, &u) || u.Retryable {
-			t.Fatalf("%q: error %v", raw, err)
-		}
-		if u.Reason == ErrTokenMalformed && good && depth(h) <= strictjson.MaxDepth && depth(p) <= strictjson.MaxDepth {
-			t.Fatalf("%q: refused as malformed, and is not: %v", raw, err)
-		}
-		if u.Reason == ErrSignatureInvalid && good && alg == "HS256" && !strings.Contains(header+payload, ".") {
-			t.Fatalf("%q: its signature is good", raw)
-		}
+		flat := max(depth(h), depth(p)) <= strictjson.MaxDepth
+		signed := alg == "HS256" && !strings.Contains(header+payload, ".")
+		checkRefused(t, raw, err, good && flat, good && signed)
 	})
+}
+
+// checkRefused checks the reason of a refusal: a well-formed token is not malformed, and a
+// signed one has a valid signature.
+func checkRefused(t *testing.T, raw string, err error, wellFormed, signed bool) {
+	t.Helper()
+	var u *UnauthorizedError
+	switch {
+	case !errors.As(err, &u) || u.Retryable:
+		t.Fatalf("%q: error %v", raw, err)
+	case u.Reason == ErrTokenMalformed && wellFormed:
+		t.Fatalf("%q: refused as malformed, and is not: %v", raw, err)
+	case u.Reason == ErrSignatureInvalid && signed:
+		t.Fatalf("%q: its signature is good", raw)
+	}
+}
+
+func seedCompact(f *testing.F) {
+	for _, s := range objectSeeds {
+		f.Add(`{"alg":"HS256"}`, s, false)
+		f.Add(s, `{}`, false)
+	}
+	for _, h := range []string{
+		`{"alg":"HS256","typ":"JWT","kid":"k"}`, `{"alg":"none"}`, `{"alg":"HS512"}`, `{"alg":"HS256","crit":["b64"],"b64":false}`, `{"alg":"HS256","b64":true}`,
+		`{"alg":"HS256","kid":null}`, ` {"alg":"HS256"}`, "\n{\"alg\":\"HS256\"}", `{"ALG":"HS256"}`, `{"alg":""}`, `{"alg":"HS256","typ":"dpop+jwt"}`,
+	} {
+		f.Add(h, `{"sub":"jane","exp":1e300}`, false)
+		f.Add(encode(h)+"=", encode(`{}`)+"\n", true)
+	}
+	f.Add(".", "", true)
+	f.Add("eyJhbGciOiJIUzI1NiJ9", "e30.x", true)
+	f.Add("eyJhbGciOiJIUzI1NiJ9", "e31", true)
 }
 
 func checkAccepted(t *testing.T, token *Token, raw, payload string) {
@@ -307,33 +319,40 @@ func FuzzAuthenticate(f *testing.F) {
 			return
 		}
 		token, err := AuthPayload("token").Extract(t.Context(), h)
-
-		var value any
-		object, isObject := h.Auth.(map[string]any)
-		if isObject {
-			value = object["token"]
-		}
-		s, isString := value.(string)
-		switch {
-		case h.Auth == nil || isObject && value == nil:
-			if token != "" || err != nil {
-				t.Fatalf("%q: %q, %v: there is nothing", text, token, err)
-			}
-		case isString && s != "":
-			scheme, found := strings.CutSuffix(s, token)
-			if err != nil || token == "" || !found || scheme != "" && !strings.EqualFold(scheme, "bearer ") {
-				t.Fatalf("%q: %q, %v", text, token, err)
-			}
-		default:
-			want := "invalid token datatype"
-			if isString {
-				want = "jwt must be provided"
-			}
-			if u := AsUnauthorized(err); token != "" || u == nil || u.Message != want || u.Code != CodeInvalidToken {
-				t.Fatalf("%q: %q, %v", text, token, err)
-			}
-		}
+		checkPayload(t, text, h, token, err)
 	})
+}
+
+// checkPayload compares what the extractor returned with what the payload has.
+func checkPayload(t *testing.T, text string, h *Handshake, token string, err error) {
+	t.Helper()
+	object, isObject := h.Auth.(map[string]any)
+	value := object["token"]
+	s, isString := value.(string)
+	switch {
+	case h.Auth == nil || isObject && value == nil:
+		if token != "" || err != nil {
+			t.Fatalf("%q: %q, %v: there is nothing", text, token, err)
+		}
+	case isString && s != "":
+		if err != nil || !isTokenOf(s, token) {
+			t.Fatalf("%q: %q, %v", text, token, err)
+		}
+	default:
+		want := "invalid token datatype"
+		if isString {
+			want = "jwt must be provided"
+		}
+		if u := AsUnauthorized(err); token != "" || u == nil || u.Message != want || u.Code != CodeInvalidToken {
+			t.Fatalf("%q: %q, %v", text, token, err)
+		}
+	}
+}
+
+// isTokenOf reports whether a value is the token, with or without "Bearer ".
+func isTokenOf(value, token string) bool {
+	scheme, found := strings.CutSuffix(value, token)
+	return token != "" && found && (scheme == "" || strings.EqualFold(scheme, "bearer "))
 }
 
 // FuzzDates: a date is what a float64 of the same text is, within the years that

@@ -72,43 +72,9 @@ func TestNothingStaysBehind(t *testing.T) {
 					c.Query.Set("token", "good.alice")
 				}
 				if i%2 == 0 {
-					r, err := c.Get(ctx)
-					if err != nil || strings.Contains(r.Body, "UnauthorizedError") != (kind == "refusals") {
-						t.Errorf("got %v, %v", r, err)
-						return
-					}
-					if kind == "connects" {
-						if r, err := c.Post(ctx, `421["echo",1]`); err != nil || r.Status != http.StatusOK {
-							t.Errorf("a POST was answered %v, %v", r, err)
-						}
-						if r, err := c.Get(ctx); err != nil || len(r.Packets) != 1 || r.Packets[0] != "431[1]" {
-							t.Errorf("a poll brought %v, %v", r, err)
-						}
-					}
-					if r, err := c.Post(ctx, "1"); err != nil || r.Status != http.StatusOK {
-						t.Errorf("CLOSE was answered %v, %v", r, err)
-					}
-					return
-				}
-				ws, _, err := c.Dial(ctx)
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				defer ws.Close()
-				_ = ws.SetReadDeadline(time.Now().Add(30 * time.Second))
-				if kind == "connects" {
-					_ = ws.Write(`421["echo",1]`)
-				}
-				for {
-					p, err := ws.Read()
-					if err == nil && p != "431[1]" {
-						continue
-					}
-					if (err != nil) != (kind == "refusals") || err != nil && !websocket.IsCloseError(err, websocket.CloseNormalClosure) {
-						t.Errorf("got %q, %v", p, err)
-					}
-					return
+					echoByPolling(ctx, t, c, kind == "connects")
+				} else {
+					echoByWebsocket(ctx, t, c, kind == "connects")
 				}
 			}
 			settle := func() use {
@@ -131,6 +97,47 @@ func TestNothingStaysBehind(t *testing.T) {
 				t.Errorf("there are %d more goroutines", grown)
 			}
 		})
+	}
+}
+
+// echoByPolling asks for an echo if the client is accepted, and closes the connection.
+func echoByPolling(ctx context.Context, t *testing.T, c *rawclient.Session, accepted bool) {
+	r, err := c.Get(ctx)
+	if err != nil || strings.Contains(r.Body, "UnauthorizedError") == accepted {
+		t.Errorf("got %v, %v", r, err)
+		return
+	}
+	if accepted {
+		if r, err := c.Post(ctx, `421["echo",1]`); err != nil || r.Status != http.StatusOK {
+			t.Errorf("a POST was answered %v, %v", r, err)
+		}
+		if r, err := c.Get(ctx); err != nil || len(r.Packets) != 1 || r.Packets[0] != "431[1]" {
+			t.Errorf("a poll brought %v, %v", r, err)
+		}
+	}
+	if r, err := c.Post(ctx, "1"); err != nil || r.Status != http.StatusOK {
+		t.Errorf("CLOSE was answered %v, %v", r, err)
+	}
+}
+
+// echoByWebsocket asks for an echo if the client is accepted, and waits for it or for the end.
+func echoByWebsocket(ctx context.Context, t *testing.T, c *rawclient.Session, accepted bool) {
+	ws, _, err := c.Dial(ctx)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer ws.Close()
+	_ = ws.SetReadDeadline(time.Now().Add(30 * time.Second))
+	if accepted {
+		_ = ws.Write(`421["echo",1]`)
+	}
+	p := ""
+	for err == nil && p != "431[1]" {
+		p, err = ws.Read()
+	}
+	if (err == nil) != accepted || err != nil && !websocket.IsCloseError(err, websocket.CloseNormalClosure) {
+		t.Errorf("got %q, %v", p, err)
 	}
 }
 
@@ -195,29 +202,9 @@ func rampage(s *server, r *rand.Rand) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	c := s.client()
-	some := func() []string {
-		var all []string
-		for range 1 + r.IntN(4) {
-			all = append(all, packets[r.IntN(len(packets))])
-		}
-		if r.IntN(2) == 0 {
-			all[0] = packets[0]
-		}
-		return all
-	}
 	onWebsocket := func(ws *rawclient.Websocket, first ...string) {
 		defer ws.Close()
-		for _, p := range append(first, some()...) {
-			if ws.Write(p) != nil {
-				return
-			}
-		}
-		_ = ws.SetReadDeadline(time.Now().Add(time.Duration(r.IntN(500)) * time.Millisecond))
-		for {
-			if _, err := ws.Read(); err != nil {
-				return
-			}
-		}
+		writeAndRead(ws, append(first, somePackets(r)...), time.Duration(r.IntN(500))*time.Millisecond)
 	}
 	if r.IntN(4) == 0 {
 		if ws, _, err := c.Dial(ctx); err == nil {
@@ -240,7 +227,7 @@ func rampage(s *server, r *rand.Rand) {
 				_, _ = c.Get(ctx)
 			})
 		case 2, 3:
-			what := some()
+			what := somePackets(r)
 			wg.Go(func() { _, _ = c.Post(ctx, what...) })
 		case 4:
 			if ws, _, err := c.Dial(ctx); err == nil {
@@ -262,6 +249,32 @@ func rampage(s *server, r *rand.Rand) {
 	}
 }
 
+// somePackets returns one to four packets, of which the first often authenticates.
+func somePackets(r *rand.Rand) (all []string) {
+	for range 1 + r.IntN(4) {
+		all = append(all, packets[r.IntN(len(packets))])
+	}
+	if r.IntN(2) == 0 {
+		all[0] = packets[0]
+	}
+	return all
+}
+
+// writeAndRead writes packets, and reads for a while.
+func writeAndRead(ws *rawclient.Websocket, packets []string, d time.Duration) {
+	for _, p := range packets {
+		if ws.Write(p) != nil {
+			return
+		}
+	}
+	_ = ws.SetReadDeadline(time.Now().Add(d))
+	for {
+		if _, err := ws.Read(); err != nil {
+			return
+		}
+	}
+}
+
 // TestShutdownUnderLoad: every client is disconnected, and nobody new gets in.
 func TestShutdownUnderLoad(t *testing.T) {
 	var came, went atomic.Int64
@@ -279,26 +292,7 @@ func TestShutdownUnderLoad(t *testing.T) {
 					return
 				default:
 				}
-				c := s.client()
-				c.Query = url.Values{"token": {"good.alice"}}
-				ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-				if i%2 == 0 {
-					if _, err := c.Get(ctx); err == nil && c.SID != "" {
-						_, _ = c.Post(ctx, `42["echo",1]`)
-						_, _ = c.Get(ctx)
-						_, _ = c.Post(ctx, "1")
-					}
-				} else if ws, _, err := c.Dial(ctx); err == nil {
-					_ = ws.Write(`421["echo",1]`)
-					_ = ws.SetReadDeadline(time.Now().Add(10 * time.Second))
-					for {
-						if p, err := ws.Read(); err != nil || p == "431[1]" {
-							break
-						}
-					}
-					ws.Close()
-				}
-				cancel()
+				comeAndGo(s, i%2 == 0)
 			}
 		})
 	}
@@ -316,5 +310,33 @@ func TestShutdownUnderLoad(t *testing.T) {
 	wg.Wait()
 	if n := came.Load(); n != went.Load() {
 		t.Errorf("%d came, %d went afterwards", n, went.Load())
+	}
+}
+
+// comeAndGo is one client that asks for an echo and leaves.
+func comeAndGo(s *server, polling bool) {
+	c := s.client()
+	c.Query = url.Values{"token": {"good.alice"}}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if polling {
+		if _, err := c.Get(ctx); err == nil && c.SID != "" {
+			_, _ = c.Post(ctx, `42["echo",1]`)
+			_, _ = c.Get(ctx)
+			_, _ = c.Post(ctx, "1")
+		}
+		return
+	}
+	ws, _, err := c.Dial(ctx)
+	if err != nil {
+		return
+	}
+	defer ws.Close()
+	_ = ws.Write(`421["echo",1]`)
+	_ = ws.SetReadDeadline(time.Now().Add(10 * time.Second))
+	for {
+		if p, err := ws.Read(); err != nil || p == "431[1]" {
+			return
+		}
 	}
 }
