@@ -1,6 +1,7 @@
 package googollee_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -103,31 +104,13 @@ func TestCallbacks(t *testing.T) {
 				done := make(chan struct{})
 				go func() {
 					defer close(done)
-					for {
-						p, err := ws.Read()
-						if err != nil {
-							return
-						}
-						if p == `42["authenticated"]` {
-							_ = ws.Write(`42["bomb",1]`)
-							_ = ws.Write(`421["event"]`)
-							_ = ws.Write(`42["ask"]`)
-						}
-						if head, _, ok := strings.Cut(p, `["asked"`); ok {
-							_ = ws.Write("43" + head[2:] + "[7]")
-						}
-					}
+					callAll(ws)
 				}()
+				awaited := map[string]string{"OnEvent": "event", "an acknowledgement": "acknowledged"}
 				s.eventually("nothing happened", func() bool {
 					s.mu.Lock()
 					defer s.mu.Unlock()
-					switch where {
-					case "OnEvent":
-						return slices.Contains(s.notes, "event")
-					case "an acknowledgement":
-						return slices.Contains(s.notes, "acknowledged")
-					}
-					return slices.Contains(s.notes, "met")
+					return slices.Contains(s.notes, cmp.Or(awaited[where], "met"))
 				})
 				ws.Websocket.Close()
 				<-done
@@ -143,6 +126,24 @@ func TestCallbacks(t *testing.T) {
 					t.Errorf("the rooms %q are left", rooms)
 				}
 			})
+		}
+	}
+}
+
+// callAll makes the server call each callback once the client is authenticated.
+func callAll(ws *socket) {
+	for {
+		p, err := ws.Read()
+		if err != nil {
+			return
+		}
+		if p == `42["authenticated"]` {
+			_ = ws.Write(`42["bomb",1]`)
+			_ = ws.Write(`421["event"]`)
+			_ = ws.Write(`42["ask"]`)
+		}
+		if head, _, ok := strings.Cut(p, `["asked"`); ok {
+			_ = ws.Write("43" + head[2:] + "[7]")
 		}
 	}
 }
