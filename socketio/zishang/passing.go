@@ -175,7 +175,7 @@ func (g *guarded) Done(reason string) {
 	g.giveBack()
 }
 
-// forgetLater is forget on a goroutine of its own: handlers of "disconnect" may take
+// forgetLater is forget in a separate goroutine: handlers of "disconnect" may take
 // their time.
 func (g *guarded) forgetLater(reason string) {
 	g.server.library.Tasks.Go(func() {
