@@ -48,7 +48,9 @@ func TestRooms(t *testing.T) {
 }
 
 func TestLobby(t *testing.T) {
-	for want, org := range map[string]any{"[]": "red", "[unauthorized claim_invalid disconnect]": []string{"red", "blue"}} {
+	for want, org := range map[string]any{
+		"[]": "red", "[unauthorized claim_invalid disconnect]": []string{"red", "blue"}, "[unauthorized forbidden unauthorized forbidden disconnect]": "",
+	} {
 		synctest.Test(t, func(t *testing.T) {
 			claims := verifiertest.Claims{"sub": "ada", "org": org, "scope": "chat:read"}
 			server := sockettest.NewServer(verifiertest.Accept(claims), rooms()...)
