@@ -72,8 +72,9 @@ func (s *Session) decided(st *Stay, a *Arrival, tries int, v Verdict) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.deciding--
-	if s.timer != nil && s.state == connected && len(s.stays) <= 1 {
-		s.timer.Reset(0) // the handshake's deadline waited for this
+	if s.late && s.state == connected {
+		s.late = false
+		s.tickNow() // the handshake's deadline waited for this
 	}
 	if s.state >= closing || st.state != deciding {
 		return

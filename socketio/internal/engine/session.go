@@ -63,6 +63,7 @@ type Session struct {
 	brief      bool      // there is no time for the client to answer the last packets
 	halfOpen   bool      // in no namespace, or yet to show that it got OPEN; counted among the server's handshakes
 	cutOff     bool      // the client's side is finished
+	late       bool      // the timer fires later than it should, since a decision was awaited
 }
 
 func newSession(server *Server, d *dialect, r *http.Request, q url.Values) *Session {
@@ -170,7 +171,9 @@ func (s *Session) drop(st *Stay) {
 	s.halfOpen, s.leftAt = true, time.Now()
 	wait := s.server.config.HandshakeTimeout
 	if s.server.handshakes.Add(1) > int64(s.server.config.MaxHandshakes) {
-		wait, s.leftAt = 0, s.leftAt.Add(-wait) // there is no place for it
+		s.leftAt = s.leftAt.Add(-wait) // there is no place for it
+		s.tickNow()
+		return
 	}
 	s.timer.Reset(wait) // see tick
 }
@@ -220,7 +223,7 @@ func (s *Session) establishedLocked() {
 	s.halfOpen = false
 	s.server.handshakes.Add(-1)
 	if c := &s.server.config; c.PingInterval < c.HandshakeTimeout && s.timer != nil && s.state == connected {
-		s.timer.Reset(0) // pings are due before the handshake's deadline
+		s.tickNow() // pings are due before the handshake's deadline
 	}
 }
 
@@ -232,6 +235,10 @@ func (s *Session) start() {
 		s.timer = s.server.after(s, s.server.config.HandshakeTimeout, s.tick)
 	}
 }
+
+// tickNow runs tick without the timer: the runtime looks at all timers of the process
+// when one is set to fire at once.
+func (s *Session) tickNow() { s.server.run(s, "timer", s.tick) }
 
 // tick runs when the session's only timer fires. It computes the deadline that applies
 // now, so that a sign of life does not have to reset the timer.
@@ -255,6 +262,7 @@ func (s *Session) tick() {
 	now := time.Now()
 	deadline, reason := s.deadlineLocked(now)
 	if d := deadline.Sub(now); d > 0 {
+		s.late = s.deciding > 0
 		s.timer.Reset(d)
 		return
 	}
