@@ -95,8 +95,8 @@ func TestAnswerBounds(t *testing.T) {
 	})
 }
 
-// TestDiscoveryFallsBack: an answer of status 400 to 499 says that there is no metadata
-// of OpenID Connect. Any other error does not.
+// TestDiscoveryFallsBack: if the server answers with a status from 400 to 499, but not 429,
+// it has no metadata of OpenID Connect, and that of OAuth is fetched. Otherwise it is not.
 func TestDiscoveryFallsBack(t *testing.T) {
 	for status, good := range map[int]bool{204: false, 400: true, 404: true, 499: true, 429: false, 500: false, 503: false} {
 		synctest.Test(t, func(t *testing.T) {
@@ -209,8 +209,8 @@ func (r *recording) Save(ctx context.Context, url string, value []byte, keep tim
 	return r.store.Save(ctx, url, value, keep)
 }
 
-// TestStoreBounds: a set is saved once, for as long as it is of use; what another server
-// saved counts, and a clock that is set back does not make it younger.
+// TestStoreBounds: a set is saved once, for as long as it can be used. A set that another
+// server saved is not saved again. A clock that is set back does not make a set younger.
 func TestStoreBounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		shared := &recording{store: newStore()}

@@ -124,9 +124,9 @@ func (s *Session) User() any { return s.pass.Load().user }
 func (s *Session) EndsAt() time.Time { return s.owner.endsAt() }
 
 // End ends the session and disconnects the socket. No event passes any more, in either
-// direction. The client gets the reason by "unauthorized": an
-// [*verifier.UnauthorizedError] as it is, and for any other error only that the server
-// rejected it.
+// direction. The client gets "unauthorized" with the code, message and reason of an
+// [*verifier.UnauthorizedError]. If the error is another one, it learns only that the
+// server rejected it.
 func (s *Session) End(err error) {
 	if err == nil {
 		err = errors.New("ended by the application")

@@ -74,8 +74,8 @@ func TestCloseFactors(t *testing.T) {
 	}
 }
 
-// TestSignatureBounds: a signature that is longer or shorter than any of its algorithm is
-// refused for that, and what is not base64url is told apart as far as it is decoded.
+// TestSignatureBounds: a signature longer or shorter than the algorithm allows is refused
+// for its length. Text that is not base64url is refused as malformed, if it is decoded.
 func TestSignatureBounds(t *testing.T) {
 	v := newVerifier(t, keyFor(t, RS256), CacheVerified(8))
 	input := encode(`{"alg":"RS256"}`) + "." + encode(`{}`) + "."

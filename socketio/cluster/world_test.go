@@ -14,32 +14,20 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/seed15b1dee8/socketio-jwt/socketio/cluster"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/leaktest"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/interop/jsclient"
 )
 
 func TestMain(m *testing.M) {
 	code := jsclient.Main(m)
 	if code == 0 {
-		if err := leaks(); err != nil {
+		if err := leaktest.Find(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			code = 1
 		}
 	}
 	os.Exit(code)
-}
-
-// leaks returns the goroutines that are left. A Redis client that could not connect tries
-// once a second, and only then sees that it was closed.
-func leaks() (err error) {
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
-		if err = goleak.Find(); err == nil {
-			return nil
-		}
-	}
-	return err
 }
 
 // patience is how long anything may take on a busy machine.

@@ -5,9 +5,8 @@ import (
 	"fmt"
 	"os"
 	"testing"
-	"time"
 
-	"go.uber.org/goleak"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/leaktest"
 )
 
 // TestMain is also the main function of the server processes: see startNode.
@@ -30,21 +29,10 @@ func TestMain(m *testing.M) {
 	_ = flag.Set("test.parallel", "16") // these tests wait rather than compute
 	code := m.Run()
 	if code == 0 {
-		if err := leaks(); err != nil {
+		if err := leaktest.Find(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			code = 1
 		}
 	}
 	os.Exit(code)
-}
-
-// leaks returns the goroutines that are left. A Redis client that could not connect tries
-// once a second, and only then sees that it was closed.
-func leaks() (err error) {
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
-		if err = goleak.Find(); err == nil {
-			return nil
-		}
-	}
-	return err
 }

@@ -130,7 +130,7 @@ func (s *soaking) watch(done <-chan struct{}) error {
 	}
 }
 
-// felt fails if no socket met a trouble that there is something to excuse for.
+// felt fails if a trouble excuses refusals, and no socket was refused because of it.
 func (s *soaking) felt(t trouble) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
