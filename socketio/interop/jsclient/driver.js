@@ -160,7 +160,11 @@ class Client {
         }
       });
     }
-    if (command.connectAgain) socket.on('disconnect', () => socket.connect());
+    if (command.connectAgain) {
+      socket.on('disconnect', () => {
+        if (!this.closing) socket.connect();
+      });
+    }
     onEveryEvent(socket, (name, args) => this.report(name, args));
     this.watch();
     socket.io.on('open', () => this.watch());
@@ -262,9 +266,12 @@ class Client {
     transport.ws.terminate();
   }
 
-  close(done) {
+  // Closes the client for good. One that came back would meet the server of a
+  // later test on the same port.
+  close(done, fail) {
     const manager = this.socket.io;
     const engine = manager.engine;
+    this.closing = true;
     this.socket.disconnect();
     const others = [...clients.values()].some((c) => c !== this && c.socket.io === manager);
     clients.delete(this.id);
@@ -274,7 +281,11 @@ class Client {
     for (const key of Object.keys(managers)) {
       if (managers[key] === manager) delete managers[key];
     }
-    whenClosed(engine, done);
+    whenClosed(engine, () => {
+      const state = manager._readyState || manager.readyState;
+      if (state === 'closed' && !isReconnecting(manager)) return done();
+      fail('the client connects again after close: ' + state);
+    });
   }
 }
 
@@ -540,8 +551,8 @@ const commands = {
     clientOf(command).drop();
     done();
   },
-  close(command, done) {
-    clientOf(command).close(done);
+  close(command, done, fail) {
+    clientOf(command).close(done, fail);
   },
   storm(command, done) {
     storm(command).then(done);
