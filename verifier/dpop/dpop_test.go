@@ -355,4 +355,8 @@ func TestMisconfigured(t *testing.T) {
 			t.Errorf("got %v, want an error with %s", err, word)
 		}
 	}
+	// The least that each option takes.
+	if _, err := New(ok, ClockTolerance(0), MaxAge(1), Nonces(nil, time.Second), CacheSize(1)); err != nil {
+		t.Error(err)
+	}
 }

@@ -38,7 +38,7 @@ type jwkMembers map[string]json.RawMessage
 // was read is that of what was written.
 func parseJWK(text []byte) (material any, thumbprint string, err error) {
 	var jwk jwkMembers
-	if err := json.Unmarshal(text, &jwk); err != nil || jwk == nil {
+	if err := json.Unmarshal(text, &jwk); err != nil {
 		return nil, "", errors.New("the jwk is not a JSON object (RFC 7517 §4)")
 	}
 	for _, name := range private {

@@ -127,6 +127,30 @@ func TestCacheUnavailable(t *testing.T) {
 	accepted.check(t, use(a, members{"iat": at.Unix()}))
 }
 
+// TestShareOfAKey: a key has its share of the memory as long as one of its proofs is
+// remembered, and takes none after the last one.
+func TestShareOfAKey(t *testing.T) {
+	at := now
+	m := newMemory(2*share, func() time.Time { return at })
+	add := func(id string, d time.Duration, want error) {
+		t.Helper()
+		if ok, err := m.Add(t.Context(), id, at.Add(d)); ok != (want == nil) || !errors.Is(err, want) {
+			t.Errorf("%s: got %v, %v, want %v", id, ok, err, want)
+		}
+	}
+	add("a.1", time.Second, nil)
+	add("a.2", time.Minute, nil)
+	add("a.3", time.Minute, errShare)
+	at = at.Add(time.Second) // the first is over
+	add("a.3", time.Minute, nil)
+	add("a.4", time.Minute, errShare)
+	at = at.Add(time.Minute)
+	add("b.1", time.Minute, nil)
+	if len(m.byKey) != 1 || len(m.used) != 1 {
+		t.Errorf("%d keys and %d proofs are remembered", len(m.byKey), len(m.used))
+	}
+}
+
 func TestNonces(t *testing.T) {
 	a, at := alice(), now
 	options := []Option{Nonces([]byte(strings.Repeat("n", 32)), time.Minute), WithClock(func() time.Time { return at }), MaxAge(time.Hour), URL(endpoint)}

@@ -79,6 +79,15 @@ func TestThumbprint(t *testing.T) {
 			t.Errorf("%.40s: %q (%v), want %q", row.jwk, got, err, row.want)
 		}
 	}
+	rsa := func(n, e string) string { return fmt.Sprintf(`{"kty":"RSA","n":%q,"e":%q}`, n, e) }
+	if _, err := Thumbprint([]byte(rsa("_w", "AQAAAQ"))); err != nil {
+		t.Errorf("an exponent of four bytes: %v", err)
+	}
+	for _, jwk := range []string{rsa("AP8", "AQAB"), rsa("_w", "AAEAAQ"), rsa("_w", "AQAAAAE")} {
+		if _, err := Thumbprint([]byte(jwk)); err == nil || !strings.Contains(err.Error(), "minimal") {
+			t.Errorf("%s: got %v", jwk, err)
+		}
+	}
 	for _, jwk := range []string{``, `null`, `[]`, `{}`, `{"kty":"oct","k":"AA"}`, `{"kty":"OKP","crv":"Ed25519","x":"AA"}`,
 		`{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"}`} {
 		if got, err := Thumbprint([]byte(jwk)); err == nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
@@ -28,7 +29,7 @@ func normalize(text string) (string, error) {
 	default:
 		return "", fmt.Errorf("its scheme is %.20q: expected https, http, wss or ws", u.Scheme)
 	}
-	if name := u.Hostname(); name == "" || u.User != nil || u.Opaque != "" || strings.Contains(name, ":") != strings.HasPrefix(u.Host, "[") {
+	if name := u.Hostname(); name == "" || u.User != nil || strings.Contains(name, ":") != strings.HasPrefix(u.Host, "[") {
 		return "", errors.New("expected scheme://host/path")
 	}
 	host := strings.ToLower(u.Host)
@@ -48,33 +49,26 @@ func normalize(text string) (string, error) {
 }
 
 // unescape undoes percent-encoding where it was not needed, and spells the rest
-// in capitals.
+// in capitals. The path is one that EscapedPath returned.
 func unescape(path string) string {
 	if !strings.Contains(path, "%") {
 		return path
 	}
 	var b strings.Builder
 	for i := 0; i < len(path); i++ {
-		if path[i] != '%' || i+2 >= len(path) {
+		if path[i] != '%' {
 			b.WriteByte(path[i])
 			continue
 		}
 		triplet := strings.ToUpper(path[i : i+3])
-		if c := unhex(triplet[1])<<4 | unhex(triplet[2]); unreserved(c) {
-			b.WriteByte(c)
+		if c, _ := strconv.ParseUint(triplet[1:], 16, 8); unreserved(byte(c)) {
+			b.WriteByte(byte(c))
 		} else {
 			b.WriteString(triplet)
 		}
 		i += 2
 	}
 	return b.String()
-}
-
-func unhex(c byte) byte {
-	if c <= '9' {
-		return c - '0'
-	}
-	return c - 'A' + 10
 }
 
 func unreserved(c byte) bool {

@@ -3,9 +3,11 @@ package dpop
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 	"testing"
 )
 
@@ -85,6 +87,18 @@ func TestNormalize(t *testing.T) {
 		}
 		if again, err := normalize(got); err != nil || again != got {
 			t.Errorf("%s is again %q (%v)", got, again, err)
+		}
+	}
+	for c := range 256 { // what RFC 3986 §2.3 calls unreserved needs no encoding
+		encoded := fmt.Sprintf("https://a.example/x%%%02X", c)
+		want := encoded
+		if strings.IndexByte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~", byte(c)) >= 0 {
+			want = "https://a.example/x" + string(rune(c))
+		}
+		for _, text := range []string{encoded, strings.ToLower(encoded)} {
+			if got, err := normalize(text); err != nil || got != want {
+				t.Errorf("%s is %q (%v), want %q", text, got, err, want)
+			}
 		}
 	}
 	for _, text := range []string{"", "/x", "a.example/x", "ftp://a.example/", "https:///x", "https:a.example", "https://u@a.example/", "https://:443/", "https://a.example:x/", "https://a.example/%zz", "://", "http:"} {

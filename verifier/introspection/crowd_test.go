@@ -108,6 +108,9 @@ func TestInactiveTokensPushNothingOut(t *testing.T) {
 	if asked != 1 {
 		t.Errorf("the endpoint was asked %d times for the good token", asked)
 	}
+	if got, want := c.Stats(), (Stats{Requests: 31, Hits: 9}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
 }
 
 // TestTokenThatCannotBeAsked: an answer about one token does not affect the
@@ -125,6 +128,9 @@ func TestTokenThatCannotBeAsked(t *testing.T) {
 		}
 		if _, err := c.Introspect(t.Context(), "good"); err != nil {
 			t.Errorf("%d: %v", status, err)
+		}
+		if got, want := c.Stats(), (Stats{Requests: 2, Failures: 1}); got != want {
+			t.Errorf("%d: got %+v, want %+v", status, got, want)
 		}
 	}
 }

@@ -305,4 +305,15 @@ func TestFaultsD3Panics(t *testing.T) {
 			calls = 0
 		}
 	}
+	calls = 0
+	c := answering(t, func(context.Context, string) (int, string) { return 200, `{"active":true}` }, WithClock(func() time.Time {
+		if calls++; calls == 2 {
+			panic("the clock")
+		}
+		return time.Now()
+	}))
+	_, _ = c.Introspect(t.Context(), "x")
+	if _, err := c.Introspect(t.Context(), "x"); err != nil {
+		t.Errorf("the same token, after the clock panicked: %v", err)
+	}
 }

@@ -145,8 +145,8 @@ func (c *config) checkURL(endpoint string) error {
 	if err != nil {
 		return errors.New("the endpoint is not a URL") // whose text could hold a password
 	}
-	ip, err := netip.ParseAddr(u.Hostname())
-	loopback := u.Hostname() == "localhost" || err == nil && ip.IsLoopback()
+	ip, _ := netip.ParseAddr(u.Hostname()) // the zero value is no loopback address
+	loopback := u.Hostname() == "localhost" || ip.IsLoopback()
 	switch {
 	case u.Hostname() == "" || u.User != nil || u.Fragment != "":
 		return errors.New("the endpoint must be an https URL without user and fragment")

@@ -134,6 +134,7 @@ func TestAnswers(t *testing.T) {
 		{"a list", says(`[{"active":true}]`), verifier.ErrKeysUnavailable, "not a JSON object"},
 		{"nothing", says(``), verifier.ErrKeysUnavailable, "not a JSON object"},
 		{"something behind it", says(ada + `{}`), verifier.ErrKeysUnavailable, "not a JSON object"},
+		{"as long as it may be", says(ada + strings.Repeat(" ", maxSize-len(ada))), "", ""},
 		{"oversize", says(ada + strings.Repeat(" ", maxSize)), verifier.ErrKeysUnavailable, "bytes"},
 		{"another type", func(w http.ResponseWriter) {
 			w.Header().Set("Content-Type", "text/html")
@@ -273,6 +274,41 @@ func TestLog(t *testing.T) {
 	}
 }
 
+// TestWarnings: a failure is a warning once a second, whoever presents the tokens, and
+// an outage is one warning when it begins.
+func TestWarnings(t *testing.T) {
+	var log strings.Builder
+	at := newClock()
+	c := answering(t, func(context.Context, string) (int, string) { return 500, "" }, WithClock(at.now), WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+	asked := 0
+	fail := func(n int) (failures, outages int) {
+		t.Helper()
+		log.Reset()
+		for range n {
+			asked++
+			if _, err := c.Introspect(t.Context(), fmt.Sprint(asked)); err == nil {
+				t.Fatal("no error")
+			}
+		}
+		return strings.Count(log.String(), "could not be asked"), strings.Count(log.String(), "the endpoint is down")
+	}
+	for _, row := range []struct {
+		name                 string
+		later                time.Duration
+		n, failures, outages int
+	}{
+		{"two tokens are no outage", 0, 2, 1, 0},
+		{"less than a second later", time.Second - time.Millisecond, 1, 0, 1},
+		{"a second later", time.Millisecond, 3, 1, 0},
+		{"the clock was set back", -time.Minute, 2, 1, 0},
+	} {
+		at.advance(row.later)
+		if failures, outages := fail(row.n); failures != row.failures || outages != row.outages {
+			t.Errorf("%s: %d and %d warnings, want %d and %d", row.name, failures, outages, row.failures, row.outages)
+		}
+	}
+}
+
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
@@ -287,6 +323,7 @@ func TestMisconfigured(t *testing.T) {
 		{"authenticates its clients", url, nil},
 		{"must be https", "ftp://login.example/", []Option{ok}},
 		{"must be https", "http://login.example/", []Option{ok, InsecureAllowHTTP()}},
+		{"must be https", "http://192.0.2.1/", []Option{ok, InsecureAllowHTTP()}},
 		{"InsecureAllowHTTP", "http://127.0.0.1/", []Option{ok}},
 		{"without user", "https://u:p@login.example/", []Option{ok}},
 		{"without user", "https://login.example/#x", []Option{ok}},
@@ -299,7 +336,9 @@ func TestMisconfigured(t *testing.T) {
 		{"not both", url, []Option{ok, ok}},
 		{"HTTPClient", url, []Option{HTTPClient(nil)}},
 		{"TTL", url, []Option{ok, TTL(-1)}},
+		{"TTL", url, []Option{ok, TTL(time.Hour + 1)}},
 		{"MaxStale", url, []Option{ok, MaxStale(-1)}},
+		{"MaxStale", url, []Option{ok, MaxStale(24*time.Hour + 1)}},
 		{"CacheSize", url, []Option{ok, CacheSize(0)}},
 		{"TTL is given twice", url, []Option{ok, TTL(1), TTL(2)}},
 		{"MaxStale is given twice", url, []Option{ok, MaxStale(1), MaxStale(2)}},
@@ -313,7 +352,10 @@ func TestMisconfigured(t *testing.T) {
 			t.Errorf("%s: got %v, want an error with %q", row.url, err, row.word)
 		}
 	}
-	if _, err := New("http://[::1]:8080/introspect", ok, InsecureAllowHTTP()); err != nil {
+	if _, err := New("http://[::1]:8080/introspect", ok, InsecureAllowHTTP(), TTL(time.Hour), MaxStale(0)); err != nil {
+		t.Error(err)
+	}
+	if _, err := New(url, ok, TTL(0), MaxStale(24*time.Hour)); err != nil {
 		t.Error(err)
 	}
 }

@@ -24,12 +24,7 @@ type signedAnswers struct {
 // for this client.
 func SignedAnswers(issuer, clientID string, keys verifier.KeyProvider) Option {
 	return func(c *config) error {
-		switch {
-		case issuer == "" || clientID == "":
-			return errors.New("SignedAnswers: the issuer or the client id is empty")
-		case keys == nil:
-			return errors.New("SignedAnswers: the key provider is nil")
-		case c.signed != nil:
+		if c.signed != nil {
 			return errors.New("SignedAnswers is given twice")
 		}
 		c.signed = &signedAnswers{issuer: issuer, clientID: clientID, keys: keys}

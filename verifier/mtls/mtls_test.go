@@ -80,6 +80,7 @@ func TestValidate(t *testing.T) {
 	escaped := func(c *x509.Certificate) string {
 		return url.PathEscape(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})))
 	}
+	padded := func(n int) string { return escaped(cert) + strings.Repeat("\n", n-len(escaped(cert))) }
 	network := netip.MustParsePrefix("10.0.0.0/8")
 	nine := TrustHeader("client-cert", StructuredField, network)
 	nginx := TrustHeader("X-SSL-Client-Cert", EscapedPEM, network)
@@ -120,6 +121,8 @@ func TestValidate(t *testing.T) {
 		{"an empty header", bound, []Option{nginx}, inside, nil, http.Header{"X-Ssl-Client-Cert": {""}}, ErrCertificateMissing},
 		{"two headers", bound, []Option{nine}, inside, nil, http.Header{"Client-Cert": {field(cert), field(cert)}}, ErrCertificateInvalid},
 		{"no colons", bound, []Option{nine}, inside, nil, http.Header{"Client-Cert": {strings.Trim(field(cert), ":")}}, ErrCertificateInvalid},
+		{"no colon before it", bound, []Option{nine}, inside, nil, http.Header{"Client-Cert": {field(cert)[1:]}}, ErrCertificateInvalid},
+		{"no colon behind it", bound, []Option{nine}, inside, nil, http.Header{"Client-Cert": {strings.TrimSuffix(field(cert), ":")}}, ErrCertificateInvalid},
 		{"no base64", bound, []Option{nine}, inside, nil, http.Header{"Client-Cert": {":***:"}}, ErrCertificateInvalid},
 		{"no certificate in it", bound, []Option{nine}, inside, nil, http.Header{"Client-Cert": {":AAAA:"}}, ErrCertificateInvalid},
 		{"two certificates", bound, []Option{nine}, inside, nil, http.Header{"Client-Cert": {field(cert) + ", " + field(cert)}}, ErrCertificateInvalid},
@@ -127,6 +130,8 @@ func TestValidate(t *testing.T) {
 		{"another kind of PEM", bound, []Option{nginx}, inside, nil, http.Header{"X-Ssl-Client-Cert": {strings.ReplaceAll(escaped(cert), "CERTIFICATE", "PUBLIC%20KEY")}}, ErrCertificateInvalid},
 		{"half an escape", bound, []Option{nginx}, inside, nil, http.Header{"X-Ssl-Client-Cert": {"%2"}}, ErrCertificateInvalid},
 		{"the other format", bound, []Option{nginx}, inside, nil, http.Header{"X-Ssl-Client-Cert": {field(cert)}}, ErrCertificateInvalid},
+		{"as long as it may be", bound, []Option{nginx}, inside, nil, http.Header{"X-Ssl-Client-Cert": {padded(maxHeader)}}, ""},
+		{"one byte longer", bound, []Option{nginx}, inside, nil, http.Header{"X-Ssl-Client-Cert": {padded(maxHeader + 1)}}, ErrCertificateInvalid},
 		{"too long", bound, []Option{nine}, inside, nil, http.Header{"Client-Cert": {":" + strings.Repeat("A", maxHeader) + ":"}}, ErrCertificateInvalid},
 	} {
 		t.Run(row.name, func(t *testing.T) {
