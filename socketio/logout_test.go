@@ -143,6 +143,8 @@ func TestBackChannelLogoutRefuses(t *testing.T) {
 		{"another issuer", good(map[string]any{"iss": "evil"}), "jwt issuer invalid. expected: issuer"},
 		{"no issuer", good(map[string]any{"iss": nil}), "jwt issuer invalid. expected: issuer"},
 		{"another audience", good(map[string]any{"aud": "shop"}), "jwt audience invalid. expected: chat"},
+		{"no audience", good(map[string]any{"aud": nil}), "jwt audience invalid. expected: chat"},
+		{"not yet valid", good(map[string]any{"nbf": time.Now().Add(time.Hour).Unix()}), "jwt not active"},
 		{"expired", good(map[string]any{"exp": 1}), "jwt expired"},
 		{"no exp", good(map[string]any{"exp": nil}), "exp is required"},
 		{"no iat", good(map[string]any{"iat": nil}), "iat is required"},

@@ -1,7 +1,9 @@
 package signals_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -150,6 +152,11 @@ func TestRefusedRequests(t *testing.T) {
 		{name: "no format", body: object{"sub_id": object{"iss": issuer, "sub": "ada"}}, status: 400},
 		{name: "no sub", body: object{"sub_id": object{"format": "iss_sub", "iss": issuer}}, status: 400},
 		{name: "a format that nobody resolves", body: object{"sub_id": object{"format": "email", "email": "ada@example.com"}}, status: 400},
+		{name: "somebody who is not known here", opts: signals.Options{Resolve: nobody}, body: object{"sub_id": object{"format": "email", "email": "eve@example.com"}}, status: 404},
+		{name: "the directory is down", opts: signals.Options{Resolve: down}, body: object{"sub_id": object{"format": "email", "email": "ada@example.com"}}, status: 503},
+		{name: "a format whose members nobody reads", opts: signals.Options{Resolve: everybody}, body: object{"sub_id": object{"format": "saml_assertion_id", "issuer": issuer, "assertion_id": "7"}}, status: 400},
+		{name: "email without one", opts: signals.Options{Resolve: everybody}, body: object{"sub_id": object{"format": "email"}}, status: 400},
+		{name: "an empty opaque id", body: object{"sub_id": object{"format": "opaque", "id": ""}}, status: 400},
 		{name: "another issuer's user", body: object{"sub_id": object{"format": "iss_sub", "iss": "https://partner.example/", "sub": "ada"}}, status: 403},
 		{name: "a body that is too large", body: strings.Repeat(" ", 70<<10), status: 400},
 	} {
@@ -186,6 +193,10 @@ func TestRefusedRequests(t *testing.T) {
 		})
 	}
 }
+
+func nobody(context.Context, signals.Subject) ([]string, error) { return nil, nil }
+
+func down(context.Context, signals.Subject) ([]string, error) { return nil, errors.New("down") }
 
 // TestTokenInQuery: a JWT in the URL, where logs have it, authenticates nothing.
 func TestTokenInQuery(t *testing.T) {

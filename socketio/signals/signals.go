@@ -80,6 +80,13 @@ type Options struct {
 	// [SharedSignals] only.
 	StreamID string
 
+	// CriticalMembers are the members of a complex subject that must be understood:
+	// critical_subject_members of the provider's configuration (SSF 1.0 §3.6). An event
+	// about a subject that has one other than user and session is refused. None by
+	// default: other members are passed over, and more of the user's sessions end.
+	// [SharedSignals] only.
+	CriticalMembers []string
+
 	// VerifyState is asked about the state of a verification event, "" if the
 	// provider sent the event by itself. Every state is good by default.
 	// [SharedSignals] only.
@@ -243,6 +250,11 @@ func (rc *receiver) aliases(ctx context.Context, all []json.RawMessage, session 
 // complex takes a user, a session, or both. Other members, such as a device, narrow
 // the subject further than sessions can be told apart: more of the user's end.
 func (rc *receiver) complex(ctx context.Context, members map[string]json.RawMessage) ([]socketio.Revocation, *refusal) {
+	for _, name := range rc.o.CriticalMembers {
+		if _, ok := members[name]; ok && name != "user" && name != "session" {
+			return nil, refuse("invalid_request", "sub_id has the critical member %s, which cannot be told apart here", name)
+		}
+	}
 	part := func(role string) (*Subject, *refusal) {
 		raw, ok := members[role]
 		if !ok {

@@ -59,6 +59,10 @@ func TestEvents(t *testing.T) {
 		{name: "a phone number", opts: signals.Options{Resolve: resolve}, event: sessionRevoked, fields: object{}, sub: object{"format": "phone_number", "phone_number": "+441234"}, status: 202},
 		{name: "an account", opts: signals.Options{Resolve: resolve}, event: sessionRevoked, fields: object{}, sub: object{"format": "account", "uri": "acct:ada@example.com"}, status: 202},
 		{name: "an opaque user that is resolved", opts: signals.Options{Resolve: resolve}, event: credentialChange, fields: change("delete"), sub: object{"format": "opaque", "id": "account-7"}, status: 202},
+		{name: "a critical member that is understood", opts: signals.Options{CriticalMembers: []string{"user", "device"}}, event: sessionRevoked, fields: object{}, sub: object{"format": "complex", "user": object{"format": "iss_sub", "iss": issuer, "sub": "ada"}}, status: 202},
+		{name: "a DID", opts: signals.Options{Resolve: everybody}, event: sessionRevoked, fields: object{}, sub: object{"format": "did", "url": "did:example:ada"}, status: 202},
+		{name: "members and fields that nobody knows", event: sessionRevoked, fields: object{"initiating_entity": "user", "more": 7}, sub: object{"format": "iss_sub", "iss": issuer, "sub": "ada", "more": 7}, status: 202},
+		{name: "somebody who is not connected", event: sessionRevoked, fields: object{}, sub: object{"format": "iss_sub", "iss": issuer, "sub": "eve"}, status: 202, ada: true},
 		{name: "somebody who is not known here", opts: signals.Options{Resolve: resolve}, event: sessionRevoked, fields: object{}, sub: object{"format": "email", "email": "eve@example.com"}, status: 202, ada: true},
 		{name: "the directory is down", opts: signals.Options{Resolve: resolve}, event: sessionRevoked, fields: object{}, sub: object{"format": "email", "email": "down@example.com"}, status: 503, ada: true},
 		{name: "Resolve panics", opts: signals.Options{Resolve: func(context.Context, signals.Subject) ([]string, error) { panic("oops") }}, event: sessionRevoked, fields: object{}, sub: object{"format": "email", "email": "ada@example.com"}, status: 503, ada: true},
@@ -139,7 +143,6 @@ func TestRefusedEvents(t *testing.T) {
 		opts    signals.Options
 		headers []string
 		body    string
-		status  int // 400 by default
 		err     string
 	}{
 		// RFC 8935 §2.1, RFC 8417
@@ -160,6 +163,7 @@ func TestRefusedEvents(t *testing.T) {
 		{name: "events is a list", more: object{"events": []any{}}, err: "invalid_request"},
 		{name: "an event is not an object", more: object{"events": object{sessionRevoked: "now"}}, err: "invalid_request"},
 		{name: "an event is null", more: object{"events": object{sessionRevoked: json.RawMessage("null")}}, err: "invalid_request"},
+		{name: "an event twice", more: object{"events": json.RawMessage(`{"` + sessionRevoked + `":{},"` + sessionRevoked + `":{}}`)}, err: "invalid_request"},
 		{name: "not yet valid", more: object{"nbf": time.Now().Add(time.Hour).Unix()}, err: "invalid_request"},
 
 		// SSF 1.0 §4.1
@@ -179,11 +183,23 @@ func TestRefusedEvents(t *testing.T) {
 		{name: "iss_sub with an empty sub", more: object{"sub_id": object{"format": "iss_sub", "iss": issuer, "sub": ""}}, err: "invalid_request"},
 		{name: "iss_sub with a number", more: object{"sub_id": object{"format": "iss_sub", "iss": issuer, "sub": 7}}, err: "invalid_request"},
 		{name: "iss_sub without iss", more: object{"sub_id": object{"format": "iss_sub", "sub": "ada"}}, err: "invalid_request"},
-		{name: "another issuer's user", more: object{"sub_id": object{"format": "iss_sub", "iss": "https://partner.example/", "sub": "ada"}}, status: 403, err: "access_denied"},
-		{name: "another issuer's token", more: object{"sub_id": object{"format": "jwt_id", "iss": "https://partner.example/", "jti": "jti-ada"}}, status: 403, err: "access_denied"},
-		{name: "another issuer's user, complex", more: object{"sub_id": object{"format": "complex", "user": object{"format": "iss_sub", "iss": "https://partner.example/", "sub": "ada"}}}, status: 403, err: "access_denied"},
+		{name: "another issuer's user", more: object{"sub_id": object{"format": "iss_sub", "iss": "https://partner.example/", "sub": "ada"}}, err: "access_denied"},
+		{name: "another issuer's token", more: object{"sub_id": object{"format": "jwt_id", "iss": "https://partner.example/", "jti": "jti-ada"}}, err: "access_denied"},
+		{name: "another issuer's user, complex", more: object{"sub_id": object{"format": "complex", "user": object{"format": "iss_sub", "iss": "https://partner.example/", "sub": "ada"}}}, err: "access_denied"},
 		{name: "a format that nobody resolves", more: object{"sub_id": object{"format": "email", "email": "ada@example.com"}}, err: "invalid_request"},
 		{name: "email without one", more: object{"sub_id": object{"format": "email"}}, err: "invalid_request"},
+		{name: "phone_number without one", more: object{"sub_id": object{"format": "phone_number"}}, err: "invalid_request"},
+		{name: "a phone number without its country", more: object{"sub_id": object{"format": "phone_number", "phone_number": "01234"}}, opts: signals.Options{Resolve: everybody}, err: "invalid_request"},
+		{name: "account without a URI", more: object{"sub_id": object{"format": "account"}}, err: "invalid_request"},
+		{name: "an account by another URI", more: object{"sub_id": object{"format": "account", "uri": "mailto:ada@example.com"}}, opts: signals.Options{Resolve: everybody}, err: "invalid_request"},
+		{name: "uri without one", more: object{"sub_id": object{"format": "uri"}}, err: "invalid_request"},
+		{name: "did without one", more: object{"sub_id": object{"format": "did"}}, err: "invalid_request"},
+		{name: "a DID by another URL", more: object{"sub_id": object{"format": "did", "url": "https://example.com/ada"}}, opts: signals.Options{Resolve: everybody}, err: "invalid_request"},
+		{name: "opaque without id", more: object{"sub_id": object{"format": "opaque"}}, err: "invalid_request"},
+		{name: "jwt_id without iss", more: object{"sub_id": object{"format": "jwt_id", "jti": "jti-ada"}}, err: "invalid_request"},
+		{name: "jwt_id without jti", more: object{"sub_id": object{"format": "jwt_id", "iss": issuer}}, err: "invalid_request"},
+		{name: "a format whose members nobody reads", more: object{"sub_id": object{"format": "ip-addresses", "ip-addresses": []string{"192.0.2.1"}}}, opts: signals.Options{Resolve: everybody}, err: "invalid_request"},
+		{name: "a critical member", more: object{"sub_id": object{"format": "complex", "user": ada, "device": object{"format": "opaque", "id": "d"}}}, opts: signals.Options{CriticalMembers: []string{"user", "device"}}, err: "invalid_request"},
 		{name: "complex without user and session", more: object{"sub_id": object{"format": "complex", "tenant": object{"format": "opaque", "id": "t"}}}, err: "invalid_request"},
 		{name: "complex with a user without format", more: object{"sub_id": object{"format": "complex", "user": object{"sub": "ada"}}}, err: "invalid_request"},
 		{name: "empty aliases", more: object{"sub_id": object{"format": "aliases", "identifiers": []any{}}}, err: "invalid_request"},
@@ -195,6 +211,8 @@ func TestRefusedEvents(t *testing.T) {
 		{name: "a change of no credential", event: credentialChange, fields: object{"change_type": "revoke"}, err: "invalid_request"},
 		{name: "claims that are none", event: tokenClaimsChange, fields: object{"claims": object{}}, err: "invalid_request"},
 		{name: "no claims", event: tokenClaimsChange, fields: object{}, err: "invalid_request"},
+		{name: "claims that are a list", event: tokenClaimsChange, fields: object{"claims": []string{"role"}}, err: "invalid_request"},
+		{name: "a time before 1970", fields: object{"event_timestamp": -1}, err: "invalid_request"},
 		{name: "a time that is a string", fields: object{"event_timestamp": "now"}, err: "invalid_request"},
 
 		// SSF 1.0 §8.1.4, §8.1.5, and the stream's configuration
@@ -204,9 +222,13 @@ func TestRefusedEvents(t *testing.T) {
 		{name: "VerifyState panics", opts: signals.Options{VerifyState: func(string) bool { panic("oops") }}, event: verification, fields: object{}, more: object{"sub_id": stream}, err: "invalid_state"},
 		{name: "a verification about a user", event: verification, fields: object{}, more: object{"sub_id": ada}, err: "invalid_request"},
 		{name: "another stream", opts: signals.Options{StreamID: "stream-2"}, event: verification, fields: object{}, more: object{"sub_id": stream}, err: "invalid_request"},
+		{name: "a verification without the stream's id", event: verification, fields: object{}, more: object{"sub_id": object{"format": "opaque"}}, err: "invalid_request"},
+		{name: "an update about a user", event: streamUpdated, fields: object{"status": "paused"}, more: object{"sub_id": ada}, err: "invalid_request"},
+		{name: "an update of another stream", opts: signals.Options{StreamID: "stream-2"}, event: streamUpdated, fields: object{"status": "paused"}, more: object{"sub_id": stream}, err: "invalid_request"},
+		{name: "no status", event: streamUpdated, fields: object{}, more: object{"sub_id": stream}, err: "invalid_request"},
 		{name: "a status that is none", event: streamUpdated, fields: object{"status": "gone"}, more: object{"sub_id": stream}, err: "invalid_request"},
-		{name: "no Authorization header", opts: signals.Options{Authorization: "Bearer x"}, status: 401, err: "authentication_failed"},
-		{name: "another Authorization header", opts: signals.Options{Authorization: "Bearer x"}, headers: []string{"Authorization", "Bearer y"}, status: 401, err: "authentication_failed"},
+		{name: "no Authorization header", opts: signals.Options{Authorization: "Bearer x"}, err: "authentication_failed"},
+		{name: "another Authorization header", opts: signals.Options{Authorization: "Bearer x"}, headers: []string{"Authorization", "Bearer y"}, err: "authentication_failed"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -228,18 +250,20 @@ func TestRefusedEvents(t *testing.T) {
 					}
 					row.body = row.key.Mint(header, claims(row.event, row.fields, row.more))
 				}
-				if row.status == 0 {
-					row.status = http.StatusBadRequest
-				}
 				got := push(h, row.body, row.headers...)
-				if got.Code != row.status || errorOf(got) != row.err {
-					t.Errorf("the answer is %d %s, want %d %s", got.Code, got.Body, row.status, row.err)
+				if got.Code != http.StatusBadRequest || errorOf(got) != row.err {
+					t.Errorf("the answer is %d %s, want 400 %s", got.Code, got.Body, row.err)
+				}
+				if h := got.Header(); h.Get("Content-Type") != "application/json" || h.Get("Content-Language") == "" || h.Get("Cache-Control") != "no-store" {
+					t.Errorf("the answer's header is %v", h)
 				}
 				w.expect(true, true)
 			})
 		})
 	}
 }
+
+func everybody(context.Context, signals.Subject) ([]string, error) { return []string{"ada"}, nil }
 
 func orEmpty(o object) object {
 	if o == nil {

@@ -37,9 +37,9 @@ const (
 // Tokens issued after the event are good: event_timestamp, or else iat. An event that
 // comes again, by its jti, is acknowledged again and does nothing.
 //
-// Answers are 202; 400 with an error of RFC 8935 §2.4; 401 for a wrong Authorization
-// header; 403 for a subject of another issuer; 503 for what the provider shall send
-// again.
+// Answers are 202; 400 with an error of RFC 8935 §2.4, such as authentication_failed for a
+// wrong Authorization header and access_denied for a subject of another issuer; 503 for
+// what the provider shall send again.
 func SharedSignals(r *socketio.Registry, o *Options) (http.Handler, error) {
 	rc, err := newReceiver("SharedSignals", "secevent+jwt", r, o)
 	if err != nil {
@@ -58,6 +58,9 @@ func (rc *receiver) push(w http.ResponseWriter, r *http.Request) {
 	}
 	if err := rc.pushed(w, r); err != nil {
 		rc.o.Logger.Warn("signals: an event was refused", "remote", r.RemoteAddr, "error", err)
+		if err.status != http.StatusServiceUnavailable {
+			err.status = http.StatusBadRequest // whatever is wrong with a SET (RFC 8935 §2.3)
+		}
 		answer(w, err)
 		return
 	}
@@ -69,7 +72,7 @@ func (rc *receiver) pushed(w http.ResponseWriter, r *http.Request) *refusal {
 		got := sha256.Sum256([]byte(r.Header.Get("Authorization")))
 		expected := sha256.Sum256([]byte(want))
 		if subtle.ConstantTimeCompare(got[:], expected[:]) != 1 {
-			return &refusal{status: http.StatusUnauthorized, code: "authentication_failed", text: "the Authorization header is not the stream's"}
+			return refuse("authentication_failed", "the Authorization header is not the stream's")
 		}
 	}
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/secevent+jwt" {

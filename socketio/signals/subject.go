@@ -1,6 +1,12 @@
 package signals
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"strings"
+)
+
+// begins is how the members of some formats must begin (RFC 9493 §3.2.1, §3.2.5, §3.2.6).
+var begins = map[string]string{"account": "acct:", "phone_number": "+", "did": "did:"}
 
 // subject reads a simple subject identifier, whose members must be strings that are
 // not empty (RFC 9493 §3.2, SSF 1.0 §3.4).
@@ -27,10 +33,15 @@ func subject(format, role string, raw json.RawMessage) (*Subject, *refusal) {
 		required["uri"] = &s.URI
 	case "did":
 		required["url"] = &s.URI
+	default: // nobody could tell whom its members name
+		return nil, refuse("invalid_request", "subjects of the format %.40q are not known here", format)
 	}
 	for name, field := range required {
 		if json.Unmarshal(m[name], field) != nil || *field == "" {
 			return nil, refuse("invalid_request", "a subject of the format %s must have %s", s.Format, name)
+		}
+		if start := begins[format]; !strings.HasPrefix(*field, start) {
+			return nil, refuse("invalid_request", "%s of a subject of the format %s must begin with %s", name, format, start)
 		}
 	}
 	return s, nil

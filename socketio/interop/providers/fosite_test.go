@@ -230,7 +230,7 @@ func TestFositeOpaque(t *testing.T) {
 	loose := must[*verifier.Verifier](t)(verifier.NewOpaque(asked, verifier.Audience(chat)))
 	accepted(t, serve(t, loose), got.Refresh, "ada").Close(t) // why the prefix is needed
 
-	unreachable(t, asked, v, got.Access, p.code(chat).Access, "ada", p.front)
+	unreachable(t, asked, v, got.Access, p.code(chat).Access, "ada", p.front.stop, p.front.start)
 	// Another token: the client waits before it asks again about one whose request failed.
 	revoked(t, asked, v, p.code(chat).Access, "ada", func(token string) {
 		ask(t, asking{Grant: "revoke", Issuer: p.issuer, ID: "web", Secret: "secret", Token: token})

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -108,6 +109,19 @@ func (p *process) start() {
 	case <-time.After(patience):
 		p.stop()
 		p.t.Fatalf("%s is not ready:\n%s", p.name, p.output.String())
+	}
+}
+
+// pause stops the process without ending it, until resume: nothing answers meanwhile, and
+// what it keeps in memory is there afterwards.
+func (p *process) pause() { p.signal(syscall.SIGSTOP) }
+
+func (p *process) resume() { p.signal(syscall.SIGCONT) }
+
+func (p *process) signal(s os.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatal(err)
 	}
 }
 

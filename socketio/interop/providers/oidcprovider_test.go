@@ -171,7 +171,9 @@ func TestOIDCProviderSlow(t *testing.T) {
 }
 
 // TestOIDCProviderOpaque: an opaque token is accepted while it is active, and its
-// live socket ends when it is revoked; refresh tokens and ID tokens are refused.
+// live socket ends when it is revoked; refresh tokens and ID tokens are refused. A provider
+// that does not answer, with its tokens in memory, ends no live socket and keeps a client
+// waiting.
 func TestOIDCProviderOpaque(t *testing.T) {
 	t.Parallel()
 	p := startOIDCProvider(t, "ES256", nil)
@@ -183,6 +185,7 @@ func TestOIDCProviderOpaque(t *testing.T) {
 	refused(t, "a refresh token", url, got.Refresh, verifier.ErrClaimInvalid, verifier.ErrAudienceMismatch, verifier.ErrTypeMismatch, verifier.ErrTokenInactive)
 	refused(t, "an ID token", url, got.ID, verifier.ErrTokenInactive, verifier.ErrTokenMalformed, verifier.ErrTypeMismatch)
 	refused(t, "nonsense", url, "nonsense", verifier.ErrTokenInactive)
+	unreachable(t, asked, v, got.Access, p.code(opaque).Access, "ada", p.pause, p.resume)
 	revoked(t, asked, v, got.Access, "ada", func(token string) { p.ask(asking{Grant: "revoke", Token: token}) })
 }
 

@@ -143,15 +143,18 @@ func revoked(t *testing.T, asked *introspection.Client, v *verifier.Verifier, to
 // client is told to come back: its connection is closed, and it comes back by itself. It
 // is accepted when the endpoint is back. The two have different tokens, since two requests
 // about one token at a time share the answer.
-func unreachable(t *testing.T, asked *introspection.Client, v *verifier.Verifier, token, other, subject string, f *front) {
+func unreachable(t *testing.T, asked *introspection.Client, v *verifier.Verifier, token, other, subject string, stop, start func()) {
 	t.Helper()
 	url := serve(t, v, socketio.EndOnInactiveToken(asked, 100*time.Millisecond))
 	live := accepted(t, url, token, subject)
-	f.stop()
+	stop()
+	if _, err := v.Verify(t.Context(), other); !errors.Is(err, verifier.ErrKeysUnavailable) || !verifier.AsUnauthorized(err).Retryable {
+		t.Errorf("the endpoint cannot be asked: got %v", err)
+	}
 	away := connectWith(t, jsclient.Options{URL: url, Auth: map[string]string{"token": other}, Extra: map[string]any{"reconnection": true}})
 	away.Expect(t, "disconnect")
 	live.ExpectNone(t, "unauthorized", "disconnect")
-	f.start()
+	start()
 	greeted(t, away, subject)
 	if away.Saw("connect_error") {
 		t.Errorf("the client is told of an error, after which it would stay away\n%s", away.Log())

@@ -204,7 +204,7 @@ func TestZitadelOpaque(t *testing.T) {
 	refused(t, "a refresh token", url, got.Refresh, verifier.ErrTokenInactive)
 	refused(t, "an ID token", url, got.ID, verifier.ErrTokenInactive)
 	refused(t, "nonsense", url, "nonsense", verifier.ErrTokenInactive)
-	unreachable(t, asked, v, got.Access, z.code(t, "opaque").Access, "id1", z.front)
+	unreachable(t, asked, v, got.Access, z.code(t, "opaque").Access, "id1", z.front.stop, z.front.start)
 	// Another token: the client waits before it asks again about one whose request failed.
 	revoked(t, asked, v, z.code(t, "opaque").Access, "id1", func(token string) {
 		ask(t, asking{Grant: "revoke", Issuer: z.issuer, ID: "opaque", Secret: "secret", Token: token})
