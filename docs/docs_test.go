@@ -3,6 +3,7 @@
 package docs
 
 import (
+	"fmt"
 	"go/format"
 	"os"
 	"os/exec"
@@ -111,20 +112,63 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-var link = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+var (
+	link   = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	fenced = regexp.MustCompile("(?ms)^ *```.*?^ *```$")
+	title  = regexp.MustCompile(`(?m)^#+ +(.+)$`)
+	marks  = regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)|[^\p{L}\p{N}_ -]`)
+)
 
-// TestLinks checks that every relative link leads somewhere.
+// anchors are the headings of a page, as GitHub names them in links.
+func anchors(page string) map[string]bool {
+	all := make(map[string]bool)
+	for _, m := range title.FindAllStringSubmatch(fenced.ReplaceAllString(page, ""), -1) {
+		name := strings.ReplaceAll(strings.ToLower(marks.ReplaceAllString(m[1], "$1")), " ", "-")
+		for n := 1; all[name]; n++ {
+			name = fmt.Sprintf("%s-%d", strings.TrimSuffix(name, fmt.Sprintf("-%d", n-1)), n)
+		}
+		all[name] = true
+	}
+	return all
+}
+
+// TestLinks checks that every relative link leads to a file, and to a heading if it has an
+// anchor. Links of the Go sources to pages of docs count too.
 func TestLinks(t *testing.T) {
-	for page, text := range pages(t) {
-		for _, m := range link.FindAllStringSubmatch(text, -1) {
-			target, _, _ := strings.Cut(m[1], "#")
-			if target == "" || strings.Contains(target, "://") {
-				continue
-			}
-			if _, err := os.Stat(filepath.Join("..", filepath.Dir(page), target)); err != nil {
-				t.Errorf("%s links to %s, which is not there", page, target)
+	all, found := pages(t), 0
+	check := func(from, dir, to string) {
+		target, anchor, _ := strings.Cut(to, "#")
+		path := filepath.Join(dir, target)
+		if target == "" {
+			path = from
+		}
+		if _, err := os.Stat(filepath.Join("..", path)); err != nil {
+			t.Errorf("%s links to %s, which is not there", from, to)
+		} else if anchor != "" {
+			found++
+			if page, ok := all[path]; !ok || !anchors(page)[anchor] {
+				t.Errorf("%s links to %s: %s has no such heading", from, to, path)
 			}
 		}
+	}
+	for page, text := range all {
+		for _, m := range link.FindAllStringSubmatch(fenced.ReplaceAllString(text, ""), -1) {
+			if !strings.Contains(m[1], "://") {
+				check(page, filepath.Dir(page), m[1])
+			}
+		}
+	}
+	inSource := regexp.MustCompile(`\bdocs/[\w-]+\.md(?:#[\w-]+)?`)
+	for name, text := range files(t, ".go", ".mjs", ".js", ".html", ".ts", ".yml", ".conf") {
+		if name == "docs/docs_test.go" {
+			continue
+		}
+		for _, to := range inSource.FindAllString(text, -1) {
+			check(name, "", to)
+		}
+	}
+	if found < 50 {
+		t.Errorf("%d links with an anchor: the search is broken", found)
 	}
 }
 
