@@ -6,9 +6,9 @@
 const NEW_TOKEN_HELPS = ['token_expired', 'token_inactive', 'token_not_active', 'max_age_exceeded',
   'key_withdrawn', 'ticket_invalid', 'authentication_timeout', 'too_many_attempts'];
 // Refusals that end a session: the disconnect may follow only seconds later.
-const SESSION_OVER = ['token_expired', 'token_revoked', 'key_withdrawn', 'session_expired', 'session_limit', 'server_restarting'];
+const SESSION_OVER = ['token_expired', 'token_inactive', 'token_revoked', 'key_withdrawn', 'session_expired', 'session_limit', 'server_restarting'];
 const CLAIM_WINDOW = 100; // ms in which tabs agree on which of them gets the next token
-const calls = new WeakMap(); // the call of each getToken that is under way: there is one at a time
+const calls = new WeakMap(); // the running call of each getToken: one at a time
 
 export function authenticated(io, url, options) {
   const legacy = io.protocol < 5; // clients 1.x and 2.x
@@ -19,10 +19,10 @@ export function authenticated(io, url, options) {
   const socket = io(url, Object.assign({ forceNew: true }, o.io, { autoConnect: false, reconnection: false }));
   const rooms = new Map(); // the arguments of each join, by their JSON
   let state = 'stopped'; // or waiting, fetching, connecting, authenticated
-  let turn = 0; // counts changes of state: what an earlier turn began is void
+  let turn = 0; // counts changes of state: a callback of an earlier turn does nothing
   let timer, renewal; // end a state; begin a renewal
   let renewing = 0; // identifies the renewal under way, 0 for none
-  let answerDue = false; // the server has yet to answer a renewal
+  let answerDue = false; // the server has not answered a renewal yet
   let token = ''; // the last one presented
   let refused = ''; // the last one that the server refused for good
   let told = null; // the refusal heard last, and when
@@ -161,7 +161,7 @@ export function authenticated(io, url, options) {
         let fresh = await Promise.race([shared, sleep(CLAIM_WINDOW)]);
         if (!fresh && mine.lost) fresh = await Promise.race([shared, sleep(o.timeout / 2)]);
         if (fresh) return fresh;
-        mine.id = -1; // whoever asks from now on waits for this tab
+        mine.id = -1; // a tab that asks from now on waits for this one
       }
       while (calls.has(o.getToken)) await calls.get(o.getToken);
       if (!wanted()) return '';
@@ -205,7 +205,7 @@ export function authenticated(io, url, options) {
     failures = 0;
     schedule();
   });
-  // With an event or a room it is about that: the session goes on.
+  // With a member event or room, the refusal is only about that: the session stays.
   socket.on('unauthorized', (error = {}) => error.event || error.room || refusal(error.data || error));
   socket.on('token_expiring', (notice = {}) => notice.room || renew()); // a room's token is the application's
   for (const event of ['connect_error', 'error']) {
@@ -244,7 +244,7 @@ function claims(token) { // of a JWT, unverified; {} of anything else
   try { return JSON.parse(atob(token.split('.')[1].replace(/-/g, '+').replace(/_/g, '/'))) || {}; } catch (e) { return {}; }
 }
 
-function identity(token) { // whom and what a token is for: tabs share tokens of one identity
+function identity(token) { // the user and the purpose of a token: tabs share tokens of one identity
   const c = claims(token);
   return c.sub ? JSON.stringify([c.iss, c.sub, c.aud, c.azp || c.client_id, c.scope, c.sid, c.cnf]) : '';
 }

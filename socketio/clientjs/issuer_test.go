@@ -28,6 +28,7 @@ type issuer struct {
 
 	mu        sync.Mutex // guards the rest
 	lifetime  time.Duration
+	more      string          // further claims, such as `,"nbf":4e9`
 	down      bool            // the endpoint answers 503
 	slow      chan struct{}   // an answer waits until it is closed; nil for none
 	loggedOut map[string]bool // users who get 401
@@ -130,7 +131,7 @@ func (i *issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (i *issuer) mint(c *call, id int) string {
 	now := time.Now()
 	c.expires = now.Add(i.lifetime)
-	claims := fmt.Sprintf(`{"sub":%q,"jti":"%d","iat":%.3f,"exp":%.3f}`, c.user, id, seconds(now), seconds(c.expires))
+	claims := fmt.Sprintf(`{"sub":%q,"jti":"%d","iat":%.3f,"exp":%.3f%s}`, c.user, id, seconds(now), seconds(c.expires), i.more)
 	e := base64.RawURLEncoding
 	input := e.EncodeToString([]byte(`{"alg":"HS256"}`)) + "." + e.EncodeToString([]byte(claims))
 	mac := hmac.New(sha256.New, i.secret)

@@ -52,10 +52,9 @@ func python(t testing.TB) string {
 	return ""
 }
 
-// TestPython: the snippet of docs/client.md renews, comes back with fresh tokens,
-// and stops when its user is revoked.
-func TestPython(t *testing.T) {
-	program := python(t)
+// snippet writes the program of docs/client.md, and what runs it, to a file.
+func snippet(t *testing.T) (script string) {
+	t.Helper()
 	page, err := os.ReadFile("../../docs/client.md")
 	if err != nil {
 		t.Fatal(err)
@@ -65,11 +64,53 @@ func TestPython(t *testing.T) {
 	if !ok || !ended {
 		t.Fatal("docs/client.md has no Python snippet")
 	}
-	script := filepath.Join(t.TempDir(), "client.py")
+	script = filepath.Join(t.TempDir(), "client.py")
 	if err := os.WriteFile(script, []byte(snippet+"\n"+pythonRunner), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return script
+}
 
+// TestPythonRefusedRenewal: the snippet asks for another token if a renewal was refused, and
+// stops if no token of the user would do.
+func TestPythonRefusedRenewal(t *testing.T) {
+	program, script := python(t), snippet(t)
+	i := newIssuer(t, 3*time.Second)
+	n := newNode(t, startZishang, i, nil, socketio.ByHandshake())
+	c, done := pythonClient(t, exec.Command(program, script, n.url(), i.tokens("ada")))
+	c.expect(t, "authenticated")
+	i.set(func(i *issuer) {
+		i.more, i.lifetime = `,"nbf":4e9`, time.Hour
+		i.calls = append(i.calls, &call{user: "ada", at: time.Now()})
+		i.frozen["ada"] = i.mint(i.calls[len(i.calls)-1], len(i.calls)-1)
+		i.more = ""
+	})
+	eventually(t, "the token that is not valid yet is presented, and the next one fetched", func() bool {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		return len(i.presented) == 2 && len(i.calls) >= 4
+	})
+	i.set(func(i *issuer) { delete(i.frozen, "ada"); i.lifetime = 3 * time.Second })
+	eventually(t, "a renewal", func() bool { return i.renewals() >= 1 })
+	if got := c.count("authenticated"); got != 1 {
+		t.Errorf("the connection did not stay: %d sessions", got)
+	}
+	i.check(t, false)
+
+	i.set(func(i *issuer) {
+		i.calls = append(i.calls, &call{user: "bob", at: time.Now()})
+		i.frozen["ada"] = i.mint(i.calls[len(i.calls)-1], len(i.calls)-1)
+	})
+	if why := c.expect(t, "stopped").Detail.Reason; why != "identity_mismatch" {
+		t.Errorf("stopped with %q", why)
+	}
+	<-done
+}
+
+// TestPython: the snippet of docs/client.md renews, comes back with fresh tokens,
+// and stops when its user is revoked.
+func TestPython(t *testing.T) {
+	program, script := python(t), snippet(t)
 	i := newIssuer(t, 2*time.Second)
 	n := newNode(t, startZishang, i, nil, socketio.ByHandshake())
 	c, done := pythonClient(t, exec.Command(program, script, n.url(), i.tokens("ada")))

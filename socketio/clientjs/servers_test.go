@@ -152,6 +152,7 @@ func startGoogollee(t testing.TB, n *node) (http.Handler, func()) {
 		t.Fatal(err)
 	}
 	root.OnEvent("join", func(_ *googollee.Conn, room string) { n.joined(room) })
+	root.OnEvent("message", func(c *googollee.Conn, _ string) { c.Emit("message", "from "+c.ID()) })
 	return s, func() { _ = s.Close() }
 }
 
