@@ -30,7 +30,7 @@
 //     refreshes it in the background. Nothing runs while it is not in use.
 //     Constructors start nothing and send no request.
 //   - During an outage the known keys verify for [MaxStale], and the provider asks
-//     the issuer less and less often. Tokens that it cannot verify are rejected with
+//     the issuer less and less often. Tokens that it cannot verify are refused with
 //     the retryable [verifier.ErrKeysUnavailable].
 //   - An unknown kid causes a fetch, at most once in 30 s per remote address and
 //     about once in 5 s in total. Invented kids therefore neither flood the issuer

@@ -20,7 +20,7 @@ func encode(t testing.TB, v any) string {
 }
 
 // FuzzAnswer: whatever an issuer answers, its headers included, a token verifies
-// only with a key of the set, and otherwise is rejected without keys or, if the
+// only with a key of the set, and otherwise is refused without keys or, if the
 // answer cannot be used, retryably. Nothing panics or stays behind.
 func FuzzAnswer(f *testing.F) {
 	key := verifiertest.NewKey(verifier.EdDSA, "key-1")

@@ -15,10 +15,10 @@
 //
 // Package jwks fetches keys from the network and watches files that change.
 //
-// # What it rejects
+// # What it refuses
 //
 // The constructors check the material, so that no bad key waits for a token. They
-// reject a secret shorter than its hash (RFC 7518 §3.2), RSA keys below 2048 bits or
+// refuse a secret shorter than its hash (RFC 7518 §3.2), RSA keys below 2048 bits or
 // with an exponent of 1, private keys, keys marked for encryption, an algorithm that
 // does not fit the key or its curve, and data after the last key.
 //

@@ -9,7 +9,7 @@ import (
 // Authenticator decides about a handshake. A *[verifier.Verifier] is one.
 //
 // The client gets the code, message and reason of an [*verifier.UnauthorizedError]. If the
-// error is another one, it learns only that the server rejected it. Authenticate should return soon after ctx
+// error is another one, it learns only that the server refused it. Authenticate should return soon after ctx
 // ends, and must be safe for concurrent use.
 type Authenticator interface {
 	Authenticate(ctx context.Context, h *verifier.Handshake) (*verifier.Token, error)

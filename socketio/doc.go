@@ -55,10 +55,10 @@
 //
 // # What it promises
 //
-// Every rejected client receives the reason and is disconnected within a bounded
+// Every refused client receives the reason and is disconnected within a bounded
 // time: a failed attempt does not stop the deadline, a client has few attempts
 // ([MaxAttempts]), and a client that never acknowledges "unauthorized" is
-// disconnected at the deadline. An error or panic in one of your functions rejects
+// disconnected at the deadline. An error or panic in one of your functions refuses
 // only that client.
 //
 // A session ends with its token and at its [MaxSessionAge]. Its last event is

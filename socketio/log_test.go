@@ -110,7 +110,7 @@ func (l *logged) authorizer(v socketio.Authenticator, options ...socketio.Option
 	return a
 }
 
-// refuse presents a token that must be rejected.
+// refuse presents a token that must be refused.
 func (l *logged) refuse(v socketio.Authenticator, raw string, options ...socketio.Option) {
 	l.Helper()
 	_, err := l.authorizer(v, options...).Admit(l.Context(), &verifier.Handshake{

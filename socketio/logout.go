@@ -58,7 +58,7 @@ type UsedIDs interface {
 // BackChannelLogout returns the endpoint to which an OpenID provider reports logouts
 // (OpenID Connect Back-Channel Logout 1.0 §2.5). It ends the sessions that the logout
 // token names, in this process and in all processes that share the registry's Store, and
-// rejects their tokens. A sid names the sessions whose token has it. If the logout token
+// refuses their tokens. A sid names the sessions whose token has it. If the logout token
 // also has a sub, it also names the user's sessions whose token has no sid: access
 // tokens usually have none (RFC 9068). A sub alone names all of the user's sessions.
 //

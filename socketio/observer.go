@@ -32,7 +32,7 @@ type Observer struct {
 	Ended   func(h *verifier.Handshake, t *verifier.Token, lasted time.Duration, cause error)
 
 	// Dropped is called when authorization disconnects a socket without a session, mostly
-	// for [ErrTimeout] or [ErrTooManyPending]. A rejected handshake makes no socket;
+	// for [ErrTimeout] or [ErrTooManyPending]. A refused handshake makes no socket;
 	// Verifying reports it.
 	Dropped func(h *verifier.Handshake, err *verifier.UnauthorizedError)
 }

@@ -133,7 +133,7 @@ func ByHandshake() Option { return choose("ByHandshake", func(c *config) { c.byH
 // Optional accepts clients without a token as guests. A guest has no deadline and
 // receives the application's events, but handlers for authenticated sockets do not run
 // for it. A guest may authenticate by event at any time. A client that presents an
-// invalid token is rejected, not a guest.
+// invalid token is refused, not a guest.
 func Optional() Option { return func(c *config) error { c.optional = true; return nil } }
 
 // Timeout limits how long a socket may take to authenticate by event. The time runs from
@@ -181,7 +181,7 @@ func DisconnectAfter(d time.Duration) Option {
 }
 
 // User maps a verified token to your user value, which [Session.User] returns. It is the
-// place for checks that need your data. An error rejects the token; the client sees an
+// place for checks that need your data. An error refuses the token; the client sees an
 // [*verifier.UnauthorizedError], but no other error.
 func User(f func(ctx context.Context, t *verifier.Token, h *verifier.Handshake) (any, error)) Option {
 	return once("User", func(c *config) error {

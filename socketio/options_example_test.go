@@ -40,7 +40,7 @@ func ExampleUser() {
 		socketio.ByHandshake(), socketio.Optional(),
 		socketio.User(func(_ context.Context, t *verifier.Token, _ *verifier.Handshake) (any, error) {
 			if t.Subject == "mallory" {
-				return nil, errors.New("blocked") // the client learns only that it was rejected
+				return nil, errors.New("blocked") // the client learns only that it was refused
 			}
 			return "user " + t.Subject, nil
 		}))

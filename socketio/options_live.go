@@ -177,9 +177,9 @@ func MaxPending(n int) Option {
 }
 
 // MaxFailures limits how many forged tokens a minute the server reads, from one address
-// and in total; zero means no limit. The server rejects an address above its limit
+// and in total; zero means no limit. The server refuses an address above its limit
 // without reading its token ([ErrTooManyAttempts], retryable). The budget refills
-// evenly. When the total is used up, the server rejects every address that contributed
+// evenly. When the total is used up, the server refuses every address that contributed
 // to it, and no other.
 //
 // A token is forged if no honest client presents it: it is malformed, too long, of an

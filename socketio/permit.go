@@ -95,7 +95,7 @@ func (g *Guard) Join(ctx context.Context, room, token string, join func()) error
 }
 
 // Decides reports whether the options have rules for events ([Guard.Permit]) and for
-// rooms ([Guard.Join]). A binding that does not ask about them must reject such options.
+// rooms ([Guard.Join]). A binding that does not ask about them must refuse such options.
 func (a *Authorizer) Decides() (events, rooms bool) {
 	p := &a.policy
 	return p.events != nil || p.all != nil, len(p.rooms) > 0 || p.all != nil || p.roomTokens != nil

@@ -230,7 +230,7 @@ func OnRoomRevoked(f func(s *Session, room string, err *verifier.UnauthorizedErr
 //   - exp: the time when the socket leaves the room. A new token for the same room
 //     renews it; the server tells the client in time ([ExpiryNotice])
 //
-// A revocation that names its claims rejects it ([Registry.Revoke]).
+// A revocation that names its claims refuses it ([Registry.Revoke]).
 func RoomTokens(v *verifier.Verifier) Option {
 	return once("RoomTokens", func(c *config) error {
 		if v == nil {

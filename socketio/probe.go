@@ -18,7 +18,7 @@ const (
 
 // makeRoom ends those sessions of the token's user in this process whose connections
 // give no sign of life. It reports whether there may be room now. One call at a time
-// asks a user's connections; the registry rejects clients that come meanwhile, with a
+// asks a user's connections; the registry refuses clients that come meanwhile, with a
 // retryable error.
 func (r *Registry) makeRoom(ctx context.Context, rules *sessionRules, t *verifier.Token, namespace string) bool {
 	g := r.placeOf(rules, t, namespace).group

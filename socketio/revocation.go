@@ -29,7 +29,7 @@ type Revocation struct {
 	//
 	// An iat that lies ahead is not proof: a session that began before that time is
 	// not spared whatever its token's iat, and a token that claims to be issued more
-	// than a second from now is rejected until then ([verifier.UnauthorizedError]
+	// than a second from now is refused until then ([verifier.UnauthorizedError]
 	// says that it may be tried again).
 	IssuedBefore time.Time `json:"before,omitzero"`
 
@@ -108,7 +108,7 @@ func (r Revocation) match(t *verifier.Token, now, here time.Time) coverage {
 	return spared
 }
 
-// keepOut returns a revocation that rejects the token of a session that ended although
+// keepOut returns a revocation that refuses the token of a session that ended although
 // its iat would spare it: by its jti, or else with what was issued by then. The clock
 // is its issuer's, so that the next login is spared.
 func (r Revocation) keepOut(t *verifier.Token) Revocation {
@@ -166,7 +166,7 @@ func (r Revocation) stored() Revocation {
 	return r
 }
 
-// Revoke rejects the tokens from now on and ends their sessions: at once in this
+// Revoke refuses the tokens from now on and ends their sessions: at once in this
 // process, and in the processes that share the Store as soon as they hear of it.
 //
 // An error before the revocation takes effect says what is wrong with it. If the

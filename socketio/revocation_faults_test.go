@@ -86,7 +86,7 @@ func TestFaultsI1RevocationsThatAreNotStored(t *testing.T) {
 		put func(context.Context, socketio.Revocation) error
 		ctx func(context.Context) context.Context
 	}{
-		"the store rejects writes": {put: func(context.Context, socketio.Revocation) error { return broken }},
+		"the store refuses writes": {put: func(context.Context, socketio.Revocation) error { return broken }},
 		"the caller has given up": {
 			put: func(ctx context.Context, _ socketio.Revocation) error { return cmp.Or(ctx.Err(), broken) },
 			ctx: func(ctx context.Context) context.Context {
@@ -143,7 +143,7 @@ func TestFaultsI1RevocationsThatAreNotStored(t *testing.T) {
 	}
 }
 
-// TestFaultsI2UnstorableRevocation: what cannot be stored is rejected at once and
+// TestFaultsI2UnstorableRevocation: what cannot be stored is refused at once and
 // takes no effect.
 func TestFaultsI2UnstorableRevocation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -53,7 +53,7 @@ func TestRevoke(t *testing.T) {
 					if (g.Session() != nil) != live {
 						t.Errorf("%s is live: %v", people[i], !live)
 					}
-					// A rejected user remains rejected, also by handshake; a live session may renew.
+					// A refused user remains refused, also by handshake; a live session may renew.
 					if live {
 						g.Authenticate(token(people[i]))
 						sockets[i].want(t, renewed)

@@ -126,7 +126,7 @@ func (s *Session) EndsAt() time.Time { return s.owner.endsAt() }
 // End ends the session and disconnects the socket. No event passes any more, in either
 // direction. The client gets "unauthorized" with the code, message and reason of an
 // [*verifier.UnauthorizedError]. If the error is another one, it learns only that the
-// server rejected it.
+// server refused it.
 func (s *Session) End(err error) {
 	if err == nil {
 		err = errors.New("ended by the application")

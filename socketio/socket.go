@@ -31,7 +31,7 @@ type Socket interface {
 	Close(cause error, event string, args ...any)
 }
 
-// Liveness is an optional method of a [Socket]. With it, [RejectNewest] does not reject
+// Liveness is an optional method of a [Socket]. With it, [RejectNewest] does not refuse
 // a user because of a connection that is dead but has not timed out yet, such as that of
 // a phone that changed networks.
 type Liveness interface {

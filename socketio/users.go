@@ -11,7 +11,7 @@ type LimitPolicy int
 
 // The policies of [SessionLimit].
 const (
-	// RejectNewest rejects the new session. Before, it asks the user's other connections
+	// RejectNewest refuses the new session. Before, it asks the user's other connections
 	// for a sign of life ([Liveness]), for up to 2 s, and those that give none make
 	// room. With a [Presence] it asks those of other processes too.
 	RejectNewest LimitPolicy = iota

@@ -10,7 +10,7 @@ import (
 )
 
 // The bounds for functions that ignore their context: how long one may still run after
-// the context's end, and how many may hang before the server rejects tokens without a
+// the context's end, and how many may hang before the server refuses tokens without a
 // look.
 const (
 	checkGrace = time.Second

@@ -214,7 +214,7 @@ func TestOneOfPlaces(t *testing.T) {
 	if raw, err := OneOf(RequireBearerHeader()).Extract(t.Context(), h); raw != "x" || err != nil {
 		t.Errorf("alone: got %q, %v", raw, err)
 	}
-	if raw, err := OneOf(OneOf(RequireBearerHeader()), Query("t")).Extract(t.Context(), h); raw != "" || err == nil || !strings.Contains(err.Error(), "RequireBearerHeader rejects") {
+	if raw, err := OneOf(OneOf(RequireBearerHeader()), Query("t")).Extract(t.Context(), h); raw != "" || err == nil || !strings.Contains(err.Error(), "RequireBearerHeader refuses") {
 		t.Errorf("beside another: got %q, %v", raw, err)
 	}
 	for given, want := range map[string]string{

@@ -38,7 +38,7 @@ func TestMisconfigured(t *testing.T) {
 		{"one of a nil one", good, WithExtractor(OneOf(BearerHeader(), nil)), "verifier: OneOf: an extractor is nil"},
 		{"misuse within one of", good, WithExtractor(OneOf(OneOf(BearerHeader(), Cookie("")))), "verifier: Cookie: the name is empty"},
 
-		{"FaultsF3 a required header and others", good, WithExtractor(OneOf(RequireBearerHeader(), Query("token"))), "verifier: OneOf: RequireBearerHeader rejects whatever the other extractors find"},
+		{"FaultsF3 a required header and others", good, WithExtractor(OneOf(RequireBearerHeader(), Query("token"))), "verifier: OneOf: RequireBearerHeader refuses whatever the other extractors find"},
 		{"FaultsF3 two extractors", good, both(WithExtractor(Query("a")), WithExtractor(Query("b"))), "verifier: WithExtractor is given twice"},
 		{"FaultsF3 two tolerances", good, both(ClockTolerance(0), ClockTolerance(time.Second)), "verifier: ClockTolerance is given twice"},
 		{"FaultsF3 two lengths", good, both(MaxTokenLength(1), MaxTokenLength(1)), "verifier: MaxTokenLength is given twice"},

@@ -41,17 +41,17 @@
 //
 //   - Tokens do not choose. Algorithms come from the [Key] and the options
 //     (RFC 8725 §3.1). The verifier never accepts "none", never follows jku, jwk,
-//     x5u and x5c, and rejects crit, since it implements no extension
+//     x5u and x5c, and refuses crit, since it implements no extension
 //     (RFC 7515 §4.1.11).
 //   - Checks, their order and their messages are those of the JavaScript package
 //     jsonwebtoken, since clients match on them. Go programs use errors.Is with a
 //     [Reason], and errors.As with [UnauthorizedError].
-//   - It is strict where jsonwebtoken is not: it rejects padding, duplicate members
+//   - It is strict where jsonwebtoken is not: it refuses padding, duplicate members
 //     and payloads that are not objects.
 //
 // # What it does not do
 //
-// It verifies signed tokens in the compact serialization (JWS). It rejects encrypted
+// It verifies signed tokens in the compact serialization (JWS). It refuses encrypted
 // tokens (JWE), the JSON serialization, and detached or unencoded payloads
 // (RFC 7797). Package socketio handles revocation, and ends connections when their
 // tokens expire.

@@ -158,9 +158,9 @@ func (e *UnauthorizedError) LogValue() slog.Value {
 }
 
 // AsUnauthorized returns err as an [UnauthorizedError]: the first in its tree,
-// or a new one that says only that the server rejected the token and keeps err
+// or a new one that says only that the server refused the token and keeps err
 // as its cause. It returns nil only for nil: a nil *UnauthorizedError in err is
-// a mistake of the code that returned it, and rejects the token.
+// a mistake of the code that returned it, and refuses the token.
 func AsUnauthorized(err error) *UnauthorizedError {
 	if err == nil {
 		return nil

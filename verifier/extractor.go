@@ -66,13 +66,13 @@ func (e *foreignError) Unwrap() error { return e.err }
 
 // BearerHeader takes the token from the header "Authorization: Bearer <token>"
 // (RFC 6750 §2.1, RFC 9110 §11.4; the scheme in any case, spaces behind it).
-// Another scheme is not a token. A header without two parts is rejected unless
+// Another scheme is not a token. A header without two parts is refused unless
 // [OneOf] finds a token elsewhere. A header that occurs twice is always
-// rejected.
+// refused.
 func BearerHeader() Extractor { return &extractor{find: bearerHeader} }
 
 // RequireBearerHeader is [BearerHeader] for servers that take no token from
-// anywhere else: its absence is rejected with the code
+// anywhere else: its absence is refused with the code
 // missing_authorization_header.
 func RequireBearerHeader() Extractor {
 	return &extractor{only: true, find: func(ctx context.Context, h *Handshake) (string, error) {
@@ -127,7 +127,7 @@ func withoutScheme(s string) string {
 // Query takes the token from the named query parameter, "token" by the
 // original's convention; "Bearer <token>" is one, too. Servers and proxies log
 // URLs: prefer a header, the auth payload or the "authenticate" event where the
-// client can send one. Two different values are rejected.
+// client can send one. Two different values are refused.
 func Query(name string) Extractor {
 	if name == "" {
 		return &extractor{misused: errors.New("verifier: Query: the name is empty")}
@@ -149,7 +149,7 @@ func Query(name string) Extractor {
 // Cookie takes the token from the named cookie; "Bearer <token>" is one, too, and
 // so is "Bearer%20<token>". A browser sends cookies with requests from any page,
 // so the binding must check the origin (RFC 6265 §8.2). The same cookie with two
-// values is rejected.
+// values is refused.
 func Cookie(name string) Extractor {
 	if name == "" {
 		return &extractor{misused: errors.New("verifier: Cookie: the name is empty")}
@@ -170,7 +170,7 @@ func Cookie(name string) Extractor {
 // Socket.IO: the auth payload of clients 3.x and later, or the argument of the
 // "authenticate" event. It may be the bare token or "Bearer <token>", as
 // clients of @thream/socketio-jwt send it, the scheme in any case. A payload
-// that is not an object is rejected unless [OneOf] finds a token elsewhere; a
+// that is not an object is refused unless [OneOf] finds a token elsewhere; a
 // member that is not a string always is.
 func AuthPayload(member string) Extractor {
 	if member == "" {
@@ -205,7 +205,7 @@ func errTokenDatatype() *UnauthorizedError {
 }
 
 // OneOf accepts a token in any one of these places. It asks all extractors: a
-// handshake that carries two different tokens is rejected (token_conflict), since
+// handshake that carries two different tokens is refused (token_conflict), since
 // the client could not know which of them counts.
 func OneOf(extractors ...Extractor) Extractor {
 	all, err := describe(extractors)
@@ -234,7 +234,7 @@ func describe(extractors []Extractor) (*extractor, error) {
 		case ours.misused != nil:
 			return nil, ours.misused
 		case ours.only && len(extractors) > 1:
-			return nil, errors.New("verifier: OneOf: RequireBearerHeader rejects whatever the other extractors find: give BearerHeader, or it alone")
+			return nil, errors.New("verifier: OneOf: RequireBearerHeader refuses whatever the other extractors find: give BearerHeader, or it alone")
 		default:
 			all.inBand = all.inBand || ours.inBand
 			all.cookie = all.cookie || ours.cookie

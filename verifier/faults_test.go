@@ -65,7 +65,7 @@ func TestFaultsD3TypedNil(t *testing.T) {
 			t.Errorf("%s: it became no error", name)
 		}
 		if errors.Is(err, ErrTokenExpired) || !errors.Is(err, ErrRejected) || err.Error() == "" {
-			t.Errorf("%s: it is not a rejection", name)
+			t.Errorf("%s: it is not a refusal", name)
 		}
 	}
 	var u *UnauthorizedError

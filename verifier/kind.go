@@ -74,7 +74,7 @@ func kindOf(word string) kinds {
 	return 0
 }
 
-// checkKind rejects a token that says it is not an access token.
+// checkKind refuses a token that says it is not an access token.
 func (c *config) checkKind(t *Token, k kinds) error {
 	if k&kindAccess != 0 {
 		k &^= shapeOfIDToken // some issuers repeat the nonce in access tokens
@@ -93,13 +93,13 @@ func (c *config) checkKind(t *Token, k kinds) error {
 	return refuse(ErrTypeMismatch, "not an access token", fmt.Errorf("%s: another kind of token, see the option IgnoreTokenUse", cause))
 }
 
-// RefuseIDTokens rejects ID tokens, for issuers that sign both kinds alike: those
+// RefuseIDTokens refuses ID tokens, for issuers that sign both kinds alike: those
 // that say so in token_use or typ (Cognito, Keycloak), and those with a claim that
 // access tokens do not have: nonce, at_hash, c_hash or s_hash (OpenID Connect Core
 // 1.0 §2, §3.3.2.11). An ID token without any of these is told by its audience,
 // which is the client: give [Audience] too, or ask for a scope.
 //
-// [NewOpaque] rejects ID tokens that say so without this option.
+// [NewOpaque] refuses ID tokens that say so without this option.
 func RefuseIDTokens() Option {
 	return func(c *config) error {
 		c.refuseID = true
@@ -108,7 +108,7 @@ func RefuseIDTokens() Option {
 }
 
 // IgnoreTokenUse accepts tokens that say they are of another kind. Without it a
-// token is rejected whose token_use, token_type, typ, type, purpose or tokenName
+// token is refused whose token_use, token_type, typ, type, purpose or tokenName
 // says that it is a refresh token, and with [NewOpaque] any other kind than an
 // access token.
 func IgnoreTokenUse() Option { return func(c *config) error { c.ignoreUse = true; return nil } }

@@ -14,8 +14,8 @@ import (
 // endpoint does (RFC 7662): package introspection asks one.
 //
 // Introspect returns the answer for a token, a JSON object with the member active and, of an
-// active token, its claims (RFC 7662 §2.2). Unless active is true the token is rejected. An
-// [*UnauthorizedError], such as that of [Inactive], rejects it too. Any other error means that
+// active token, its claims (RFC 7662 §2.2). Unless active is true the token is refused. An
+// [*UnauthorizedError], such as that of [Inactive], refuses it too. Any other error means that
 // the answer could not be fetched and becomes [ErrKeysUnavailable], which is retryable.
 // Introspect is called from many goroutines at once.
 type Introspector interface {
@@ -102,7 +102,7 @@ const maxOpaqueLifetime = 100 * 365 * 24 * time.Hour
 
 var errPrefix = errors.New("the token has none of the prefixes of TokenPrefix")
 
-// TokenPrefix rejects opaque tokens that begin otherwise, without asking anybody:
+// TokenPrefix refuses opaque tokens that begin otherwise, without asking anybody:
 // for issuers that give each kind of token its own prefix, as Ory's fosite and
 // Hydra do ("ory_at_" for access tokens, "ory_rt_" for refresh tokens).
 func TokenPrefix(prefixes ...string) Option {

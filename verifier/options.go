@@ -195,7 +195,7 @@ func AllowPadding() Option { return func(c *config) error { c.allowPadding = tru
 
 // DefaultClockTolerance is how far nbf and iat may lie ahead of our clock unless
 // [ClockTolerance] says otherwise. A token that is used at once is otherwise
-// rejected wherever the issuer's clock is a second fast. There is no tolerance
+// refused wherever the issuer's clock is a second fast. There is no tolerance
 // for exp: a token that has expired was good for long enough to be replaced.
 const DefaultClockTolerance = 5 * time.Second
 
@@ -215,7 +215,7 @@ func ClockTolerance(d time.Duration) Option {
 // DefaultOpaqueLifetime is the [MaxLifetime] of [NewOpaque].
 const DefaultOpaqueLifetime = 24 * time.Hour
 
-// MaxLifetime rejects tokens that are good for longer than d: from iat to exp,
+// MaxLifetime refuses tokens that are good for longer than d: from iat to exp,
 // and from now to exp. A JWT must have an exp. An opaque token without one is
 // accepted, and ends that long after it was verified: see [Token.ValidUntil]. The
 // default is no limit, and for opaque tokens without exp [DefaultOpaqueLifetime].
@@ -295,7 +295,7 @@ func exactly(option, value string, field func(*config) **string) Option {
 	}
 }
 
-// expectAudience and expectIssuer reject a second expectation, which would
+// expectAudience and expectIssuer refuse a second expectation, which would
 // silently replace the first.
 func (c *config) expectAudience(m *matcher) error {
 	if c.audience != nil {
@@ -327,7 +327,7 @@ func isNil(strategy any) bool {
 	return false
 }
 
-// nonEmpty refuses an empty list, with which jsonwebtoken would reject every
+// nonEmpty refuses an empty list, with which jsonwebtoken would refuse every
 // token, and an empty member, which is most likely a missing setting.
 func nonEmpty(option string, values []string) error {
 	if len(values) == 0 {

@@ -9,7 +9,7 @@ import (
 
 // RawHeader takes the token from the named header, as it is or as "Bearer <token>":
 // where a proxy in front authenticates users and passes a signed token on. Two
-// different values are rejected.
+// different values are refused.
 //
 //	Cf-Access-Jwt-Assertion   Cloudflare Access
 //	X-Goog-Iap-Jwt-Assertion  Google Identity-Aware Proxy
@@ -36,7 +36,7 @@ func RawHeader(name string) Extractor {
 // Subprotocol takes the token from the header Sec-WebSocket-Protocol, for browsers
 // that open a websocket and can send no other header: the client offers the name
 // and behind it the token, protocols: ["access_token", token]. The server's answer
-// is the name, and never the token. A name that occurs twice is rejected.
+// is the name, and never the token. A name that occurs twice is refused.
 func Subprotocol(name string) Extractor {
 	if name == "" || strings.ContainsAny(name, ", \t") {
 		return &extractor{misused: errors.New(`verifier: Subprotocol: the name must be one word, such as "access_token"`)}

@@ -117,7 +117,7 @@ func TestAllowPadding(t *testing.T) {
 	}
 }
 
-// TestHeaderOptionsMisconfigured: the constructors reject options that are invalid or that
+// TestHeaderOptionsMisconfigured: the constructors refuse options that are invalid or that
 // an opaque token cannot have.
 func TestHeaderOptionsMisconfigured(t *testing.T) {
 	for _, option := range []Option{HeaderEquals("", "x"), HeaderEquals("x", "")} {

@@ -45,7 +45,7 @@ func (t *Token) Raw() string { return t.raw }
 func (t *Token) Key() *Key { return t.key }
 
 // ValidUntil returns when the token ceases to be good: at exp, or later by the
-// [ClockTolerance] of the verifier that returned it; that verifier rejects it
+// [ClockTolerance] of the verifier that returned it; that verifier refuses it
 // from then on. An opaque token without exp is good for [MaxLifetime] from its
 // verification. The result is zero if the verifier ignores exp, and for a JWT
 // without exp.
@@ -180,9 +180,9 @@ func (t *UnverifiedToken) Issuer() string {
 	return iss
 }
 
-// ClaimValidator accepts or rejects a token whose signature holds and which
+// ClaimValidator accepts or refuses a token whose signature holds and which
 // passed the built-in checks. An [*UnauthorizedError] reaches the client as it
-// is; of any other error the client learns only that the server rejected it. h
+// is; of any other error the client learns only that the server refused it. h
 // is never nil. Validate is called from many goroutines at once.
 type ClaimValidator interface {
 	Validate(ctx context.Context, t *Token, h *Handshake) error

@@ -127,7 +127,7 @@ func (c *config) contradiction() error {
 var errUnbuilt = errors.New("verifier: the Verifier is nil or not made by New or NewOpaque")
 
 // Authenticate finds the token in the handshake and verifies it. A handshake
-// without one is rejected with the code credentials_required. The error is
+// without one is refused with the code credentials_required. The error is
 // always an [*UnauthorizedError], also where a function of the application's
 // panics ([ErrServer]).
 func (v *Verifier) Authenticate(ctx context.Context, h *Handshake) (token *Token, err error) {

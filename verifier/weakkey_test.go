@@ -12,7 +12,7 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-// TestFaultsG9WeakKeys: NewKey rejects Ed25519 keys that anybody can sign with.
+// TestFaultsG9WeakKeys: NewKey refuses Ed25519 keys that anybody can sign with.
 func TestFaultsG9WeakKeys(t *testing.T) {
 	// All encodings of the eight points of small order, the last ones not canonical.
 	for text, says := range map[string]string{
@@ -48,7 +48,7 @@ func TestFaultsG9WeakKeys(t *testing.T) {
 	}
 }
 
-// weak expects that NewKey rejects the key.
+// weak expects that NewKey refuses the key.
 func weak(t *testing.T, what string, material any, says string) {
 	t.Helper()
 	if _, err := verifier.NewKey(material, verifier.KeyOptions{}); err == nil || !strings.Contains(err.Error(), says) {
@@ -56,7 +56,7 @@ func weak(t *testing.T, what string, material any, says string) {
 	}
 }
 
-// TestFaultsG9WeakKeysRSA: keys whose factors are close, and keys of ROCA, are rejected.
+// TestFaultsG9WeakKeysRSA: keys whose factors are close, and keys of ROCA, are refused.
 func TestFaultsG9WeakKeysRSA(t *testing.T) {
 	prime := func(bits int) *big.Int {
 		p, err := rand.Prime(rand.Reader, bits)

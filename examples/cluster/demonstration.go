@@ -69,7 +69,7 @@ func (s *site) demonstrate(ctx context.Context, out io.Writer) error {
 	return report.Err()
 }
 
-// whyOut returns why the server rejects a user, or ends the user's session soon: a node
+// whyOut returns why the server refuses a user, or ends the user's session soon: a node
 // that has not heard of a revocation yet accepts the user until it has.
 func (s *site) whyOut(ctx context.Context, who, cookie string) (string, error) {
 	c, err := s.connect(ctx, who, cookie)

@@ -91,7 +91,7 @@ func (a *application) admit(issuer, name string) {
 	a.tenants[issuer] = name
 }
 
-// dismiss rejects further users of the tenant, and ends the sessions of those
+// dismiss refuses further users of the tenant, and ends the sessions of those
 // who are.
 func (a *application) dismiss(issuer string) {
 	a.mu.Lock()

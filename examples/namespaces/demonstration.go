@@ -69,7 +69,7 @@ func logout(ctx context.Context, url string, registry *socketio.Registry, user, 
 	return first + " " + second, err
 }
 
-// enter returns what the namespace says, or why it rejects the client.
+// enter returns what the namespace says, or why it refuses the client.
 func enter(ctx context.Context, url, namespace string, auth any) (string, error) {
 	c, err := sio4.Dial(ctx, url, namespace, nil, auth)
 	if err != nil {

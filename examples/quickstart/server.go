@@ -38,7 +38,7 @@ func newServer(secret []byte, timeout time.Duration, options ...verifier.Option)
 	if err != nil {
 		return nil, err
 	}
-	// The demonstration watches rejected clients until they are disconnected: it does
+	// The demonstration watches refused clients until they are disconnected: it does
 	// not need the five seconds that keep impatient clients at bay.
 	server, err := googollee.NewServer(&googollee.Options{RefusalDelay: 500 * time.Millisecond})
 	if err != nil {

@@ -1,4 +1,4 @@
-// Command token mints tokens, decodes them, and explains whether and why a server rejects
+// Command token mints tokens, decodes them, and explains whether and why a server refuses
 // one. It never sends a token to anybody.
 //
 //	export SECRET=$(openssl rand -hex 32)

@@ -9,8 +9,8 @@ export interface Refusal {
 export interface Options<Socket> {
   /**
    * Returns a fresh token, or null when the user has to log in. It is called for
-   * every connection attempt and every renewal, never twice at once. Reject when
-   * the token cannot be had now: the helper asks again after a back-off.
+   * every connection attempt and every renewal, never twice at once. Throw when
+   * there is none now: the helper asks again after a back-off.
    */
   getToken(request: {
     /** 'connect', 'renew', or the reason of the last refusal. */
@@ -54,7 +54,7 @@ export interface Connection<Socket> {
   readonly state: 'stopped' | 'waiting' | 'fetching' | 'connecting' | 'authenticated';
   /** Begins anew after a stop: after a login. */
   start(): void;
-  /** Disconnects, and stays so. */
+  /** Disconnects, and does not reconnect. */
   stop(): void;
   /** Emits the join event now and after every reconnection, until leave(). */
   join(...room: unknown[]): void;

@@ -3,6 +3,7 @@ package clientjs_test
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -60,39 +61,55 @@ var (
 	}
 )
 
+type refusal struct {
+	Reason    string `json:"reason"`
+	Retryable bool   `json:"retryable"`
+}
+
 // TestDecisions: the helper does with each reason of the code what is decided here. A new
 // reason fails the test until it has a decision.
 func TestDecisions(t *testing.T) {
 	if _, err := exec.LookPath("node"); err != nil {
 		npm.Check(t, npm.ErrNoNode)
 	}
-	type refusal struct {
-		Reason    string `json:"reason"`
-		Retryable bool   `json:"retryable"`
+	want := make(map[refusal]outcome)
+	for reason, o := range decisions {
+		want[refusal{reason, false}] = o
 	}
-	var refusals []refusal
+	for reason, o := range retryable {
+		want[refusal{reason, true}] = o
+	}
+	left := len(want)
 	for reason, retry := range reasons(t) {
-		_, final := decisions[reason]
-		_, again := retryable[reason]
-		if final != (retry != "yes") || again != (retry != "no") {
-			t.Errorf("%s: retry is %q; decided without retry: %t, with it: %t", reason, retry, final, again)
-		}
-		if final {
-			refusals = append(refusals, refusal{reason, false})
-		}
-		if again {
-			refusals = append(refusals, refusal{reason, true})
+		for retryable, elsewhere := range map[bool]string{false: "yes", true: "no"} {
+			_, decided := want[refusal{reason, retryable}]
+			if decided {
+				left--
+			}
+			if decided != (retry != elsewhere) {
+				t.Errorf("%s: operations.md says %q to a retry; decided for retryable %t: %t", reason, retry, retryable, decided)
+			}
 		}
 	}
-	if len(refusals) != len(decisions)+len(retryable) {
-		t.Errorf("%d refusals, %d decisions: a decision is about a reason that is not in the code", len(refusals), len(decisions)+len(retryable))
+	if left != 0 {
+		t.Errorf("%d decisions are about reasons that are not in operations.md", left)
 	}
+	got := outcomes(t, slices.Collect(maps.Keys(want)))
+	for r, o := range want {
+		if got[r] != o {
+			t.Errorf("%+v: the helper does %q, want %q", r, got[r], o)
+		}
+	}
+}
 
-	dir := t.TempDir()
+// outcomes runs the helper with refusals and returns what it does with each.
+func outcomes(t *testing.T, refusals []refusal) map[refusal]outcome {
+	t.Helper()
 	script, err := os.ReadFile("testdata/reasons.mjs")
 	if err != nil {
 		t.Fatal(err)
 	}
+	dir := t.TempDir()
 	for name, content := range map[string][]byte{"reasons.mjs": script, "client.mjs": clientjs.Module()} {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
 			t.Fatal(err)
@@ -108,6 +125,7 @@ func TestDecisions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	all := make(map[refusal]outcome)
 	for line := range strings.Lines(string(out)) {
 		var got struct {
 			refusal
@@ -116,18 +134,9 @@ func TestDecisions(t *testing.T) {
 		if err := json.Unmarshal([]byte(line), &got); err != nil {
 			t.Fatal(err)
 		}
-		want := decisions[got.Reason]
-		if got.Retryable {
-			want = retryable[got.Reason]
-		}
-		if (outcome{got.Handshake, got.Session, got.Renewal}) != want {
-			t.Errorf("%s, retryable %t: the helper does %q, %q, %q, want %q", got.Reason, got.Retryable, got.Handshake, got.Session, got.Renewal, want)
-		}
-		refusals = slices.DeleteFunc(refusals, func(r refusal) bool { return r == got.refusal })
+		all[got.refusal] = outcome{got.Handshake, got.Session, got.Renewal}
 	}
-	if len(refusals) > 0 {
-		t.Errorf("not tried: %v", refusals)
-	}
+	return all
 }
 
 // reasons returns the reasons of docs/operations.md, and what it says about a retry: "yes",

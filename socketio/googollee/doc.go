@@ -29,9 +29,9 @@
 //   - Clients 1.x and 2.x are in the root namespace from the beginning, and lose the
 //     connection with it. Clients 3.x and 4.x are in the namespaces they ask for.
 //   - [Conn.ID] is socket.id. Clients 1.x and 2.x have one ID in every namespace.
-//   - With [socketio.ByHandshake] a rejected client 1.x or 2.x hears "error", a
+//   - With [socketio.ByHandshake] a refused client 1.x or 2.x hears "error", a
 //     client 3.x or 4.x "connect_error" with the same object as its data.
-//   - A rejection that may not last (the error's Retryable) ends the transport of a
+//   - A refusal that may not last (the error's Retryable) ends the transport of a
 //     client 3.x or 4.x without "connect_error", after which the client would stay
 //     away: it comes back by itself. A client that is in other namespaces keeps its
 //     connection, and enters the namespace as soon as it may.

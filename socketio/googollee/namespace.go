@@ -55,7 +55,7 @@ func (n *Namespace) OnConnect(f func(c *Conn) error) { n.onConnect = f }
 // OnAuthenticated sets the handler of sockets that have authenticated. It runs
 // once for each, before any of its events is handled, and may block and emit.
 // An error ends the session: the client is told if it is an
-// [*verifier.UnauthorizedError], otherwise only that the server rejected it.
+// [*verifier.UnauthorizedError], otherwise only that the server refused it.
 func (n *Namespace) OnAuthenticated(f func(c *Conn, s *socketio.Session) error) {
 	n.onAuthenticated = f
 }

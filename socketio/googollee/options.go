@@ -30,7 +30,7 @@ type Options struct {
 	// ends PingTimeout, 20 s by default, after a missed one.
 	PingInterval, PingTimeout time.Duration
 
-	// RefusalDelay is how long after it came a rejected client is disconnected:
+	// RefusalDelay is how long after it came a refused client is disconnected:
 	// 5 s by default. Until then it hears why, and nothing else. An application
 	// that connects again in its "disconnect" handler so makes one attempt in
 	// that time.

@@ -43,7 +43,7 @@ type behaviour struct {
 	// "disconnected" unless it is said otherwise.
 	ends []string
 
-	// refusalDelay is how long a rejected client is held, 100 ms by default. A row in
+	// refusalDelay is how long a refused client is held, 100 ms by default. A row in
 	// which the client does something meanwhile needs more on a busy machine.
 	refusalDelay time.Duration
 

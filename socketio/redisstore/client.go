@@ -40,7 +40,7 @@ func channelOf(client redis.UniversalClient, key string) string {
 	return fmt.Sprintf("%s@%d", key, db)
 }
 
-// noneOf returns a function that rejects eviction policies by their prefix. What
+// noneOf returns a function that refuses eviction policies by their prefix. What
 // Redis does not tell is accepted.
 func noneOf(prefixes ...string) func(policy string) error {
 	return func(policy string) error {

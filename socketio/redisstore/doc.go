@@ -17,7 +17,7 @@
 //
 // A member of the set is a JSON object with the fields iss, sub, sid, jti, before,
 // exp, withdrawn and nosid of a socketio.Revocation. A later version may add fields. A
-// process that finds a field that it does not know rejects new sessions, since the
+// process that finds a field that it does not know refuses new sessions, since the
 // revocation may mean more than it can read: upgrade all processes before you use
 // such a field. The channel is the key in braces, "@" and
 // the database number.

@@ -7,7 +7,7 @@
 //
 // # What it promises
 //
-// A provider can end sessions of its users only: the handlers reject a subject of another
+// A provider can end sessions of its users only: the handlers refuse a subject of another
 // issuer. They never acknowledge what they could not do, because a subject cannot be
 // resolved or the Store is out of reach; the answer is then an error.
 //

@@ -103,7 +103,7 @@ func (rc *receiver) pushed(w http.ResponseWriter, r *http.Request) *refusal {
 	return nil
 }
 
-// rejected tells why a SET did not verify, in the words of RFC 8935 §2.4.
+// refused tells why a SET did not verify, in the words of RFC 8935 §2.4.
 func rejected(err error) *refusal {
 	u := verifier.AsUnauthorized(err)
 	r := refuse("invalid_request", "%s", u.Message)

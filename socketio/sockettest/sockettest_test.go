@@ -254,7 +254,7 @@ func TestFaultsI13SilentConnection(t *testing.T) {
 				began := time.Now()
 				third := connect()
 				if third.Session() == nil {
-					t.Error("a third is rejected though the first is gone")
+					t.Error("a third is refused though the first is gone")
 				}
 				if took := time.Since(began); took > 4*time.Second {
 					t.Errorf("it took %v", took)

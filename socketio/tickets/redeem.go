@@ -31,7 +31,7 @@ type content struct {
 
 // Ticket returns an extractor that reads a ticket from the query, the auth payload or the
 // event "authenticate", under [Options.Name], and returns the token that the ticket was
-// issued for. This uses up the ticket, even if the token is then rejected.
+// issued for. This uses up the ticket, even if the token is then refused.
 //
 // Clients 1.x and 2.x present the query of the connection to every namespace: each
 // namespace after the first needs a ticket in the query of the namespace's CONNECT packet.

@@ -182,7 +182,7 @@ func (a *onceAdapter) RestoreSession(pid socket.PrivateSessionId, offset string)
 }
 
 // TestRecoveryIsNotUsedUp: a session is there for the next attempt when a socket that
-// came to recover it has not authenticated, no matter which function rejected it, and
+// came to recover it has not authenticated, no matter which function refused it, and
 // whatever adapter keeps it.
 func TestRecoveryIsNotUsedUp(t *testing.T) {
 	for name, adapter := range map[string]socket.AdapterConstructor{"the library's adapter": nil, "one that gives once": &once{}} {

@@ -180,7 +180,7 @@ type Emitter interface {
 // any of its events is handled, and may block and emit, but not wait for the client:
 // its acknowledgements are handled after its events. An error ends the
 // session: the client is told if it is an [*verifier.UnauthorizedError],
-// otherwise only that the server rejected it.
+// otherwise only that the server refused it.
 //
 // It differs from the library's event "connection" where guests are accepted
 // ([socketio.Optional]), who have no session: "connection" is when they come, and

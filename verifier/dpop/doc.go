@@ -26,7 +26,7 @@
 //   - the argument of the event "authenticate", {token, dpop}, at first and at each
 //     renewal of a live socket. The proof of the handshake then no longer counts.
 //
-// A client that sends several proofs is rejected. Each guarded namespace of a
+// A client that sends several proofs is refused. Each guarded namespace of a
 // connection needs a separate proof.
 //
 // # What is checked

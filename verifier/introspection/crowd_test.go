@@ -42,8 +42,8 @@ func answering(t *testing.T, answer func(ctx context.Context, token string) (int
 	return c
 }
 
-// TestCrowdIsNoOutage: a client that sends more tokens than the endpoint has
-// turns for has its tokens rejected; the endpoint does not count as down.
+// TestCrowdIsNoOutage: the client refuses tokens beyond the turns of the endpoint, and the
+// endpoint does not count as down.
 func TestCrowdIsNoOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := answering(t, func(context.Context, string) (int, string) {

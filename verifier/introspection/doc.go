@@ -20,21 +20,21 @@
 // The client sends one request per token at a time. It caches the answer for a short
 // time ([TTL]), never beyond exp. The cache uses hashes, so it contains no tokens. An
 // unreachable or slow endpoint, or an unreadable answer, never makes a token inactive:
-// the client is rejected with the retryable [verifier.ErrKeysUnavailable]. The next
+// the client is refused with the retryable [verifier.ErrKeysUnavailable]. The next
 // request for that token waits for a growing, jittered pause of up to 30 s. A token
 // with other characters than 1*VSCHAR (RFC 6749 §A.12) causes no request. A token that
-// the endpoint answers with 400 is rejected for good.
+// the endpoint answers with 400 is refused for good.
 //
 // The client uses https only and follows no redirect. An answer has at most 64 KiB and
 // 5 s, including the wait for one of 64 concurrent requests. Tokens beyond that get a
-// retryable rejection. The endpoint counts as down when three different tokens failed
+// retryable refusal. The endpoint counts as down when three different tokens failed
 // and no request succeeded for 10 s. Even then the client tries 20 tokens per second,
 // so that bad tokens do not block good ones.
 //
 // # Refresh tokens
 //
 // An introspection endpoint also knows refresh tokens, and reports them as active. The
-// verifier rejects those whose answer says what they are (token_use, token_type, typ:
+// verifier refuses those whose answer says what they are (token_use, token_type, typ:
 // dex, Hydra, Keycloak, Curity, ForgeRock). Other servers need one option: for
 // oidc-provider RequireClaims("token_type"), which its refresh tokens lack; for fosite,
 // whose answers are the same for both, [verifier.TokenPrefix] of "ory_at_".

@@ -125,7 +125,7 @@ func TestFaultsB2OneToken(t *testing.T) {
 	}
 }
 
-// TestFaultsB2NotAsked: text that is not a token is rejected without a request.
+// TestFaultsB2NotAsked: text that is not a token is refused without a request.
 func TestFaultsB2NotAsked(t *testing.T) {
 	c := answering(t, func(_ context.Context, token string) (int, string) {
 		if strings.ContainsFunc(token, func(r rune) bool { return r < ' ' || r > '~' }) || token == "" {

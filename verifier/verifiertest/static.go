@@ -24,7 +24,7 @@ func Accept(claims Claims) Static {
 
 // Refuse makes a verifier that refuses every handshake with the error. A client is
 // shown that of an *[verifier.UnauthorizedError], of any other only that the server
-// rejected it.
+// refused it.
 func Refuse(err error) Static {
 	if err == nil {
 		err = errors.New("verifiertest: Refuse: refused without an error")

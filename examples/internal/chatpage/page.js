@@ -335,13 +335,13 @@ async function attack(kind) {
     },
     inside() {
       item.dataset.state = 'in';
-      verdict.textContent = 'Accepted. The server should have rejected it.';
+      verdict.textContent = 'Accepted. The server should have refused it.';
     },
     out({ refused, why }) {
       if (item.dataset.state === 'in') return;
       item.dataset.state = refused ? 'refused' : 'wait';
       verdict.textContent = refused
-        ? `Rejected after ${seconds()}. It received ${heard ? 'THE CHAT' : 'nothing'}.`
+        ? `Refused after ${seconds()}. It received ${heard ? 'THE CHAT' : 'nothing'}.`
         : why.message;
     },
   });

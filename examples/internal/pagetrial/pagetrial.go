@@ -189,7 +189,7 @@ func refused(t *testing.T, p *browser.Page, silent string) {
 		p.Wait(t, `$('attempts').children.length === `+string(rune('1'+i))+` && $('attempts').firstChild.dataset.state !== 'wait'`)
 		verdict := p.Eval(t, `$('attempts').firstChild.querySelector('.verdict').textContent`)
 		detail := p.Eval(t, `$('attempts').firstChild.querySelector('.detail').textContent`)
-		if !strings.HasPrefix(verdict, "Rejected after ") || !strings.HasSuffix(verdict, "It received nothing.") || !strings.HasPrefix(detail, want.says) {
+		if !strings.HasPrefix(verdict, "Refused after ") || !strings.HasSuffix(verdict, "It received nothing.") || !strings.HasPrefix(detail, want.says) {
 			t.Errorf("%s: the page shows %q, %q, want %q", want.attack, verdict, detail, want.says)
 		}
 	}

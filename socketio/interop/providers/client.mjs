@@ -1,4 +1,4 @@
-// OAuth clients on oauth4webapi. A line of input is a request in JSON; what came of it is
+// OAuth clients on oauth4webapi. A line of input is a request in JSON; the outcome is
 // a line of output. The argument is the file of an authority to trust.
 import { createInterface } from 'node:readline';
 import { readFileSync } from 'node:fs';

@@ -208,7 +208,7 @@ func refused(t testing.TB, what, url, token string, reasons ...verifier.Reason) 
 	rejected(t, what, connect(t, url, token), reasons...)
 }
 
-// rejected expects that the client is sent away for one of the reasons. It returns what
+// refused expects that the client is sent away for one of the reasons. It returns what
 // the client is told.
 func rejected(t testing.TB, what string, c *jsclient.Client, reasons ...verifier.Reason) (told string) {
 	t.Helper()

@@ -72,7 +72,7 @@ const provider = new Provider(issuer, {
 provider.on('backchannel.error', (_, error) => console.log('backchannel.error', error));
 provider.on('server_error', (_, error) => console.log('server_error', error));
 
-// Whoever comes is ada, and agrees to everything.
+// Every user is ada, and agrees to everything.
 provider.use(async (ctx, next) => {
   if (!ctx.path.startsWith('/interaction/')) {
     return next();

@@ -41,8 +41,8 @@ func expired() verifier.Option {
 }
 
 // rotates: a token of a new key is accepted at once. During an outage the known keys
-// stay in use, and a server that starts without them rejects tokens as retryable. When
-// the provider is back without the old keys, their tokens are rejected and the live
+// stay in use, and a server that starts without them refuses tokens as retryable. When
+// the provider is back without the old keys, their tokens are refused and the live
 // session of one ends.
 func rotates(t *testing.T, p provider) {
 	t.Helper()

@@ -284,7 +284,7 @@ func verifyByPascalDeKloe(_ *testing.B, s *sample) func() error {
 			return err
 		}
 		if !claims.Valid(time.Now()) || claims.Issuer != issuer || !claims.AcceptAudience(audience) {
-			return errors.New("claims rejected")
+			return errors.New("claims refused")
 		}
 		return nil
 	}
