@@ -65,7 +65,7 @@ var allowed = map[string][]string{
 	"socketio/promsocketio":       measured,
 	"socketio/otelsocketio":       measured,
 	"socketio/clientjs":           {},
-	"socketio/sockettest":         {"verifier", "socketio"},
+	"socketio/sockettest":         {"verifier", "socketio", "socketio/cluster"},
 	"socketio/bindingtest":        {"verifier", "verifier/verifiertest", "socketio", "socketio/internal/rawclient"},
 	"socketio/zishang":            {"verifier", "socketio", "socketio/cluster", "socketio/internal/engine", "socketio/internal/binding"},
 	"socketio/interop":            {"verifier", "keys", "socketio", "socketio/googollee", "socketio/zishang"},

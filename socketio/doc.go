@@ -37,6 +37,7 @@
 // # Contents: what authors of bindings call
 //
 // A binding connects a server library to this package. Applications do not need these.
+// docs/bindings.md has the order of the calls; package bindingtest tests a binding.
 //
 //   - [New] returns the [Authorizer] of a namespace; [Defaults] are the options of a binding
 //   - [Authorizer.Admit] decides about a handshake and returns a [Pass].

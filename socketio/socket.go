@@ -16,18 +16,20 @@ type Socket interface {
 	Emit(event string, ack func(), args ...any)
 
 	// Open lets the application's events pass from now on, in both directions. If event is
-	// not empty, the binding sends it first, in front of any event of the application.
+	// not empty, the binding sends it first, in front of any event of the application. With
+	// a pass the client is not connected before: then the binding first tells it so.
 	Open(event string)
 
 	// Authenticated is called once, when the socket has its session and before any of its
-	// events is handled. The binding runs the application's own handlers in it, which may
+	// events is handled, maybe before Attach has returned. The binding runs the application's own handlers in it, which may
 	// block. An error ends the session.
 	Authenticated(s *Session) error
 
 	// Close ends the socket in one step: from now on no event of the application passes, in
 	// either direction, not even one that it emitted before and that is still in flight
 	// through the server. If event is not empty, the binding sends it as the last one; then
-	// it disconnects the socket. cause is the reason, for the server's log and hooks.
+	// it disconnects the socket. cause is the reason, for the server's log and hooks. If the
+	// client was not told yet that it is connected, the binding refuses it with cause instead.
 	Close(cause error, event string, args ...any)
 }
 

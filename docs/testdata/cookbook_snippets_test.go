@@ -37,7 +37,7 @@ func TestRooms(t *testing.T) {
 		claims := verifiertest.Claims{"sub": "ada", "org": "red", "scope": "chat:read"}
 		within(t, claims, rooms(), func(server *sockettest.Server, client *sockettest.Client) {
 			joined := false
-			server.OnEvent("join", func(c *sockettest.Conn, _ ...any) { joined = c.Join(room) == nil })
+			server.OnEvent("join", func(c *sockettest.Conn, _ ...any) { joined = c.JoinWith(room, "") == nil })
 			client.Emit("join")
 			client.Received()
 			if joined != want {

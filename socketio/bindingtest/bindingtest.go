@@ -4,16 +4,19 @@
 //
 // A binding implements [socketio.Socket] for each client in a namespace, calls
 // [socketio.Authorizer.Admit] before it answers the client, [socketio.Authorizer.Attach]
-// when the socket exists, and tells the guard what happens to it. What Run checks is the
+// when the socket exists, and tells the guard what happens to it. docs/bindings.md says
+// how, and websocket_test.go of this package is a whole binding. What Run checks is the
 // part that the binding has to get right by itself:
 //
 //   - admission: only admitted clients reach the application, which sees their session;
 //   - the gate: nothing passes in either direction before a client has authenticated;
-//   - refusals: the words of "unauthorized" and of connect_error, and the disconnect after
-//     the client's acknowledgement;
+//   - refusals: the words of "unauthorized" and of connect_error, that "unauthorized" asks
+//     for an acknowledgement, and the disconnect after it;
+//   - acknowledgements of events: the handler's result, a refusal, or none;
 //   - the end: it is told once, and nothing follows it in either direction;
 //   - stays: what is left of a former stay reaches nobody;
-//   - renewal, expiry, revocation, guests, and the rules for events and rooms.
+//   - renewal, expiry, revocation, guests, and the rules for events and rooms;
+//   - liveness: a user whose connection is dead gets in again, beside a live one not.
 //
 // [Dial] is the client of bindings that serve Socket.IO over HTTP. A binding without a
 // network implements [Client] itself, and may run each test in a bubble of
@@ -29,9 +32,14 @@ import (
 
 // Binding is what Run tests.
 type Binding struct {
-	// Start starts a server with the application's handlers, for its root namespace.
-	// Refused clients must be disconnected at once. Use t.Cleanup to close it.
+	// Start starts a server with the application's handlers, for its root namespace. If
+	// the server delays the disconnect of refused clients, turn that off. Use t.Cleanup
+	// to close it.
 	Start func(t testing.TB, app *App) Server
+
+	// NoLiveness says that the sockets do not implement [socketio.Liveness]. With
+	// [socketio.RejectNewest] a user whose connection is dead then waits until it times out.
+	NoLiveness bool
 
 	// Around runs one test, in a bubble of testing/synctest for example. Nil calls it.
 	Around func(t *testing.T, test func(t *testing.T))
@@ -89,6 +97,10 @@ type Client interface {
 	// Acknowledge acknowledges the first event that asks for it and is not acknowledged.
 	Acknowledge()
 
+	// Vanish ends the client without a word, as a phone does that loses its network: it
+	// answers nothing more, and its connection stays open.
+	Vanish()
+
 	// Leave leaves the namespace.
 	Leave()
 	// Enter enters it again with a token, over the same connection if the client has one.
@@ -97,12 +109,16 @@ type Client interface {
 
 // Event is something that a client hears.
 type Event struct {
-	Name string
-	Args []json.RawMessage
+	Name     string
+	Args     []json.RawMessage
+	WantsAck bool // whether it asks for an acknowledgement
 }
 
 // String returns the name and the arguments.
 func (e Event) String() string {
+	if len(e.Args) == 0 {
+		return e.Name
+	}
 	args, _ := json.Marshal(e.Args)
 	return e.Name + string(args)
 }
@@ -120,6 +136,8 @@ var contracts = []contract{
 	{"the gate", testGate},
 	{"a refusal by event", testRefusal},
 	{"a refused client is disconnected", testDisconnectNow},
+	{"unauthorized asks for an acknowledgement", testWantsAck},
+	{"acknowledgements", testAcknowledgements},
 	{"the end of a session", testEnd},
 	{"an end while an event is handled", testEndDuringEvent},
 	{"a client that leaves", testLeave},
@@ -127,6 +145,7 @@ var contracts = []contract{
 	{"renewal", testRenewal},
 	{"expiry", testExpiry},
 	{"revocation", testRevocation},
+	{"liveness", testLiveness},
 	{"guests", testGuests},
 	{"rules for events", testEventRules},
 	{"rules for rooms", testRoomRules},

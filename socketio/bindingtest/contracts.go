@@ -2,7 +2,6 @@ package bindingtest
 
 import (
 	"errors"
-	"time"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
@@ -63,7 +62,7 @@ func testUnwelcome(w *world) {
 
 // testOrder: no event is handled before the handler that begins the session returns.
 func testOrder(w *world) {
-	proceed := make(chan struct{})
+	proceed, release := w.latch()
 	w.onBegin = func(Conn, *socketio.Session) error {
 		<-proceed
 		w.handled <- "begun"
@@ -74,7 +73,7 @@ func testOrder(w *world) {
 	c.sends("say", "hello")
 	s.Emit("welcome")
 	c.hears("welcome")
-	close(proceed)
+	release()
 	w.handles("begun")
 	w.handles("say hello")
 }
@@ -136,235 +135,65 @@ func testDisconnectNow(w *world) {
 	}
 }
 
-// testEnd: an end is told once, and nothing follows it.
-func testEnd(w *world) {
-	w.start(socketio.ByHandshake())
-	c, s := w.enters(token("ada", nil))
-	other, _ := w.enters(token("bob", nil))
-	why := &verifier.UnauthorizedError{Code: "over", Message: "it is over", Reason: "over"}
-	s.Emit("before")
-	s.session.End(why)
-	s.session.End(errBad)
-	s.Emit("after")
-	_ = s.Join("room")
-	w.server.Broadcast("", "news", 1)
-	w.server.Broadcast("room", "news", 2)
-	other.hears("news", 1)
-	if err := s.ended(w); !errors.Is(err, why) {
-		w.Errorf("the session ended by %v", err)
-	}
-	c.hears("before")
-	c.told("unauthorized", why)
-	c.sends("say", "after")
-	c.authenticates(token("ada", nil))
-	c.hears("disconnect")
-	c.hearsNoMore()
-	other.sends("say", "hello")
-	w.handles("say hello")
-	if s.Session() != s.session {
-		w.Error("the socket has lost its session")
-	}
-}
-
-// testEndDuringEvent: nothing is sent behind the end of a session, and what the client
-// sent behind the event is not handled.
-func testEndDuringEvent(w *world) {
-	arrived, proceed := make(chan struct{}), make(chan struct{})
-	w.onEvent = func(c Conn, event, _ string) {
-		if event != "bye" {
-			return
-		}
-		close(arrived)
-		<-proceed
-		c.Session().End(errBad)
-		c.Emit("late")
-	}
-	w.start(socketio.ByHandshake())
-	c, s := w.enters(token("ada", nil))
-	c.sends("bye", "")
-	<-arrived
-	c.sends("say", "late")
-	close(proceed)
-	c.told("unauthorized", errBad)
-	c.hears("disconnect")
-	c.hearsNoMore()
-	_ = s.ended(w)
-	w.handles("bye ")
-	other, _ := w.enters(token("bob", nil))
-	other.sends("say", "hello")
-	w.handles("say hello")
-}
-
-// testLeave: a session ends with its socket.
-func testLeave(w *world) {
-	w.start(socketio.ByHandshake())
-	c, s := w.enters(token("ada", nil))
-	c.Leave()
-	if err := s.ended(w); !errors.Is(err, socketio.ErrDisconnected) {
-		w.Errorf("the session ended by %v", err)
-	}
-	if n := w.registry.Count(socketio.Filter{}); n != 0 {
-		w.Errorf("the registry has %d sessions", n)
-	}
-}
-
-// testFormerStay: what is left of a former stay reaches nobody.
-func testFormerStay(w *world) {
-	w.start(socketio.ByHandshake())
-	c, former := w.enters(token("ada", nil))
-	_ = former.Join("of ada")
-	c.Leave()
-	_ = former.ended(w)
-	c.Enter(token("bob", nil))
-	for e := c.next(); e.Name != "connect"; e = c.next() {
-		if e.Name != "disconnect" {
-			w.Fatalf("the client heard %v", e)
-		}
-	}
-	present := w.begins()
-	former.Emit("answer", "for ada")
-	_ = former.Join("secret")
-	w.server.Broadcast("secret", "news", "for ada")
-	w.server.Broadcast("of ada", "news", "for ada")
-	former.session.End(errBad)
-	present.Emit("answer", "for bob")
-	c.hears("answer", "for bob")
-	c.sends("say", "hello")
-	w.handles("say hello")
-	if present.Session().Token().Subject != "bob" || former.Session() == present.Session() {
-		w.Error("the present stay has the session of the former")
-	}
-}
-
-// next returns what the client hears next.
-func (c client) next() Event {
-	c.w.Helper()
-	e, err := c.Next()
-	if err != nil {
-		c.w.Fatalf("the client heard nothing more: %v", err)
-	}
-	return e
-}
-
-// testRenewal: a session goes on with a new token of the same user.
-func testRenewal(w *world) {
-	w.start(socketio.ByHandshake())
-	c, s := w.enters(token("ada", verifiertest.Claims{"jti": "1"}))
-	c.authenticates(token("ada", verifiertest.Claims{"jti": "2"}))
-	c.hears("authenticated")
-	if s.session.Token().ID != "2" || s.Session() != s.session {
-		w.Errorf("the token is %q", s.session.Token().ID)
-	}
-	c.authenticates(token("bob", nil))
-	c.reason("unauthorized", socketio.ErrIdentityMismatch)
-	c.sends("say", "hello")
-	w.handles("say hello")
-	if len(w.begun) != 0 || s.session.Token().Subject != "ada" {
-		w.Error("a renewal has begun a session")
-	}
-}
-
-// testExpiry: a session ends with its token.
-func testExpiry(w *world) {
-	w.start(socketio.ByHandshake())
-	exp := float64(time.Now().Add(time.Second).UnixMilli()) / 1000
-	c, s := w.enters(token("ada", verifiertest.Claims{"exp": exp}))
-	for e := c.next(); ; e = c.next() {
-		if e.Name == socketio.EventTokenExpiring {
-			continue
-		}
-		if e.Name != "unauthorized" {
-			w.Fatalf("the client heard %v", e)
-		}
-		break
-	}
-	c.hears("disconnect")
-	c.hearsNoMore()
-	if err := s.ended(w); !errors.Is(err, verifier.ErrTokenExpired) {
-		w.Errorf("the session ended by %v", err)
-	}
-}
-
-// testRevocation: a revoked user's sessions end, and no new one begins.
-func testRevocation(w *world) {
-	w.start(socketio.ByHandshake())
-	c, s := w.enters(token("ada", nil))
-	other, _ := w.enters(token("bob", nil))
-	if err := w.registry.Revoke(w.Context(), socketio.Revocation{Subject: "ada"}); err != nil {
-		w.Fatal(err)
-	}
-	c.reason("unauthorized", socketio.ErrTokenRevoked)
-	c.hears("disconnect")
-	c.hearsNoMore()
-	_ = s.ended(w)
-	w.connect(token("ada", nil)).reason("connect_error", socketio.ErrTokenRevoked)
-	other.sends("say", "hello")
-	w.handles("say hello")
-}
-
-// testGuests: guests are part of the application without a session.
-func testGuests(w *world) {
-	w.onEvent = func(c Conn, event, arg string) {
-		if (c.Session() == nil) != (arg == "guest") {
-			w.Errorf("%s %s: the session is %v", event, arg, c.Session())
-		}
-	}
-	w.start(socketio.ByHandshake(), socketio.Optional())
+// testWantsAck: every "unauthorized" asks for an acknowledgement, since clients of
+// socketio-jwt call the function that comes with it. Only that of a refused attempt has an
+// effect, and only until the client has authenticated.
+func testWantsAck(w *world) {
+	w.start(socketio.ByEvent(), socketio.Allow("write", socketio.Scope("w")), socketio.AllowRoom("org:{org}"))
 	c := w.connect("")
 	c.hears("connect")
-	c.sends("say", "not for guests")
-	c.sends("hello", "guest")
-	w.handles("hello guest")
-	w.server.Broadcast("", "news", 1)
-	c.hears("news", 1)
-	c.authenticates(token("ada", nil))
+	asks := func(what string) {
+		w.Helper()
+		if e := c.hears("unauthorized"); !e.WantsAck {
+			w.Errorf("%s: unauthorized asks for no acknowledgement", what)
+		}
+	}
+	c.authenticates("bad!")
+	asks("a refused attempt")
+	c.authenticates(token("ada", verifiertest.Claims{"org": "red"}))
 	c.hears("authenticated")
-	w.begins()
-	c.sends("say", "user")
-	w.handles("say user")
-	c.sends("hello", "user")
-	w.handles("hello user")
-}
-
-var (
-	scope     = &verifier.UnauthorizedError{Code: "insufficient_scope", Message: "insufficient scope", Reason: verifier.ErrScopeMismatch}
-	forbidden = &verifier.UnauthorizedError{Code: "forbidden", Message: "forbidden", Reason: socketio.ErrForbidden}
-)
-
-// testEventRules: a refused event is answered, and does not reach its handler.
-func testEventRules(w *world) {
-	w.start(socketio.ByHandshake(), socketio.Allow("write", socketio.Scope("w")))
-	c, _ := w.enters(token("ada", nil))
+	s := w.begins()
 	c.sends("write", "refused")
-	c.told("unauthorized", scope, "event", "write")
-	if err := c.Emit(true, "write", "refused"); !errors.Is(err, errors.ErrUnsupported) {
-		c.told("ack", scope, "event", "write")
+	asks("a refused event")
+	_ = s.Join("org:blue")
+	asks("a refused room")
+	c.authenticates(token("bob", nil))
+	asks("a refused renewal")
+	for range 4 {
+		c.Acknowledge()
 	}
 	c.sends("say", "hello")
 	w.handles("say hello")
-	c.authenticates(token("ada", verifiertest.Claims{"scope": "w"}))
-	c.hears("authenticated")
-	c.sends("write", "hello")
-	w.handles("write hello")
+	s.session.End(errBad)
+	asks("the end of a session")
+	c.hears("disconnect")
+
+	w.start(socketio.ByEvent(), socketio.DisconnectNow())
+	c = w.connect("")
+	c.hears("connect")
+	c.authenticates("bad!")
+	asks("a refusal that disconnects")
+	c.hears("disconnect")
 }
 
-// testRoomRules: a socket is in the rooms that its token allows, also after a renewal.
-func testRoomRules(w *world) {
-	w.start(socketio.ByHandshake(), socketio.AllowRoom("org:{org}"))
-	c, s := w.enters(token("ada", verifiertest.Claims{"org": "red"}))
-	_ = s.Join("org:blue")
-	c.told("unauthorized", forbidden, "room", "org:blue")
-	if err := s.Join("org:red"); err != nil {
-		w.Errorf("Join: %v", err)
+// testAcknowledgements: the result of a handler is its event's acknowledgement. What is
+// not handled has none.
+func testAcknowledgements(w *world) {
+	w.start(socketio.ByEvent())
+	c := w.connect("")
+	c.hears("connect")
+	if err := c.Emit(true, "say", "early"); errors.Is(err, errors.ErrUnsupported) {
+		return
 	}
-	w.server.Broadcast("org:blue", "news", "blue")
-	w.server.Broadcast("org:red", "news", "red")
-	c.hears("news", "red")
-	c.authenticates(token("ada", verifiertest.Claims{"org": "blue"}))
-	c.told("unauthorized", forbidden, "room", "org:red")
+	c.authenticates(token("ada", nil))
 	c.hears("authenticated")
-	w.server.Broadcast("org:red", "news", "red")
-	s.Emit("answer")
-	c.hears("answer")
+	s := w.begins()
+	_ = c.Emit(true, "say", "hello")
+	c.hears("ack", "handled hello")
+	w.handles("say hello")
+	s.session.End(errBad)
+	_ = c.Emit(true, "say", "late")
+	c.reason("unauthorized", errBad.Reason)
+	c.hears("disconnect")
 	c.hearsNoMore()
 }

@@ -3,7 +3,6 @@ package bindingtest
 import (
 	"encoding/json"
 	"errors"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -13,7 +12,9 @@ import (
 )
 
 // Dial connects a client 4.x to a server at a URL without a path, by a websocket, and
-// has it enter the root namespace with a token, "" for none.
+// has it enter the root namespace with a token, "" for none. It serves tests of any
+// server. Next waits for 30 seconds, and Leave does not close the connection: the end of the
+// test does.
 func Dial(t testing.TB, url, token string) Client {
 	t.Helper()
 	session := &rawclient.Session{URL: url, EIO: "4"}
@@ -36,8 +37,9 @@ type wire struct {
 	socket *rawclient.Websocket
 	heard  chan Event // closed at the end of the connection
 
-	mu   sync.Mutex // guards the rest, and writing
-	acks []string   // ids of events that ask for an acknowledgement
+	mu       sync.Mutex // guards the rest, and writing
+	acks     []string   // ids of events that ask for an acknowledgement
+	vanished bool
 }
 
 // settled is heard in answer to what Rest sends.
@@ -72,7 +74,7 @@ func (c *wire) event(p string) (Event, bool) {
 	case p == "41":
 		return Event{Name: "disconnect"}, true
 	case strings.HasPrefix(p, "44"):
-		return Event{"connect_error", []json.RawMessage{json.RawMessage(p[2:])}}, true
+		return Event{Name: "connect_error", Args: []json.RawMessage{json.RawMessage(p[2:])}}, true
 	case strings.HasPrefix(p, "42"), strings.HasPrefix(p, "43"):
 		id := p[2 : 2+strings.Index(p[2:], "[")]
 		var args []json.RawMessage
@@ -80,7 +82,7 @@ func (c *wire) event(p string) (Event, bool) {
 			break
 		}
 		if p[1] == '3' {
-			return Event{"ack", args}, true
+			return Event{Name: "ack", Args: args}, true
 		}
 		if id != "" {
 			c.mu.Lock()
@@ -91,7 +93,7 @@ func (c *wire) event(p string) (Event, bool) {
 		if len(args) == 0 || json.Unmarshal(args[0], &name) != nil {
 			break
 		}
-		return Event{name, args[1:]}, true
+		return Event{name, args[1:], id != ""}, true
 	}
 	return Event{}, false
 }
@@ -132,7 +134,7 @@ func (c *wire) Emit(ack bool, event string, args ...any) error {
 	}
 	id := ""
 	if ack {
-		id = strconv.Itoa(1)
+		id = "1"
 	}
 	c.write("42" + id + string(data))
 	return nil
@@ -147,6 +149,13 @@ func (c *wire) Acknowledge() {
 	}
 	c.mu.Unlock()
 	c.write("43" + id + "[]")
+}
+
+// Vanish implements [Client].
+func (c *wire) Vanish() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.vanished = true
 }
 
 // Leave implements [Client].
@@ -165,5 +174,7 @@ func (c *wire) Enter(token string) {
 func (c *wire) write(packet string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_ = c.socket.Write(packet)
+	if !c.vanished {
+		_ = c.socket.Write(packet)
+	}
 }

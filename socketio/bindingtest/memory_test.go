@@ -3,27 +3,24 @@ package bindingtest
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"io"
 	"slices"
 	"sync"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
 // memory is the smallest binding: without a network, with clients in the same process.
-// Its fault, if any, is what the tests of the tests break.
+// Its fault, if any, is what TestFaults looks for.
 type memory struct {
 	app   *App
 	auth  *socketio.Authorizer
 	fault string
 
-	mu      sync.Mutex // guards the rest, and the sockets and clients
-	sockets []*memorySocket
+	mu       sync.Mutex // guards the rest, and the sockets and clients
+	sockets  []*memorySocket
+	admitted map[any]bool // tokens, for a fault
 }
 
 // memorySocket is a socket for the guard and, as memoryConn, for the application.
@@ -33,27 +30,25 @@ type memorySocket struct {
 	guard   *socketio.Guard
 	ready   chan struct{} // closed when guard is set
 	session *socketio.Session
+	told    bool // that it is connected
 	open    bool
 	closed  bool
+	busy    bool // whether a handler runs
 	rooms   []string
+	early   []func()      // what came before it was open, for faults
 	last    chan struct{} // closed when the last event so far has been handled
 }
 
-type memoryClient struct {
-	server *memory
-	socket *memorySocket
-	heard  []Event
-	acks   []func()
-}
-
 func newMemory(t testing.TB, app *App, fault string) *memory {
-	options := app.Options
-	a, err := socketio.New(app.Auth, options...)
+	a, err := socketio.New(app.Auth, app.Options...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &memory{app: app, auth: a, fault: fault}
+	return &memory{app: app, auth: a, fault: fault, admitted: make(map[any]bool)}
 }
+
+// is reports whether the binding has a fault.
+func (m *memory) is(fault string) bool { return m.fault == fault }
 
 func (m *memory) Connect(token string) Client {
 	c := &memoryClient{server: m}
@@ -66,25 +61,22 @@ func (m *memory) Broadcast(room, event string, args ...any) {
 	defer m.mu.Unlock()
 	for _, s := range m.sockets {
 		if room == "" || slices.Contains(s.rooms, room) {
+			if m.is("guests hear no broadcast") && s.session == nil {
+				continue
+			}
 			s.emit(event, args...)
 		}
 	}
 }
 
-// hear has the client hear an event. The caller holds mu.
-func (c *memoryClient) hear(name string, args ...any) {
-	e := Event{Name: name}
-	for _, a := range args {
-		data, _ := json.Marshal(a)
-		e.Args = append(e.Args, data)
-	}
-	c.heard = append(c.heard, e)
-}
-
 // emit is for the application. The caller holds mu.
 func (s *memorySocket) emit(event string, args ...any) {
-	f := s.server.fault
-	if s.open && !s.closed || f == "emits before authentication" && !s.closed || f == "emits after the end" || f == "a former stay emits" && s.client.socket != s {
+	m := s.server
+	if m.is("broadcasts wait for authentication") && !s.open {
+		s.early = append(s.early, func() { s.client.hear(event, args...) })
+	}
+	if s.open && !s.closed || m.is("emits before authentication") && !s.closed || m.is("emits after the end") ||
+		m.is("a former stay emits") && s.client.socket != s {
 		s.client.hear(event, args...)
 	}
 }
@@ -92,51 +84,82 @@ func (s *memorySocket) emit(event string, args ...any) {
 func (s *memorySocket) ID() string { return "id" }
 
 func (s *memorySocket) Emit(event string, ack func(), args ...any) {
-	s.server.mu.Lock()
-	defer s.server.mu.Unlock()
+	m := s.server
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if s.closed {
 		return
 	}
-	if s.server.fault == "other words" && event == socketio.EventUnauthorized {
+	if m.is("other words") && event == socketio.EventUnauthorized {
 		args = []any{"rejected"}
 	}
 	s.client.hear(event, args...)
-	if ack != nil && s.server.fault != "no acknowledgement" {
-		s.client.acks = append(s.client.acks, ack)
+	if ack != nil && m.is("no acknowledgement reaches the guard") {
+		ack = func() {}
 	}
+	if ack == nil && m.is("any acknowledgement disconnects") {
+		ack = func() { s.Close(nil, "") }
+	}
+	s.client.wants(event, ack, !m.is("asks only where the guard waits") || ack != nil)
 }
 
 func (s *memorySocket) Open(event string) {
-	s.server.mu.Lock()
-	defer s.server.mu.Unlock()
-	if !s.open && event == "" {
+	m := s.server
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !s.told {
 		s.client.hear("connect")
-	} else if event != "" {
+	}
+	if event != "" {
 		s.client.hear(event)
 	}
-	s.open = true
+	s.told, s.open = true, true
+	for _, f := range s.early {
+		f()
+	}
 }
 
 func (s *memorySocket) Authenticated(session *socketio.Session) error {
 	<-s.ready
-	s.server.mu.Lock()
-	s.session = session
-	s.server.mu.Unlock()
-	return s.server.app.Authenticated(memoryConn{s}, session)
+	m := s.server
+	m.mu.Lock()
+	if !m.is("a guest remains a guest") || session == nil {
+		s.session = session
+	}
+	m.mu.Unlock()
+	if m.is("a session begins twice") {
+		_ = m.app.Authenticated(memoryConn{s}, session)
+	}
+	if m.is("a panic is swallowed") {
+		defer func() { _ = recover() }()
+	}
+	err := m.app.Authenticated(memoryConn{s}, session)
+	if m.is("an error is swallowed") {
+		return nil
+	}
+	return err
 }
 
 func (s *memorySocket) Close(_ error, event string, args ...any) {
-	s.server.mu.Lock()
-	defer s.server.mu.Unlock()
+	m := s.server
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if s.closed {
 		return
 	}
-	if event != "" {
+	if event != "" && !m.is("the last event is lost") {
 		s.client.hear(event, args...)
+		s.client.wants(event, nil, !m.is("does not ask at the end"))
+	}
+	if m.is("the socket outlives its session") {
+		return
 	}
 	s.client.hear("disconnect")
-	if s.server.fault == "disconnects twice" {
+	if m.is("disconnects twice") {
 		s.client.hear("disconnect")
+	}
+	if m.is("the session is lost with its end") {
+		s.session = nil
 	}
 	s.closed = true
 }
@@ -144,9 +167,28 @@ func (s *memorySocket) Close(_ error, event string, args ...any) {
 func (s *memorySocket) LeaveRoom(room string) {
 	s.server.mu.Lock()
 	defer s.server.mu.Unlock()
-	if s.server.fault != "rooms are kept" {
+	if !s.server.is("rooms are kept") {
 		s.rooms = slices.DeleteFunc(s.rooms, func(r string) bool { return r == room })
 	}
+}
+
+func (s *memorySocket) Alive(ctx context.Context) bool {
+	m := s.server
+	m.mu.Lock()
+	there := !s.client.vanished
+	switch {
+	case m.is("nobody is dead"):
+		there = true
+	case m.is("everybody is dead"), m.is("a busy client is dead") && s.busy:
+		there = false
+	case m.is("the question is an event") && there:
+		s.client.hear("are you there?")
+	}
+	m.mu.Unlock()
+	if !there {
+		<-ctx.Done()
+	}
+	return there
 }
 
 type memoryConn struct{ s *memorySocket }
@@ -164,152 +206,75 @@ func (c memoryConn) Emit(event string, args ...any) {
 }
 
 func (c memoryConn) Join(room string) error {
+	m := c.s.server
 	enter := func() {
-		c.s.server.mu.Lock()
-		defer c.s.server.mu.Unlock()
+		m.mu.Lock()
+		defer m.mu.Unlock()
 		if !c.s.closed {
 			c.s.rooms = append(c.s.rooms, room)
 		}
 	}
-	if c.s.server.fault == "no rules for rooms" {
+	if m.is("no rules for rooms") {
 		enter()
 		return nil
 	}
 	err := c.s.guard.Join(context.Background(), room, "", enter)
-	if err != nil {
+	if err != nil && !m.is("a refused room is not told") {
 		c.s.guard.JoinRefused(room, err)
 	}
 	return err
 }
 
-func (c *memoryClient) Enter(token string) {
-	h := &verifier.Handshake{Namespace: "/"}
-	if token != "" {
-		h.Auth = map[string]any{"token": token}
-	}
-	m := c.server
-	pass, err := m.auth.Admit(context.Background(), h)
-	s := &memorySocket{server: m, client: c, ready: make(chan struct{})}
-	m.mu.Lock()
-	if err != nil && m.fault != "everybody is admitted" {
-		u := verifier.AsUnauthorized(err)
-		c.hear("connect_error", map[string]any{"message": u.Message, "data": u})
-		m.mu.Unlock()
-		return
-	}
-	if pass == nil {
-		s.open = m.fault == "everybody is admitted"
-		c.hear("connect")
-	}
-	c.socket = s
-	m.sockets = append(m.sockets, s)
-	m.mu.Unlock()
-	s.guard = m.auth.Attach(greeted{s, pass == nil}, h, pass)
-	close(s.ready)
-}
-
-// greeted does not tell a guest twice that it is connected.
-type greeted struct {
-	*memorySocket
-	connected bool
-}
-
-func (s greeted) Open(event string) {
-	if event != "" || !s.connected {
-		s.memorySocket.Open(event)
-		return
-	}
-	s.server.mu.Lock()
-	defer s.server.mu.Unlock()
-	s.open = true
-}
-
-func (c *memoryClient) Leave() {
-	s := c.socket
-	c.server.mu.Lock()
-	s.closed = true
-	c.server.mu.Unlock()
-	if c.server.fault != "the guard is not told" {
-		s.guard.Closed()
-	}
-}
-
-func (c *memoryClient) Emit(ack bool, event string, args ...any) error {
-	s := c.socket
-	switch {
-	case ack:
-		return errors.ErrUnsupported
-	case s == nil:
-	case event == socketio.EventAuthenticate:
-		s.guard.Authenticate(args[0])
-	default:
-		c.server.mu.Lock()
-		defer c.server.mu.Unlock()
-		if s.closed && c.server.fault != "events after the end" || !s.open && c.server.fault != "events before authentication" {
-			return nil
-		}
-		before, done := s.last, make(chan struct{})
-		s.last = done
-		go func() {
-			defer close(done)
-			if before != nil {
-				<-before
-			}
-			s.handle(event, args[0].(string))
-		}()
-	}
-	return nil
-}
-
 // handle has the application handle an event.
-func (s *memorySocket) handle(event, arg string) {
-	f := s.server.fault
+func (s *memorySocket) handle(event, arg string, wantsAck bool) {
+	m := s.server
 	session := s.guard.Session()
-	guest := slices.Contains(s.server.app.GuestEvents, event) || f == "guests are users"
-	switch {
-	case f == "events before authentication", f == "events after the end":
-	case session == nil && !guest, session != nil && f != "events before the handler" && !session.Wait():
-		return
-	case f != "no rules for events" && !s.guard.Permit(event, nil):
-		return
-	}
-	s.server.app.Event(memoryConn{s}, event, arg)
-}
-
-func (c *memoryClient) Acknowledge() {
-	synctest.Wait()
-	c.server.mu.Lock()
-	var ack func()
-	if len(c.acks) > 0 {
-		ack, c.acks = c.acks[0], c.acks[1:]
-	}
-	c.server.mu.Unlock()
-	if ack != nil {
-		ack()
-	}
-}
-
-func (c *memoryClient) Next() (Event, error) {
-	for range 1000 {
-		synctest.Wait()
-		c.server.mu.Lock()
-		if len(c.heard) > 0 {
-			e := c.heard[0]
-			c.heard = c.heard[1:]
-			c.server.mu.Unlock()
-			return e, nil
+	guest := slices.Contains(m.app.GuestEvents, event) || m.is("guests are users")
+	acknowledge := func(answer any) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if wantsAck && (!s.closed || m.is("acknowledges after the end")) {
+			s.client.hear("ack", answer)
 		}
-		c.server.mu.Unlock()
-		time.Sleep(time.Millisecond)
 	}
-	return Event{}, io.EOF
+	permitAck := acknowledge
+	switch {
+	case !wantsAck:
+		permitAck = nil
+	case m.is("a refused event has no acknowledgement"):
+		permitAck = func(any) {}
+	}
+	switch {
+	case m.is("events before authentication"), m.is("events after the end"):
+	case session == nil && !guest, session != nil && !m.is("events before the handler") && !session.Wait():
+		if m.is("acknowledges what nobody handles") {
+			acknowledge("")
+		}
+		return
+	case !m.is("no rules for events") && !s.guard.Permit(event, permitAck):
+		return
+	}
+	m.mu.Lock()
+	s.busy = true
+	m.mu.Unlock()
+	answer := m.app.Event(memoryConn{s}, event, arg)
+	m.mu.Lock()
+	s.busy = false
+	m.mu.Unlock()
+	if !m.is("a handler's result is lost") {
+		acknowledge(answer)
+	}
 }
 
-func (c *memoryClient) Rest() []Event {
-	synctest.Wait()
-	c.server.mu.Lock()
-	defer c.server.mu.Unlock()
-	rest := c.heard
-	c.heard = nil
-	return rest
+// admit decides about a handshake.
+func (m *memory) admit(h *verifier.Handshake) (*socketio.Pass, error) {
+	pass, err := m.auth.Admit(context.Background(), h)
+	key, _ := json.Marshal(h.Auth)
+	switch {
+	case err == nil:
+		m.admitted[string(key)] = true
+	case m.is("everybody is admitted"), m.is("a token is checked once") && m.admitted[string(key)]:
+		err = nil
+	}
+	return pass, err
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"reflect"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,6 +29,7 @@ type world struct {
 	handled  chan string // events that reached the application
 	onBegin  func(Conn, *socketio.Session) error
 	onEvent  func(c Conn, event, arg string)
+	releases []func() // see latch
 }
 
 // stay is a socket that has authenticated.
@@ -45,6 +47,15 @@ func newWorld(t testing.TB, b Binding) *world {
 	return w
 }
 
+// latch returns what a handler waits for, and what lets it go on. That happens at the end
+// of the test at the latest, so that a failure leaves nothing behind.
+func (w *world) latch() (proceed <-chan struct{}, release func()) {
+	c := make(chan struct{})
+	release = sync.OnceFunc(func() { close(c) })
+	w.releases = append(w.releases, release)
+	return c, release
+}
+
 // start starts the server.
 func (w *world) start(options ...socketio.Option) {
 	w.server = w.binding.Start(w.TB, &App{
@@ -59,6 +70,11 @@ func (w *world) start(options ...socketio.Option) {
 			return "handled " + arg
 		},
 		Events: []string{"say", "write", "bye"}, GuestEvents: []string{"hello"},
+	})
+	w.Cleanup(func() { // before the server closes, which may wait for its handlers
+		for _, release := range w.releases {
+			release()
+		}
 	})
 }
 
@@ -129,6 +145,16 @@ func (w *world) begins() stay {
 	}
 }
 
+// next returns what the client hears next.
+func (c client) next() Event {
+	c.w.Helper()
+	e, err := c.Next()
+	if err != nil {
+		c.w.Fatalf("the client heard nothing more: %v", err)
+	}
+	return e
+}
+
 // hears checks what the client hears next.
 func (c client) hears(name string, args ...any) Event {
 	c.w.Helper()
@@ -192,6 +218,16 @@ func (w *world) handles(want string) {
 		}
 	case <-time.After(patience):
 		w.Fatalf("the application handled nothing, want %q", want)
+	}
+}
+
+// arrives waits until a handler runs.
+func (w *world) arrives(running <-chan struct{}) {
+	w.Helper()
+	select {
+	case <-running:
+	case <-time.After(patience):
+		w.Fatal("the application does not handle the event")
 	}
 }
 

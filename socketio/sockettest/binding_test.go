@@ -1,7 +1,6 @@
 package sockettest_test
 
 import (
-	"errors"
 	"io"
 	"testing"
 	"testing/synctest"
@@ -37,6 +36,11 @@ type boundClient struct {
 	heard  []bindingtest.Event
 }
 
+// boundConn is the application's socket: its Join tells why not.
+type boundConn struct{ *sockettest.Conn }
+
+func (c boundConn) Join(room string) error { return c.JoinWith(room, "") }
+
 func (c *boundClient) take() {
 	if c.Client == nil {
 		return
@@ -51,7 +55,7 @@ func (c *boundClient) Next() (bindingtest.Event, error) {
 		if c.take(); len(c.heard) > 0 {
 			break
 		}
-		time.Sleep(time.Millisecond) // of the bubble
+		time.Sleep(10 * time.Millisecond) // of the bubble
 	}
 	if len(c.heard) == 0 {
 		return bindingtest.Event{}, io.EOF
@@ -70,11 +74,14 @@ func (c *boundClient) Rest() []bindingtest.Event {
 
 func (c *boundClient) Emit(ack bool, event string, args ...any) error {
 	if ack {
-		return errors.ErrUnsupported
+		c.EmitWithAck(event, args...)
+	} else {
+		c.Client.Emit(event, args...)
 	}
-	c.Client.Emit(event, args...)
 	return nil
 }
+
+func (c *boundClient) Acknowledge() { c.Client.Acknowledge(socketio.EventUnauthorized) }
 
 func (c *boundClient) Leave() { c.Disconnect() }
 
@@ -93,12 +100,14 @@ func TestBinding(t *testing.T) {
 		Around: synctest.Test,
 		Start: func(_ testing.TB, app *bindingtest.App) bindingtest.Server {
 			s := sockettest.NewServer(app.Auth, app.Options...)
-			s.OnAuthenticated(func(c *sockettest.Conn, session *socketio.Session) error { return app.Authenticated(c, session) })
+			s.OnAuthenticated(func(c *sockettest.Conn, session *socketio.Session) error {
+				return app.Authenticated(boundConn{c}, session)
+			})
 			for _, event := range app.Events {
-				s.OnEvent(event, func(c *sockettest.Conn, args ...any) { app.Event(c, event, args[0].(string)) })
+				s.OnEvent(event, func(c *sockettest.Conn, arg string) string { return app.Event(boundConn{c}, event, arg) })
 			}
 			for _, event := range app.GuestEvents {
-				s.OnGuestEvent(event, func(c *sockettest.Conn, args ...any) { app.Event(c, event, args[0].(string)) })
+				s.OnGuestEvent(event, func(c *sockettest.Conn, arg string) string { return app.Event(boundConn{c}, event, arg) })
 			}
 			return bound{s}
 		},

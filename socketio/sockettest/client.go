@@ -3,6 +3,7 @@ package sockettest
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing/synctest"
 
@@ -15,11 +16,13 @@ import (
 type Client struct{ conn *Conn }
 
 // Event is something a client has received: an event of the application's or of
-// authorization's, or what a JavaScript client would tell by the events "connect",
-// "connect_error" and "disconnect".
+// authorization's, what a JavaScript client would tell by the events "connect",
+// "connect_error" and "disconnect", or "ack" with the acknowledgement of an event that
+// [Client.EmitWithAck] has sent.
 type Event struct {
-	Name string
-	Args []json.RawMessage
+	Name     string
+	Args     []json.RawMessage
+	WantsAck bool // whether it asks for an acknowledgement
 }
 
 // newEvent panics where an argument cannot be sent as JSON.
@@ -35,22 +38,23 @@ func newEvent(name string, args []any) Event {
 	return e
 }
 
-// Refusal returns the reason in an "unauthorized" or "connect_error" event, and nil for
-// any other event.
+// Refusal returns the reason in an "unauthorized" or "connect_error" event, or in the
+// acknowledgement of an event that the rules refuse ([socketio.Allow]). It is nil for any
+// other event.
 func (e Event) Refusal() *verifier.UnauthorizedError {
-	if e.Name != socketio.EventUnauthorized && e.Name != "connect_error" || len(e.Args) != 1 {
+	if e.Name != socketio.EventUnauthorized && e.Name != "connect_error" && e.Name != "ack" || len(e.Args) != 1 {
 		return nil
 	}
 	var told struct {
 		Data struct {
-			Message, Code string
-			Reason        verifier.Reason
-			Retryable     bool
-			Nonce         string
+			Message, Code, Type string
+			Reason              verifier.Reason
+			Retryable           bool
+			Nonce               string
 		}
 	}
-	if json.Unmarshal(e.Args[0], &told) != nil {
-		return nil
+	if json.Unmarshal(e.Args[0], &told) != nil || e.Name == "ack" && told.Data.Type != "UnauthorizedError" {
+		return nil // an answer of the application's
 	}
 	return &verifier.UnauthorizedError{
 		Message: told.Data.Message, Code: told.Data.Code, Reason: told.Data.Reason,
@@ -91,38 +95,52 @@ func (c *Client) Authenticate(token string) {
 }
 
 // Emit sends an event. Arguments that cannot be sent as JSON panic.
-func (c *Client) Emit(event string, args ...any) {
+func (c *Client) Emit(event string, args ...any) { c.emit(newEvent(event, args)) }
+
+// EmitWithAck is Emit for an event that asks for an acknowledgement. The client receives
+// it as "ack": the results of the handler, or the refusal ([Event.Refusal]) of an event that
+// the rules do not allow.
+func (c *Client) EmitWithAck(event string, args ...any) {
 	e := newEvent(event, args)
+	e.WantsAck = true
+	c.emit(e)
+}
+
+func (c *Client) emit(e Event) {
 	c.conn.mu.Lock()
 	vanished := c.conn.vanished
 	c.conn.mu.Unlock()
 	switch {
 	case vanished:
 	case c.conn.guard == nil: // refused in the handshake
-	case event == socketio.EventAuthenticate:
+	case e.Name == socketio.EventAuthenticate:
 		var data any
 		if len(e.Args) > 0 {
 			_ = json.Unmarshal(e.Args[0], &data) // it was made by Marshal
 		}
 		c.conn.guard.Authenticate(data)
 	default:
-		c.conn.handle(e)
+		c.conn.enqueue(func() { c.conn.handle(e) })
 	}
 	synctest.Wait()
 }
 
-// Acknowledge acknowledges the first event that asks for it and has not been:
-// "unauthorized" does.
-func (c *Client) Acknowledge() {
+// Acknowledge acknowledges the oldest event of that name that asks for it and has not been
+// acknowledged; "unauthorized" always asks. It does nothing if there is none, or if the
+// server no longer waits. Values that cannot be sent as JSON panic.
+func (c *Client) Acknowledge(event string, values ...any) {
 	synctest.Wait()
+	args := newEvent(event, values).Args
 	c.conn.mu.Lock()
-	var ack func()
-	if len(c.conn.acks) > 0 {
-		ack, c.conn.acks = c.conn.acks[0], c.conn.acks[1:]
+	i := slices.IndexFunc(c.conn.asked, func(q *question) bool { return q.event == event })
+	var q *question
+	if i >= 0 && !c.conn.vanished {
+		q = c.conn.asked[i]
+		c.conn.asked = slices.Delete(c.conn.asked, i, i+1)
 	}
 	c.conn.mu.Unlock()
-	if ack != nil {
-		ack()
+	if q != nil {
+		q.answer(args)
 	}
 	synctest.Wait()
 }
@@ -130,17 +148,7 @@ func (c *Client) Acknowledge() {
 // Disconnect ends the socket, as a client does that goes away.
 func (c *Client) Disconnect() {
 	synctest.Wait()
-	c.conn.mu.Lock()
-	gone := c.conn.closed
-	if !gone {
-		c.conn.closed, c.conn.cause = true, socketio.ErrDisconnected
-		c.conn.receive("disconnect", "io client disconnect")
-	}
-	c.conn.mu.Unlock()
-	if !gone {
-		c.conn.server.remove(c.conn)
-		c.conn.guard.Closed()
-	}
+	c.conn.leave("client namespace disconnect", "io client disconnect")
 	synctest.Wait()
 }
 

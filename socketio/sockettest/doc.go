@@ -5,8 +5,10 @@
 // [NewServer] takes what a binding takes: an authenticator, real (a
 // *verifier.Verifier with the keys of a verifiertest.Issuer) or static
 // (verifiertest.Accept, verifiertest.Refuse), and options. Its handlers are
-// registered as in package googollee. [Server.Connect] is a client with a
-// handshake; [Client.Received] is what the client has seen since, in order.
+// registered as in package googollee, and the methods of [Conn], [Server] and
+// [BroadcastOperator] are those of that package's Conn, Namespace and BroadcastOperator, so
+// that a handler that takes an interface runs with both. [Server.Connect] is a client with
+// a handshake; [Client.Received] is what the client has seen since, in order.
 //
 //	synctest.Test(t, func(t *testing.T) {
 //		server := sockettest.NewServer(verifiertest.Accept(verifiertest.Claims{"sub": "alice"}))
@@ -23,7 +25,9 @@
 // returns when everything in the bubble has come to rest, and panics outside of
 // one. Time passes by time.Sleep, which takes none.
 //
-// What is not simulated is what a server library does beyond authorization:
-// acknowledgements of the application's, binary data, transports. Test the whole
-// with a real client.
+// Acknowledgements go both ways: [Client.EmitWithAck] asks a handler, [Client.Acknowledge]
+// answers one. Rooms follow the rules of socketio.AllowRoom.
+//
+// Not simulated are binary data, several nodes, public namespaces, and transports. Test
+// these with your server and a real client: see docs/testing.md.
 package sockettest

@@ -16,16 +16,12 @@ import (
 type Server struct {
 	authorizer      *socketio.Authorizer
 	onAuthenticated func(*Conn, *socketio.Session) error
+	onDisconnect    func(*Conn, string)
 	events          map[string]handler
 
 	mu    sync.Mutex // guards the rest
 	conns []*Conn    // those that have not ended
 	count int
-}
-
-type handler struct {
-	f         func(*Conn, ...any)
-	forGuests bool
 }
 
 // NewServer makes a server that accepts whom the authenticator does. It panics
@@ -43,37 +39,20 @@ func NewServer(auth socketio.Authenticator, options ...socketio.Option) *Server 
 // once for each, before any of its events is handled. An error ends the session.
 func (s *Server) OnAuthenticated(f func(c *Conn, s *socketio.Session) error) { s.onAuthenticated = f }
 
-// OnEvent sets the handler of an event of authenticated sockets. The arguments
-// are as encoding/json decodes them into an any.
-func (s *Server) OnEvent(event string, f func(c *Conn, args ...any)) { s.events[event] = handler{f: f} }
+// OnDisconnect sets the handler of sockets that are gone. It runs once for each socket that
+// OnAuthenticated ran for, after it. The reason is "client namespace disconnect", "server
+// disconnect", or the [verifier.Reason] of the refusal that ended the session.
+func (s *Server) OnDisconnect(f func(c *Conn, reason string)) { s.onDisconnect = f }
+
+// OnEvent sets the handler of an event of authenticated sockets: a function whose first
+// parameter is *[Conn] or an interface that it implements. The other parameters are what
+// the client sent, decoded from JSON, and the results acknowledge the event. A variadic
+// function takes any number of arguments. OnEvent panics if f is not such a function.
+func (s *Server) OnEvent(event string, f any) { s.events[event] = newHandler(event, f, false) }
 
 // OnGuestEvent is OnEvent for an event that guests ([socketio.Optional]) may send
 // too: [Conn.Session] is nil for them.
-func (s *Server) OnGuestEvent(event string, f func(c *Conn, args ...any)) {
-	s.events[event] = handler{f, true}
-}
-
-// Broadcast sends an event to all sockets that are open to the application.
-func (s *Server) Broadcast(event string, args ...any) {
-	s.mu.Lock()
-	conns := slices.Clone(s.conns)
-	s.mu.Unlock()
-	for _, c := range conns {
-		c.Emit(event, args...)
-	}
-}
-
-// BroadcastTo sends an event to the sockets of a room that are open to the application.
-func (s *Server) BroadcastTo(room, event string, args ...any) {
-	s.mu.Lock()
-	conns := slices.Clone(s.conns)
-	s.mu.Unlock()
-	for _, c := range conns {
-		if c.isIn(room) {
-			c.Emit(event, args...)
-		}
-	}
-}
+func (s *Server) OnGuestEvent(event string, f any) { s.events[event] = newHandler(event, f, true) }
 
 // Registry returns the registry of the sessions: to count, end and revoke them.
 func (s *Server) Registry() *socketio.Registry { return s.authorizer.Registry() }
@@ -94,7 +73,11 @@ func (s *Server) Connect(h *verifier.Handshake) *Client {
 	}
 	s.mu.Lock()
 	s.count++
-	c := &Conn{server: s, id: fmt.Sprintf("socket-%d", s.count), attached: make(chan struct{})}
+	c := &Conn{
+		server: s, id: fmt.Sprintf("socket-%d", s.count), handshake: &full,
+		attached: make(chan struct{}), gone: make(chan struct{}),
+	}
+	c.enter(c.id)
 	s.conns = append(s.conns, c)
 	s.mu.Unlock()
 
@@ -105,13 +88,20 @@ func (s *Server) Connect(h *verifier.Handshake) *Client {
 	}
 	if pass == nil { // it is connected, so that it may authenticate
 		c.mu.Lock()
-		c.receive("connect")
+		c.receive(newEvent("connect", nil), nil)
 		c.mu.Unlock()
 	}
 	c.guard = s.authorizer.Attach((*socket)(c), &full, pass)
 	close(c.attached)
 	synctest.Wait()
 	return &Client{c}
+}
+
+// all returns the sockets that have not ended.
+func (s *Server) all() []*Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.conns)
 }
 
 func (s *Server) remove(c *Conn) {

@@ -123,9 +123,9 @@ func TestScripts(t *testing.T) {
 			c := s.Connect(nil)
 			c.Authenticate("whatever")
 			saw(t, c, "connect unauthorized rejected")
-			c.Acknowledge()
+			c.Acknowledge("unauthorized")
 			saw(t, c, "disconnect")
-			c.Acknowledge()
+			c.Acknowledge("unauthorized")
 			saw(t, c, "")
 		}},
 		{"silent until the deadline", as(alice), []socketio.Option{socketio.Timeout(time.Hour)}, func(t *testing.T, s *sockettest.Server) {
@@ -279,7 +279,7 @@ func TestRules(t *testing.T) {
 			t.Fatal(err)
 		}
 		server := sockettest.NewServer(v, socketio.Allow("write", socketio.Scope("w")), socketio.AllowRoom("org:{org}"))
-		server.OnAuthenticated(func(c *sockettest.Conn, _ *socketio.Session) error { return c.Join("org:red") })
+		server.OnAuthenticated(func(c *sockettest.Conn, _ *socketio.Session) error { return c.JoinWith("org:red", "") })
 		server.OnEvent("write", func(c *sockettest.Conn, args ...any) { server.BroadcastTo("org:red", "wrote", args...) })
 		server.OnEvent("leave", func(c *sockettest.Conn, _ ...any) { c.Leave("org:red") })
 		token := func(scope, org string) string {
