@@ -201,7 +201,7 @@ func tryAgain(err error) *refusal {
 // simple opaque subject may be a session.
 func (rc *receiver) revocations(ctx context.Context, raw json.RawMessage, session bool) ([]socketio.Revocation, *refusal) {
 	var members map[string]json.RawMessage
-	if json.Unmarshal(raw, &members) != nil || members == nil {
+	if json.Unmarshal(raw, &members) != nil {
 		return nil, refuse("invalid_request", "sub_id must be an object")
 	}
 	var format string

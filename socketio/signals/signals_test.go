@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -133,6 +134,7 @@ func TestLoginAfterIt(t *testing.T) {
 func TestRefusedEvents(t *testing.T) {
 	ada := object{"format": "iss_sub", "iss": issuer, "sub": "ada"}
 	stream := object{"format": "opaque", "id": "stream-1"}
+	anybody := func(context.Context, signals.Subject) ([]string, error) { return []string{"ada"}, nil }
 	for _, row := range []struct {
 		name    string
 		event   string // session-revoked by default
@@ -203,6 +205,13 @@ func TestRefusedEvents(t *testing.T) {
 		{name: "complex without user and session", more: object{"sub_id": object{"format": "complex", "tenant": object{"format": "opaque", "id": "t"}}}, err: "invalid_request"},
 		{name: "complex with a user without format", more: object{"sub_id": object{"format": "complex", "user": object{"sub": "ada"}}}, err: "invalid_request"},
 		{name: "empty aliases", more: object{"sub_id": object{"format": "aliases", "identifiers": []any{}}}, err: "invalid_request"},
+		{name: "aliases that nobody resolves", more: object{"sub_id": object{"format": "aliases", "identifiers": []any{object{"format": "email", "email": "ada@example.com"}}}}, err: "invalid_request"},
+		{name: "another issuer's user, in aliases", more: object{"sub_id": object{"format": "aliases", "identifiers": []any{object{"format": "iss_sub", "iss": "https://partner.example/", "sub": "ada"}}}}, err: "access_denied"},
+		{name: "complex in aliases", more: object{"sub_id": object{"format": "aliases", "identifiers": []any{object{"format": "complex", "user": ada}}}}, err: "invalid_request"},
+		{name: "identifiers are a string", more: object{"sub_id": object{"format": "aliases", "identifiers": "ada"}}, err: "invalid_request"},
+		{name: "sub_id is null", more: object{"sub_id": json.RawMessage("null")}, err: "invalid_request"},
+		{name: "an empty format", opts: signals.Options{Resolve: anybody}, more: object{"sub_id": object{"format": "", "sub": "ada"}}, err: "invalid_request"},
+		{name: "complex with a session of an empty format", opts: signals.Options{Resolve: anybody}, more: object{"sub_id": object{"format": "complex", "session": object{"format": "", "id": "sid-ada"}}}, err: "invalid_request"},
 		{name: "nested aliases", more: object{"sub_id": object{"format": "aliases", "identifiers": []any{object{"format": "aliases", "identifiers": []any{ada}}}}}, err: "invalid_request"},
 
 		// CAEP 1.0
@@ -213,6 +222,7 @@ func TestRefusedEvents(t *testing.T) {
 		{name: "no claims", event: tokenClaimsChange, fields: object{}, err: "invalid_request"},
 		{name: "claims that are a list", event: tokenClaimsChange, fields: object{"claims": []string{"role"}}, err: "invalid_request"},
 		{name: "a time before 1970", fields: object{"event_timestamp": -1}, err: "invalid_request"},
+		{name: "the time zero", fields: object{"event_timestamp": 0}, err: "invalid_request"},
 		{name: "a time that is a string", fields: object{"event_timestamp": "now"}, err: "invalid_request"},
 
 		// SSF 1.0 §8.1.4, §8.1.5, and the stream's configuration
@@ -221,6 +231,8 @@ func TestRefusedEvents(t *testing.T) {
 		{name: "a state that is not a string", event: verification, fields: object{"state": 7}, more: object{"sub_id": stream}, err: "invalid_state"},
 		{name: "VerifyState panics", opts: signals.Options{VerifyState: func(string) bool { panic("oops") }}, event: verification, fields: object{}, more: object{"sub_id": stream}, err: "invalid_state"},
 		{name: "a verification about a user", event: verification, fields: object{}, more: object{"sub_id": ada}, err: "invalid_request"},
+		{name: "a verification about no stream", event: verification, fields: object{}, more: object{"sub_id": object{"format": "opaque", "id": ""}}, err: "invalid_request"},
+		{name: "a verification about a stream of another format", event: verification, fields: object{}, more: object{"sub_id": object{"format": "email", "id": "stream-1"}}, err: "invalid_request"},
 		{name: "another stream", opts: signals.Options{StreamID: "stream-2"}, event: verification, fields: object{}, more: object{"sub_id": stream}, err: "invalid_request"},
 		{name: "a verification without the stream's id", event: verification, fields: object{}, more: object{"sub_id": object{"format": "opaque"}}, err: "invalid_request"},
 		{name: "an update about a user", event: streamUpdated, fields: object{"status": "paused"}, more: object{"sub_id": ada}, err: "invalid_request"},
@@ -326,6 +338,31 @@ func TestTryAgain(t *testing.T) {
 	})
 }
 
+// TestLogged: the log tells how many sessions an event ended on this node.
+func TestLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		w := newWorld(t)
+		if _, err := w.connect(w.nodes[0], verifiertest.Claims{"sub": "ada"}); err != nil {
+			t.Fatal(err)
+		}
+		o := options(signals.Options{})
+		o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		h, err := signals.SharedSignals(w.nodes[0].Registry(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"sessions=2", "sessions=0"} {
+			log.Reset()
+			push(h, key.Mint(secevent, claims(sessionRevoked, object{}, nil)))
+			time.Sleep(time.Second)
+			if !strings.Contains(log.String(), want) {
+				t.Errorf("the log is %q, want %s", log.String(), want)
+			}
+		}
+	})
+}
+
 func TestMisuse(t *testing.T) {
 	r := socketio.NewRegistry(nil)
 	full := signals.Options{Keys: idp, Issuer: issuer, Audience: audience}
@@ -335,33 +372,33 @@ func TestMisuse(t *testing.T) {
 		return &o
 	}
 	for name, make := range map[string]func() error{
-		"no registry": func() error { _, err := signals.SharedSignals(nil, &full); return err },
-		"no options":  func() error { _, err := signals.SharedSignals(r, nil); return err },
-		"no keys": func() error {
+		"SharedSignals: the registry is nil": func() error { _, err := signals.SharedSignals(nil, &full); return err },
+		"SharedSignals: Keys is nil":         func() error { _, err := signals.SharedSignals(r, nil); return err },
+		"Keys is nil": func() error {
 			_, err := signals.SharedSignals(r, change(func(o *signals.Options) { o.Keys = nil }))
 			return err
 		},
-		"no issuer": func() error {
+		"SharedSignals needs an Issuer": func() error {
 			_, err := signals.SharedSignals(r, change(func(o *signals.Options) { o.Issuer = "" }))
 			return err
 		},
-		"no audience": func() error {
+		"GlobalTokenRevocation needs an Issuer and an Audience": func() error {
 			_, err := signals.GlobalTokenRevocation(r, change(func(o *signals.Options) { o.Audience = "" }))
 			return err
 		},
-		"a negative lifetime": func() error {
+		"TokenLifetime is -1ns": func() error {
 			_, err := signals.SharedSignals(r, change(func(o *signals.Options) { o.TokenLifetime = -1 }))
 			return err
 		},
-		"an issuer that is \"\"": func() error {
+		"TokenIssuers has an empty one": func() error {
 			_, err := signals.SharedSignals(r, change(func(o *signals.Options) { o.TokenIssuers = []string{""} }))
 			return err
 		},
-		"no registry, GTR": func() error { _, err := signals.GlobalTokenRevocation(nil, &full); return err },
-		"no options, GTR":  func() error { _, err := signals.GlobalTokenRevocation(r, nil); return err },
+		"GlobalTokenRevocation: the registry is nil": func() error { _, err := signals.GlobalTokenRevocation(nil, &full); return err },
+		"GlobalTokenRevocation: Keys is nil":         func() error { _, err := signals.GlobalTokenRevocation(r, nil); return err },
 	} {
-		if err := make(); err == nil {
-			t.Errorf("%s: no error", name)
+		if err := make(); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("got %v, want an error with %q", err, name)
 		}
 	}
 }

@@ -207,9 +207,8 @@ func eventTime(t *verifier.Token, fields map[string]json.RawMessage) (time.Time,
 	if json.Unmarshal(raw, &seconds) != nil || seconds <= 0 {
 		return time.Time{}, refuse("invalid_request", "event_timestamp must be a positive number")
 	}
-	if seconds > float64(t.IssuedAt.Unix()) { // milliseconds, in earlier drafts, or a clock that is ahead
-		return t.IssuedAt, nil
-	}
+	// After iat it is milliseconds, in earlier drafts, or a clock that is ahead.
+	seconds = min(seconds, float64(t.IssuedAt.Unix()))
 	return time.UnixMilli(int64(seconds * 1000)), nil
 }
 

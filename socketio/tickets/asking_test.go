@@ -1,6 +1,8 @@
 package tickets_test
 
 import (
+	"context"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -8,6 +10,7 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/httpauth"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/tickets"
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
 	"github.com/seed15b1dee8/socketio-jwt/verifier/verifiertest"
 )
 
@@ -31,6 +34,31 @@ func TestAsking(t *testing.T) {
 	} {
 		if w := n.ask(row.method, row.headers...); w.Code != row.status {
 			t.Errorf("%s: %d, want %d", row.name, w.Code, row.status)
+		}
+	}
+}
+
+// TestNoToken: who has no token that could be presented later gets no ticket: a guest, and
+// who authenticated by something else.
+func TestNoToken(t *testing.T) {
+	for name, auth := range map[string]socketio.Authenticator{
+		"a guest": socketio.AuthenticatorFunc(func(context.Context, *verifier.Handshake) (*verifier.Token, error) {
+			return nil, &verifier.UnauthorizedError{Code: verifier.CodeCredentialsRequired, Reason: verifier.ErrTokenMissing}
+		}),
+		"no text": socketio.AuthenticatorFunc(func(context.Context, *verifier.Handshake) (*verifier.Token, error) {
+			return &verifier.Token{}, nil
+		}),
+	} {
+		guard, err := httpauth.New(auth, socketio.NewRegistry(nil), &httpauth.Options{Policy: []socketio.Option{socketio.Optional()}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := &node{}
+		if n.tickets, err = tickets.New(guard, nil); err != nil {
+			t.Fatal(err)
+		}
+		if w := n.ask("POST", "Authorization", "Basic YTpi"); w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), "no token") {
+			t.Errorf("%s: %d %s", name, w.Code, w.Body)
 		}
 	}
 }
@@ -98,9 +126,20 @@ func TestMisuse(t *testing.T) {
 		},
 		"an hour": func() error { _, err := tickets.New(guard, &tickets.Options{Lifetime: time.Hour}); return err },
 		"no time": func() error { _, err := tickets.New(guard, &tickets.Options{Lifetime: -1}); return err },
+		"a secret that lacks a byte": func() error {
+			_, err := tickets.New(guard, &tickets.Options{Secrets: [][]byte{secret[:tickets.MinSecret-1]}})
+			return err
+		},
+		"less than a second":     func() error { _, err := tickets.New(guard, &tickets.Options{Lifetime: time.Second - 1}); return err },
+		"more than five minutes": func() error { _, err := tickets.New(guard, &tickets.Options{Lifetime: 5*time.Minute + 1}); return err },
 	} {
 		if err := make(); err == nil {
 			t.Errorf("%s: no error", name)
+		}
+	}
+	for _, d := range []time.Duration{time.Second, 5 * time.Minute} {
+		if _, err := tickets.New(guard, &tickets.Options{Lifetime: d, Secrets: [][]byte{secret[:tickets.MinSecret]}}); err != nil {
+			t.Error(err)
 		}
 	}
 }

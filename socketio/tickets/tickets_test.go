@@ -33,12 +33,14 @@ var secret = []byte("a secret of the tests of tickets, of 32 bytes and more")
 type sharedStore struct {
 	mu   sync.Mutex
 	used map[string]bool
+	last time.Time // until when the last one is to be kept
 	err  error
 }
 
-func (s *sharedStore) Add(_ context.Context, id string, _ time.Time) (bool, error) {
+func (s *sharedStore) Add(_ context.Context, id string, until time.Time) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.last = until
 	if s.err != nil {
 		return false, s.err
 	}
@@ -151,6 +153,10 @@ func TestTwoNodes(t *testing.T) {
 		if who, err := row.first.use(ticket); who != "ada" || err != nil {
 			t.Errorf("%s: %q, %v", row.name, who, err)
 		}
+		// It lives for 30 seconds, and clocks may differ by a minute either way.
+		if until := time.UnixMilli(row.issue.clock.Now().UnixMilli()).Add(150 * time.Second); !store.last.Equal(until) {
+			t.Errorf("%s: it is remembered until %v, want %v", row.name, store.last, until)
+		}
 		for _, n := range []*node{row.second, row.third} {
 			_, err := n.use(ticket)
 			expectInvalid(t, err, "used before")
@@ -190,6 +196,12 @@ func TestLate(t *testing.T) {
 	n.clock.Advance(-5 * time.Minute)
 	_, err = n.use(late)
 	expectInvalid(t, err, "ahead of this clock")
+	n.clock.Advance(time.Minute)
+	ahead := n.ticket(t, bearer("ada")...)
+	n.clock.Advance(-time.Minute)
+	if who, err := n.use(ahead); who != "ada" || err != nil {
+		t.Errorf("issued by a process whose clock is a minute ahead: %q, %v", who, err)
+	}
 	// A process whose clock is behind does not take a used ticket again, either.
 	_, err = n.use(early)
 	expectInvalid(t, err, "")
@@ -213,6 +225,8 @@ func TestOrigins(t *testing.T) {
 		{"another scheme", []string{"Origin", app}, []string{"Origin", "http://app.example"}, false},
 		{"another port", []string{"Origin", app}, []string{"Origin", app + ":8443"}, false},
 		{"a sandboxed page", []string{"Origin", own}, []string{"Origin", "null"}, false},
+		{"an origin that cannot be read", []string{"Origin", own}, []string{"Origin", "http://%zz"}, false},
+		{"an empty origin", []string{"Origin", own}, []string{"Origin", ""}, true},
 		{"two origins", []string{"Origin", own}, []string{"Origin", own, "Origin", evil}, false},
 		{"a script tag of another site", []string{"Origin", own}, []string{"Sec-Fetch-Site", "cross-site"}, false},
 		{"a script tag of a sibling", []string{"Origin", own}, []string{"Sec-Fetch-Site", "same-site"}, false},
