@@ -91,7 +91,7 @@ func New(auth socketio.Authenticator, registry *socketio.Registry, o *Options) (
 			return nil, fmt.Errorf("httpauth: New: TrustedOrigins: %w", err)
 		}
 	}
-	if strings.ContainsFunc(g.o.Realm, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
+	if printable(g.o.Realm) != g.o.Realm {
 		return nil, fmt.Errorf("httpauth: New: Realm is %q: expected printable ASCII without quotes and backslashes", g.o.Realm)
 	}
 	options := append([]socketio.Option{socketio.ByHandshake(), socketio.WithRegistry(registry)}, g.o.Policy...)

@@ -154,6 +154,9 @@ func check(t *testing.T, w *httptest.ResponseRecorder, status int, body, challen
 	if w.Code != status || got != body {
 		t.Errorf("the answer is %d %q, want %d %q", w.Code, got, status, body)
 	}
+	if retry := w.Header().Get("Retry-After"); (retry != "") != (status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable) {
+		t.Errorf("Retry-After is %q with %d", retry, status)
+	}
 	if all := strings.Join(w.Header().Values("WWW-Authenticate"), " | "); all != challenge {
 		t.Errorf("WWW-Authenticate is %s\nwant %s", all, challenge)
 	}
@@ -176,6 +179,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		{name: "keys unavailable", err: refusal(verifier.CodeInvalidSecret, verifier.ErrKeysUnavailable, true), status: 503, reason: "keys_unavailable", header: [2]string{"Retry-After", "5"}},
 		{name: "a scope is missing", err: refusal(verifier.CodeInvalidToken, verifier.ErrScopeMismatch, false), status: 403, reason: "insufficient_scope", challenge: `Bearer error="insufficient_scope", error_description="a  message "`},
+		{name: "a message of all kinds of characters", err: &verifier.UnauthorizedError{Code: verifier.CodeInvalidToken, Message: " !#[]~\x1f\x7f\"\\é\n", Reason: verifier.ErrTokenExpired}, status: 401, reason: "token_expired", challenge: `Bearer error="invalid_token", error_description=" !#[]~      "`},
 		{name: "the application says no", err: errors.New("not today"), status: 403, reason: "rejected", challenge: `Bearer`},
 		{name: "the application cannot tell now", err: &verifier.UnauthorizedError{Message: "later", Retryable: true}, status: 503, reason: "rejected", header: [2]string{"Retry-After", "5"}},
 		{name: "the application says why", err: &verifier.UnauthorizedError{Message: "banned", Reason: "banned"}, status: 403, reason: "banned", challenge: "Bearer"},
@@ -354,6 +358,10 @@ func TestMisuse(t *testing.T) {
 		},
 		"a realm with a quote": func() error {
 			_, err := httpauth.New(f.verifier, f.registry, &httpauth.Options{Realm: `a"b`})
+			return err
+		},
+		"a realm with a backslash": func() error {
+			_, err := httpauth.New(f.verifier, f.registry, &httpauth.Options{Realm: `a\b`})
 			return err
 		},
 		"another registry": func() error {

@@ -108,7 +108,8 @@ func challenge(scheme string, parameters ...[]string) string {
 	return scheme + " " + strings.Join(all, ", ")
 }
 
-// printable keeps what an error_description may have (RFC 6750 §3).
+// printable keeps what an error_description may have (RFC 6750 §3), and puts spaces in
+// place of the rest.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' || r == '"' || r == '\\' {

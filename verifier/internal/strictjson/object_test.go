@@ -72,7 +72,7 @@ func TestObject(t *testing.T) {
 // many there are, whatever their letters, and wherever they stand.
 func TestDuplicate(t *testing.T) {
 	for _, n := range []int{0, 1, 22, 23, 24, 25, 60} {
-		for _, pair := range [][2]string{{"a", "a"}, {"a", "A"}, {"exp", "eXp"}, {"é", "É"}, {"k", "\u212a"}, {"\u017f", "S"}, {"a", `\u0061`}, {"", ""}} {
+		for _, pair := range [][2]string{{"a", "a"}, {"a", "A"}, {"exp", "eXp"}, {"é", "É"}, {"k", "\u212a"}, {"\u017f", "S"}, {"a", `\u0061`}, {"", ""}, {"ς", "σ"}} {
 			for _, text := range []string{
 				fmt.Sprintf(`{"%s":1,%s"%s":2}`, pair[0], many(n), pair[1]),
 				fmt.Sprintf(`{%s"%s":1,"%s":2}`, many(n), pair[0], pair[1]),

@@ -147,7 +147,7 @@ func (o *Object) remember(name string) bool {
 			o.count++
 			return true
 		}
-		o.more = make(map[string]struct{}, 2*len(o.seen))
+		o.more = make(map[string]struct{})
 		for _, s := range o.seen {
 			o.more[Fold(s)] = struct{}{}
 		}
@@ -355,7 +355,7 @@ func String(text string) (s string, ok bool) {
 	if len(text) < 2 || text[0] != '"' {
 		return "", false
 	}
-	if strings.IndexByte(text, '\\') < 0 {
+	if !strings.Contains(text, `\`) {
 		return text[1 : len(text)-1], true
 	}
 	s, ok = unescape(text)
@@ -369,14 +369,14 @@ func unescape(text string) (s string, ok bool) {
 	return s, ok
 }
 
-// Halves reports whether a JSON text has an escape for one half of a surrogate
-// pair alone, which encoding/json replaces: two strings would become one.
+// Halves reports whether a JSON text, which must be valid, has an escape for one half
+// of a surrogate pair alone, which encoding/json replaces: two strings would become one.
 func Halves(text string) bool {
-	for i := 0; i+1 < len(text); i++ {
+	for i := 0; i < len(text); i++ {
 		if text[i] != '\\' {
 			continue
 		}
-		if i++; text[i] != 'u' || i+4 >= len(text) {
+		if i++; text[i] != 'u' {
 			continue
 		}
 		first, _ := strconv.ParseUint(text[i+1:i+5], 16, 16)
@@ -384,7 +384,7 @@ func Halves(text string) bool {
 		if !utf16.IsSurrogate(rune(first)) {
 			continue
 		}
-		if i+6 >= len(text) || text[i+1:i+3] != `\u` {
+		if !strings.HasPrefix(text[i+1:], `\u`) {
 			return true
 		}
 		second, _ := strconv.ParseUint(text[i+3:i+7], 16, 16)
