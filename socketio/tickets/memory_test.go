@@ -44,6 +44,7 @@ func TestOpen(t *testing.T) {
 		strings.Repeat("A", maxTicket+1): "too long",
 		strings.Repeat("A", 22):          "cannot be read", // the salt alone
 		strings.Repeat("A", 24):          "these secrets",
+		strings.Repeat("A", 40) + "!":    "cannot be read",
 	} {
 		if _, _, err := x.open(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%d characters: got %v, want %s", len(text), err, want)

@@ -272,8 +272,11 @@ func TestAnotherUser(t *testing.T) {
 		t.Errorf("a ticket that would be bound to nothing: %d", w.Code)
 	}
 
-	// A socket that presents its own token beside the ticket.
+	// A socket that presents its own token, without a ticket and beside one.
 	n = newNode(t, tickets.Options{})
+	if who, err := n.use("", "Cookie", "token="+token("ada")); who != "ada" || err != nil {
+		t.Errorf("without a ticket: %q, %v", who, err)
+	}
 	_, err = n.use(n.ticket(t, bearer("ada")...), "Cookie", "token="+token("mallory"))
 	if !errors.Is(err, verifier.ErrTokenConflict) {
 		t.Errorf("two users in one handshake: %v", err)
