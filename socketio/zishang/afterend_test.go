@@ -253,30 +253,74 @@ func TestGuestsEventsAreAGuests(t *testing.T) {
 }
 
 // TestEndInMiddleware: an event that is in a middleware of the socket's when the session
-// ends reaches no handler.
+// ends reaches no handler, also if only the clock says that it is over.
 func TestEndInMiddleware(t *testing.T) {
-	inMiddleware, proceed, done := make(chan *socketio.Session), make(chan struct{}), make(chan struct{})
+	var step atomic.Int64
+	clock := func() time.Time { return time.Now().Add(time.Duration(step.Load())) }
+	for name, end := range map[string]func(*socketio.Session){
+		"the server ends it": func(s *socketio.Session) { s.End(errBadToken) },
+		"the clock is set":   func(*socketio.Session) { step.Store(int64(2 * time.Hour)) },
+	} {
+		step.Store(0)
+		inMiddleware, proceed, done := make(chan *socketio.Session), make(chan struct{}), make(chan struct{})
+		var late atomic.Int32
+		web := serve(t, nil, func(io *Server) {
+			auth := socketio.AuthenticatorFunc(expiring(time.Now().Add(time.Hour)))
+			onFailure := socketio.OnFailure(func(*verifier.Handshake, *verifier.UnauthorizedError) { <-done })
+			OnAuthenticated(guard(t, io, "/", auth, onFailure, socketio.WithClock(clock)), func(s *socket.Socket, session *socketio.Session) error {
+				s.Use(func(_ []any, next func(error)) {
+					inMiddleware <- session
+					<-proceed
+					next(nil)
+					s.Enqueue(func() { close(done) })
+				})
+				return s.On("say", func(...any) { late.Add(1) })
+			})
+		})
+		f := upgrade(t, web)
+		f.send(`40{"token":"ada"}`)
+		f.expect("40")
+		f.send(`42["say"]`)
+		end(<-inMiddleware)
+		close(proceed)
+		<-done
+		if n := late.Load(); n > 0 {
+			t.Errorf("%s: %d were heard after the end", name, n)
+		}
+		f.expect(`421073741824["unauthorized"`, "41")
+	}
+}
+
+// TestGuestEndsInMiddleware: the same of a guest that the server ends.
+func TestGuestEndsInMiddleware(t *testing.T) {
+	inMiddleware, proceed, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	var late atomic.Int32
 	web := serve(t, nil, func(io *Server) {
-		OnAuthenticated(guard(t, io, "/", byName(), socketio.OnFailure(func(*verifier.Handshake, *verifier.UnauthorizedError) { <-done })), func(s *socket.Socket, session *socketio.Session) error {
+		public(t, io, "/public")
+		onFailure := socketio.OnFailure(func(*verifier.Handshake, *verifier.UnauthorizedError) { <-done })
+		_ = guard(t, io, "/", byName(), socketio.Optional(), socketio.DisconnectNow(), onFailure).On("connection", func(args ...any) {
+			s := args[0].(*socket.Socket)
 			s.Use(func(_ []any, next func(error)) {
-				inMiddleware <- session
+				close(inMiddleware)
 				<-proceed
 				next(nil)
 				s.Enqueue(func() { close(done) })
 			})
-			return s.On("say", func(...any) { late.Add(1) })
+			_ = s.On("say", func(...any) { late.Add(1) })
 		})
 	})
 	f := upgrade(t, web)
-	f.send(`40{"token":"alice"}`)
+	f.send("40")
 	f.expect("40")
 	f.send(`42["say"]`)
-	(<-inMiddleware).End(errBadToken)
+	<-inMiddleware
+	f.send(append(slices.Repeat([]string{`42["say"]`}, maxQueue), "40/public,")...) // which is answered when those are queued
+	f.expect("40/public,")
+	f.send(`42["authenticate",{"token":"bad"}]`) // for which there is no room behind them
+	f.expect(`421073741824["unauthorized"`, "41")
 	close(proceed)
 	<-done
 	if n := late.Load(); n > 0 {
 		t.Errorf("%d were heard after the end", n)
 	}
-	f.expect(`421073741824["unauthorized"`, "41")
 }
