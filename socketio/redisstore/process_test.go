@@ -19,7 +19,7 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-// bound is docs/sessions.md's for what a process notices, and for its return: with
+// bound is docs/revocation.md's for what a process notices, and for its return: with
 // room for a busy machine, in which nothing here takes as long as a failure does.
 const bound = 10*time.Second + patience/2
 

@@ -33,7 +33,7 @@ type fault struct {
 	alone     bool          // which cannot tell the other, and says so
 }
 
-// The bounds are those of docs/jwks.md and docs/sessions.md, with a second for a
+// The bounds are those of docs/jwks.md and docs/revocation.md, with a second for a
 // busy machine.
 const (
 	// All come from one address, and some with invented kids: of its fetches that
