@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"time"
 )
 
 // maxHeld is the size of the buffer in bytes.
@@ -15,23 +16,67 @@ const maxHeld = 16 << 10
 // including the answer to the upgrade.
 type corked struct {
 	net.Conn
+	direct directWriter // zero where a write cannot be tried without waiting
 
-	mu   sync.Mutex // held while writing, and guards what follows
-	held []byte
-	free bool // nothing is buffered
+	mu       sync.Mutex // held while writing, and guards what follows
+	held     []byte
+	free     bool      // nothing is buffered
+	deadline time.Time // of a write that has to wait
+}
+
+// SetWriteDeadline sets the deadline of writes that have to wait for the client. The
+// connection's own is set only then: that costs as much as everything else about a write but
+// the system call.
+func (c *corked) SetWriteDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.deadline = t
+	return nil
 }
 
 func (c *corked) Write(b []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.free {
-		return c.Conn.Write(b)
+		return c.writeLocked(b)
 	}
 	c.held = append(c.held, b...)
 	if len(c.held) > maxHeld {
 		return len(b), c.flushLocked()
 	}
 	return len(b), nil
+}
+
+// writeLocked writes, and waits until the client has taken everything.
+func (c *corked) writeLocked(b []byte) (int, error) {
+	n, err := c.direct.write(b)
+	if err != nil || n == len(b) {
+		return n, err
+	}
+	if err := c.Conn.SetWriteDeadline(c.deadline); err != nil {
+		return n, err
+	}
+	more, err := c.Conn.Write(b[n:])
+	if err == nil && c.direct.able() {
+		err = c.Conn.SetWriteDeadline(time.Time{}) // it would end a later direct write
+	}
+	return n + more, err
+}
+
+// try writes as much as the client takes at once, and begins to buffer if that is not
+// everything. It reports whether it was.
+func (c *corked) try(b []byte) (all bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := 0
+	if c.free {
+		if n, err = c.direct.write(b); err != nil || n == len(b) {
+			return true, err
+		}
+	}
+	c.free = false
+	c.held = append(c.held, b[n:]...)
+	return false, nil
 }
 
 // cork starts to buffer.
@@ -41,11 +86,11 @@ func (c *corked) cork() {
 	c.free = false
 }
 
-// uncork writes the buffer, and stops to buffer.
-func (c *corked) uncork() error {
+// uncork writes the buffer until a deadline, and stops to buffer.
+func (c *corked) uncork(deadline time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.free = true
+	c.free, c.deadline = true, deadline
 	return c.flushLocked()
 }
 
@@ -55,7 +100,7 @@ func (c *corked) flushLocked() error {
 	if len(held) == 0 {
 		return nil
 	}
-	_, err := c.Conn.Write(held)
+	_, err := c.writeLocked(held)
 	return err
 }
 
@@ -70,6 +115,6 @@ func (w *corkedWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	w.conn = &corked{Conn: conn}
+	w.conn = &corked{Conn: conn, direct: newDirectWriter(conn)}
 	return w.conn, buffers, nil
 }

@@ -41,7 +41,11 @@ func (s *Session) wakeLocked() {
 	if ws := l.ws; ws != nil {
 		if !l.writing && (len(s.out.queue) > 0 || s.final) {
 			l.writing = true
-			s.server.run(s, "writer", func() { s.writeLoop(ws) })
+			if ws.out.direct.able() {
+				s.flushLocked()
+			} else {
+				s.server.run(s, "writer", func() { s.writeLoop(ws) })
+			}
 		}
 		return
 	}

@@ -25,6 +25,7 @@ type Server struct {
 	tasks      sync.WaitGroup // every goroutine of a session's
 	handshakes atomic.Int64   // clients that are in no namespace, or have not ended their handshake
 	refused    atomic.Int64   // clients whose handshake was refused, until they are gone
+	flusher    flusher
 
 	mu       sync.Mutex // guards the rest
 	byID     map[string]*Session
@@ -193,7 +194,7 @@ func (e *Server) serveHandshake(w http.ResponseWriter, r *http.Request, d *diale
 	if !e.add(s) {
 		e.handshakes.Add(-1)
 		if ws != nil {
-			_ = ws.out.uncork() // the client must not wait for more
+			_ = ws.out.uncork(e.writeDeadline()) // the client must not wait for more
 			ws.conn.Close()
 			return
 		}

@@ -113,7 +113,7 @@ func (c *wsConn) write(batch []message, timeout time.Duration, last bool) error 
 			return err
 		}
 	}
-	return c.out.uncork()
+	return c.out.uncork(time.Now().Add(timeout))
 }
 
 func (c *wsConn) writeAttachment(a []byte) error {
@@ -163,7 +163,7 @@ func (s *Session) attach(ws *wsConn) {
 	s.mu.Lock()
 	if s.cutOff {
 		s.mu.Unlock()
-		_ = ws.out.uncork() // the client must not wait for more
+		_ = ws.out.uncork(s.server.writeDeadline()) // the client must not wait for more
 		ws.conn.Close()
 		return
 	}
@@ -267,7 +267,7 @@ func (s *Session) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 	ws, err := s.accept(w, r, r.URL.Query().Get("b64") != "")
 	if err == nil {
-		if err = ws.out.uncork(); err != nil {
+		if err = ws.out.uncork(s.server.writeDeadline()); err != nil {
 			ws.conn.Close()
 		}
 	}

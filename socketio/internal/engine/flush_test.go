@@ -1,0 +1,242 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// crowd is a server on the network of the operating system, with open websockets in the
+// root. Writes to them can be tried without waiting, which those of a world cannot.
+type crowd struct {
+	server *Server
+	web    *httptest.Server
+	conns  []*websocket.Conn
+	stays  []*Stay
+	ended  chan string // why sessions ended
+
+	packet  func(st *Stay, p *Packet)
+	entered chan *Stay
+}
+
+func (c *crowd) Decide(context.Context, *Arrival) Verdict    { return Admit(Open, nil) }
+func (c *crowd) Authenticate(*Stay, []json.RawMessage, bool) {}
+func (c *crowd) Left(*Stay, string)                          {}
+func (c *crowd) Done(*Stay, string)                          {}
+func (c *crowd) Closed(_ *Session, reason string)            { c.ended <- reason }
+func (c *crowd) Admitted(st *Stay)                           { st.Accept("", ""); c.entered <- st }
+func (c *crowd) Packet(st *Stay, p *Packet) {
+	if c.packet != nil {
+		c.packet(st, p)
+	}
+}
+
+func newCrowd(t testing.TB, n int, config Config) *crowd {
+	t.Helper()
+	c := &crowd{ended: make(chan string, n), entered: make(chan *Stay, 1)}
+	var err error
+	if c.server, err = New(config, c); err != nil {
+		t.Fatal(err)
+	}
+	c.web = httptest.NewServer(c.server)
+	t.Cleanup(c.close)
+	for range n {
+		conn, response, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(c.web.URL, "http")+"/socket.io/?EIO=4&transport=websocket", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		c.conns = append(c.conns, conn)
+		if err := conn.WriteMessage(websocket.TextMessage, []byte("40")); err != nil {
+			t.Fatal(err)
+		}
+		for _, begin := range []string{"0{", "40{"} { // OPEN and the answer to CONNECT
+			if _, b, err := conn.ReadMessage(); err != nil || !bytes.HasPrefix(b, []byte(begin)) {
+				t.Fatalf("got %q, %v: expected %s", b, err, begin)
+			}
+		}
+		c.stays = append(c.stays, <-c.entered)
+	}
+	return c
+}
+
+func (c *crowd) close() {
+	for _, conn := range c.conns {
+		conn.Close()
+	}
+	_ = c.server.Shutdown(context.Background(), nil)
+	c.web.Close()
+}
+
+// texts are what the tests send: of each length that a frame's header has a form for, and
+// longer than what is written directly.
+func texts() []string {
+	var all []string
+	for i, n := range []int{1, 60, 118, 119, 120, 121, 1000, 5000, 1, 70_000, 2} {
+		all = append(all, fmt.Sprintf("%d%s", i, strings.Repeat("x", n)))
+	}
+	return all
+}
+
+func event(text string) *Event { return NewEvent(root, []byte(`["e","`+text+`"]`), nil) }
+
+// TestFlush: everything arrives once, in order, whatever it is written with.
+func TestFlush(t *testing.T) {
+	for _, compress := range []int{0, 500} {
+		c := newCrowd(t, 20, Config{CompressFrom: compress})
+		binary := NewEvent(root, []byte(`["e",{"_placeholder":true,"num":0}]`), [][]byte{[]byte("attached")})
+		for range 5 {
+			for _, text := range texts() {
+				e := event(text)
+				for _, st := range c.stays {
+					st.Send(e, nil)
+				}
+			}
+			for _, st := range c.stays {
+				st.Send(binary, nil)
+			}
+		}
+		var readers sync.WaitGroup
+		for _, conn := range c.conns {
+			readers.Go(func() {
+				for range 5 {
+					for _, text := range texts() {
+						if kind, b, err := conn.ReadMessage(); err != nil || kind != websocket.TextMessage || string(b) != `42["e","`+text+`"]` {
+							t.Errorf("got %.20q (%d bytes, type %d), %v: expected %.20q", b, len(b), kind, err, text)
+							return
+						}
+					}
+					_, text, _ := conn.ReadMessage()
+					kind, b, err := conn.ReadMessage()
+					if err != nil || kind != websocket.BinaryMessage || string(b) != "attached" || string(text) != `451-["e",{"_placeholder":true,"num":0}]` {
+						t.Errorf("got %q, %q (type %d), %v: expected the attachment", text, b, kind, err)
+						return
+					}
+				}
+			})
+		}
+		readers.Wait()
+	}
+}
+
+// TestFlushSlowClient: a client that stops reading delays no other, and gets everything
+// when it goes on, answers to its pings included.
+func TestFlushSlowClient(t *testing.T) {
+	c := newCrowd(t, 2, Config{MaxOutbound: 64 << 20})
+	slow, other := c.stays[0], c.stays[1]
+	big := event(strings.Repeat("x", 10_000))
+	n := 0
+	for ; !stuck(slow.session); n++ { // the buffers of both ends are smaller
+		slow.Send(big, nil)
+	}
+	other.Send(event("hello"), nil)
+	if _, b, err := c.conns[1].ReadMessage(); err != nil || string(b) != `42["e","hello"]` {
+		t.Fatalf("the other client got %q, %v", b, err)
+	}
+	pong := make(chan string, 1)
+	c.conns[0].SetPongHandler(func(data string) error { pong <- data; return nil })
+	if err := c.conns[0].WriteControl(websocket.PingMessage, []byte("still there?"), time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	slow.Send(event("last"), nil)
+	for range n {
+		if _, b, err := c.conns[0].ReadMessage(); err != nil || len(b) != 10_010 {
+			t.Fatalf("got %d bytes, %v", len(b), err)
+		}
+	}
+	if _, b, err := c.conns[0].ReadMessage(); err != nil || string(b) != `42["e","last"]` {
+		t.Fatalf("the slow client got %q, %v", b, err)
+	}
+	slow.Send(event("again"), nil) // past the deadline of the write that waited, directly
+	if _, b, err := c.conns[0].ReadMessage(); err != nil || string(b) != `42["e","again"]` {
+		t.Fatalf("the slow client got %q, %v", b, err)
+	}
+	if data := <-pong; data != "still there?" {
+		t.Errorf("the ping was answered %q", data)
+	}
+}
+
+// stuck reports whether the client of a session has left much untaken.
+func stuck(s *Session) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.out.bytes > 40<<20
+}
+
+// TestFlushDeadline: a client that takes nothing loses its connection after WriteTimeout,
+// one that was slow once does not.
+func TestFlushDeadline(t *testing.T) {
+	c := newCrowd(t, 1, Config{MaxOutbound: 64 << 20, WriteTimeout: 100 * time.Millisecond})
+	big := event(strings.Repeat("x", 10_000))
+	for !stuck(c.stays[0].session) {
+		c.stays[0].Send(big, nil)
+	}
+	if reason := <-c.ended; reason != reasonTransport {
+		t.Errorf("it ended for %q", reason)
+	}
+}
+
+// TestFlushHeld: what is held while a write waits stays behind it, and a deadline that has
+// passed fails no later write.
+func TestFlushHeld(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	client, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	conn, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	c := &corked{Conn: conn, direct: newDirectWriter(conn), free: true}
+	var want bytes.Buffer
+	write := func(text string) bool {
+		want.WriteString(text)
+		all, err := c.try([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	for n := 0; write(fmt.Sprintln(n, strings.Repeat("x", 10_000))); n++ {
+	}
+	if write("held") {
+		t.Error("a write went before what is held")
+	}
+	read := func() {
+		t.Helper()
+		b := make([]byte, want.Len())
+		if _, err := io.ReadFull(client, b); err != nil || !bytes.Equal(b, want.Bytes()) {
+			t.Fatalf("the client got something else: %v", err)
+		}
+		want.Reset()
+	}
+	done := make(chan error)
+	soon := time.Now().Add(10 * time.Second)
+	go func() { done <- c.uncork(soon) }()
+	read()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	_ = c.SetWriteDeadline(time.Now().Add(-time.Second)) // of a write that need not wait
+	if !write("direct") {
+		t.Error("a direct write was held")
+	}
+	read()
+}
