@@ -29,6 +29,10 @@ type frames struct {
 // acknowledgement: kind is parser.Event or parser.Ack.
 func encode(kind parser.Type, args []any) (data []byte, attachments [][]byte, err error) {
 	defer recovered(&err)
+	if plain(args) {
+		data, err = json.Marshal(args)
+		return data, nil, err
+	}
 	f := new(frames)
 	if err := parser.NewEncoder((*frameWriter)(f)).Encode(parser.Header{Type: kind}, args); err != nil {
 		return nil, nil, err
@@ -40,15 +44,54 @@ func encode(kind parser.Type, args []any) (data []byte, attachments [][]byte, er
 	return bytes.TrimSpace(f.text[i:]), f.attachments, nil
 }
 
+// plain reports whether there is no attachment among values, without a look into them.
+func plain(values []any) bool {
+	for _, v := range values {
+		switch v.(type) {
+		case nil, bool, string, int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64, float32, float64, json.Number, json.RawMessage:
+		default:
+			return false
+		}
+	}
+	return true
+}
+
 // parameters are the parameters of a function that takes a client's arguments.
 type parameters struct {
 	types    []reflect.Type
 	variadic bool // the last one takes what is left
+	buffers  bool // a parser.Buffer may be among the arguments
 }
 
 // parametersOf returns the parameters of a function, without the first ones.
 func parametersOf(f reflect.Type, skip int) parameters {
-	return parameters{slices.Collect(f.Ins())[skip:], f.IsVariadic()}
+	p := parameters{types: slices.Collect(f.Ins())[skip:], variadic: f.IsVariadic()}
+	seen := make(map[reflect.Type]bool)
+	p.buffers = slices.ContainsFunc(p.types, func(t reflect.Type) bool { return holdsBuffer(t, seen) })
+	return p
+}
+
+// holdsBuffer reports whether go-socket.io finds a parser.Buffer in a value of a type. It
+// knows the type by its name alone.
+func holdsBuffer(t reflect.Type, seen map[reflect.Type]bool) bool {
+	if seen[t] {
+		return false
+	}
+	seen[t] = true
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
+		return holdsBuffer(t.Elem(), seen)
+	case reflect.Struct:
+		if t.Name() == "Buffer" {
+			return true
+		}
+		for i := range t.NumField() {
+			if holdsBuffer(t.Field(i).Type, seen) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // forPacket returns a type for each argument.
@@ -79,6 +122,9 @@ func decode(p *engine.Packet, into parameters) (args []reflect.Value, err error)
 	if err != nil {
 		return nil, err
 	}
+	if len(p.Attachments) == 0 && !into.buffers {
+		return unmarshal(p, types)
+	}
 	d := parser.NewDecoder(&frameReader{frames: frames{p.Text(), p.Attachments}})
 	var header parser.Header
 	var event string
@@ -96,6 +142,36 @@ func decode(p *engine.Packet, into parameters) (args []reflect.Value, err error)
 	}
 	return args, err
 }
+
+// unmarshal reads arguments without attachments as go-socket.io's decoder does, which reads
+// the packet anew, byte by byte.
+func unmarshal(p *engine.Packet, types []reflect.Type) ([]reflect.Value, error) {
+	args := make([]reflect.Value, len(types))
+	values := make([]any, 0, len(types)+1)
+	if !p.IsAck {
+		values = append(values, new(ignored)) // the name
+	}
+	for i, t := range types {
+		pointer := t.Kind() == reflect.Pointer
+		if pointer {
+			t = t.Elem()
+		}
+		args[i] = reflect.New(t)
+		values = append(values, args[i].Interface())
+		if !pointer {
+			args[i] = args[i].Elem()
+		}
+	}
+	if err := json.Unmarshal(p.Data, &values); err != nil {
+		return nil, err
+	}
+	return args, nil
+}
+
+// ignored takes any JSON.
+type ignored struct{}
+
+func (*ignored) UnmarshalJSON([]byte) error { return nil }
 
 func recovered(err *error) {
 	if r := recover(); r != nil {
