@@ -256,10 +256,7 @@ func (l *local) Broadcast(event cluster.Payload, to cluster.Target) {
 
 // send sends an event of a broadcast.
 func (s *socket) send(e *engine.Event, ack any, to cluster.Target) bool {
-	if to.Volatile {
-		return s.Stay.SendVolatile(e, ack)
-	}
-	return s.Stay.Send(e, ack)
+	return s.Deliver(e, ack, to.Volatile, func() bool { return len(to.Rooms) == 0 || s.namespace.hasAny(to.Rooms, s) })
 }
 
 // broadcastAck waits for the acknowledgements of a broadcast.

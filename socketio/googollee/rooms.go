@@ -38,15 +38,29 @@ func (n *Namespace) joinRoom(room string, s *socket) {
 }
 
 func (n *Namespace) leaveRoom(room string, s *socket) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.exitRoom(room, s)
+	s.ExitRoom(func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.exitRoom(room, s)
+	})
 }
 
 func (n *Namespace) leaveRooms(s *socket) {
+	s.ExitRoom(func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.exitRooms(s)
+	})
+}
+
+// hasAny reports whether a socket is in any of the rooms.
+func (n *Namespace) hasAny(rooms []string, s *socket) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.exitRooms(s)
+	return slices.ContainsFunc(rooms, func(room string) bool {
+		_, in := s.rooms[room]
+		return in
+	})
 }
 
 func (n *Namespace) roomsOf(s *socket) []string {

@@ -63,3 +63,29 @@ func TestSelected(t *testing.T) {
 	pending.write("2")
 	pending.read("3")
 }
+
+// TestLeftBeforeItsTurn: a socket that leaves the rooms of a broadcast when it is chosen
+// hears nothing of it.
+func TestLeftBeforeItsTurn(t *testing.T) {
+	s := serve(t, nil, func(s *server) {
+		s.Namespace.OnEvent("join", func(c *googollee.Conn) { c.Join("den"); c.Join("lair") })
+		s.Namespace.OnEvent("leave", func(c *googollee.Conn) { c.Leave("den") })
+		s.Namespace.OnEvent("leave all", func(c *googollee.Conn) { c.LeaveAll() })
+		s.Namespace.OnEvent("sync", func(*googollee.Conn) string { return "" })
+	})
+	a := s.join("a")
+	does := func(event string) func() {
+		return func() {
+			a.write(`42["`+event+`"]`, `420["sync"]`)
+			a.read(`430[""]`)
+		}
+	}
+	does("join")()
+	googollee.BroadcastAcross(s.Namespace, "to the lair", does("leave"), "den", "lair")
+	a.read(`42["to the lair"]`)
+	does("join")()
+	googollee.BroadcastAcross(s.Namespace, "to the den", does("leave"), "den")
+	googollee.BroadcastAcross(s.Namespace, "to both", does("leave all"), "den", "lair")
+	s.Namespace.Broadcast("end")
+	a.read(`42["end"]`)
+}

@@ -32,7 +32,6 @@ var roomServers = map[string]func(t *testing.T, n *roomNode, options []socketio.
 
 // roomNode is a node of a cluster that has rules for events and rooms.
 type roomNode struct {
-	binding   string
 	url       string
 	registry  *socketio.Registry
 	cluster   *cluster.Cluster
@@ -78,7 +77,7 @@ func startRoomNode(t *testing.T, binding, address string, options []socketio.Opt
 	client := redis.NewClient(&redis.Options{Addr: address})
 	t.Cleanup(func() { _ = client.Close() })
 	store := must(redisstore.New(client, "rooms"))
-	n := &roomNode{binding: binding, registry: socketio.NewRegistry(&socketio.RegistryOptions{Store: store, Logger: quiet})}
+	n := &roomNode{registry: socketio.NewRegistry(&socketio.RegistryOptions{Store: store, Logger: quiet})}
 	t.Cleanup(func() { _ = n.registry.Close() })
 	n.cluster = must(cluster.New(must(redisstore.NewBroker(client)), &cluster.Options{Logger: quiet}))
 	t.Cleanup(func() { _ = n.cluster.Close() })

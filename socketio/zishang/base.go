@@ -153,25 +153,3 @@ type answered struct{}
 func (answered) Header() http.Header       { return make(http.Header) }
 func (answered) Write([]byte) (int, error) { return 0, http.ErrHijacked }
 func (answered) WriteHeader(int)           {}
-
-// lastBroadcast is the event of a broadcast: the library writes it for each socket, and
-// it is encoded once.
-type lastBroadcast struct{ atomic.Pointer[broadcast] }
-
-type broadcast struct {
-	frame types.BufferInterface // by which the library's packets are told to be one
-	event *engine.Event
-}
-
-// event returns the event of a packet of the library's.
-func (l *lastBroadcast) event(namespace string, text []byte, options *packet.Options) *engine.Event {
-	if options == nil || options.WsPreEncodedFrame == nil {
-		return engine.NewPacket(namespace, text, nil)
-	}
-	if last := l.Load(); last != nil && last.frame == options.WsPreEncodedFrame {
-		return last.event
-	}
-	e := engine.NewPacket(namespace, text, nil)
-	l.Store(&broadcast{options.WsPreEncodedFrame, e})
-	return e
-}

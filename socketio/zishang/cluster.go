@@ -15,7 +15,7 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/socketio/cluster"
 )
 
-// ClusterAdapter makes the adapter that joins a server to the other nodes of a cluster:
+// ClusterAdapter makes the adapter that joins a [Server] to the other nodes of a cluster:
 // give it to the library's options with SetAdapter. Broadcasts, FetchSockets,
 // SocketsJoin and the like, and ServerSideEmit then reach all nodes. Unlike the
 // library's own Redis adapter it works with Node.js nodes in both directions.
@@ -112,7 +112,7 @@ func (a *clusterAdapter) Broadcast(p *parser.Packet, opts *socket.BroadcastOptio
 	p.Nsp = a.Nsp().Name()
 	encoded := a.encoder.Encode(p)
 	to := targetOf(opts)
-	a.send(encoded, to, compressed(opts), func(s *socket.Socket) { notify(s, p) })
+	a.send(eventOf(p.Nsp, encoded), to, func(s *socket.Socket) { notify(s, p) })
 	if a.isLocal(opts) {
 		return
 	}
@@ -127,13 +127,6 @@ func (a *clusterAdapter) publish(encoded []types.BufferInterface, publish func(c
 		return err
 	}
 	return publish(event)
-}
-
-func compressed(opts *socket.BroadcastOptions) *bool {
-	if opts == nil || opts.Flags == nil {
-		return nil
-	}
-	return opts.Flags.Compress
 }
 
 // notify calls the listeners of outgoing events.
@@ -158,7 +151,7 @@ func (a *clusterAdapter) BroadcastWithAck(p *parser.Packet, opts *socket.Broadca
 	numbered.Nsp, numbered.Id = a.Nsp().Name(), &id
 	encoded := a.encoder.Encode(&numbered)
 	to := targetOf(opts)
-	count(uint64(a.ask(ctx, encoded, to, compressed(opts), id, func(args []any) { ack(first(args), nil) }, func(s *socket.Socket) { notify(s, &numbered) })))
+	count(uint64(a.ask(ctx, eventOf(numbered.Nsp, encoded), to, id, func(args []any) { ack(first(args), nil) }, func(s *socket.Socket) { notify(s, &numbered) })))
 	if a.isLocal(opts) {
 		return
 	}

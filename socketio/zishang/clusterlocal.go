@@ -16,6 +16,7 @@ import (
 	"github.com/zishang520/socket.io/v3/pkg/types"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio/cluster"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/engine"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
@@ -50,28 +51,25 @@ func (a *clusterAdapter) each(to cluster.Target, f func(*socket.Socket)) {
 	})
 }
 
-// send writes an encoded packet to the sockets of a target.
-func (a *clusterAdapter) send(encoded []types.BufferInterface, to cluster.Target, compress *bool, before func(*socket.Socket)) {
-	options := &socket.WriteOptions{PreEncoded: true, Volatile: to.Volatile}
-	options.Compress = compress
-	if len(encoded) == 1 {
-		if text, ok := encoded[0].(*types.StringBuffer); ok {
-			options.WsPreEncodedFrame = types.NewStringBufferString("4" + text.String()) // of Engine.IO
-		}
-	}
+// send sends a packet to the sockets of a target. The application's listeners of outgoing
+// events run in before.
+func (a *clusterAdapter) send(e *engine.Event, to cluster.Target, before func(*socket.Socket)) {
+	rooms := roomsOf(to.Rooms)
 	a.each(to, func(s *socket.Socket) {
 		if before != nil {
 			before(s)
 		}
-		s.Client().WriteToEngine(encoded, options)
+		if c, ok := s.Conn().(*conn); ok {
+			c.guarded.Deliver(e, nil, to.Volatile, func() bool { return c.guarded.isIn(rooms) })
+		}
 	})
 }
 
-// ask sends an encoded packet that has an id to the sockets of a target, and returns how
-// many there are. What they acknowledge before the context ends is given to answer.
-func (a *clusterAdapter) ask(ctx context.Context, encoded []types.BufferInterface, to cluster.Target, compress *bool, id uint64, answer func([]any), before func(*socket.Socket)) int {
+// ask sends a packet that has an id to the sockets of a target, and returns how many there
+// are. What they acknowledge before the context ends is given to answer.
+func (a *clusterAdapter) ask(ctx context.Context, e *engine.Event, to cluster.Target, id uint64, answer func([]any), before func(*socket.Socket)) int {
 	var asked []*socket.Socket
-	a.send(encoded, to, compress, func(s *socket.Socket) {
+	a.send(e, to, func(s *socket.Socket) {
 		asked = append(asked, s)
 		var answered atomic.Bool
 		s.Acks().Store(id, func(args []any, err error) {
@@ -91,26 +89,28 @@ func (a *clusterAdapter) ask(ctx context.Context, encoded []types.BufferInterfac
 	return len(asked)
 }
 
-// encodedOf is a packet as the library's encoder makes it, of an event of another node.
-func (l *clusterLocal) encodedOf(event cluster.Payload, id *uint64) []types.BufferInterface {
-	text := types.NewStringBuffer(nil)
+// packetOf is a packet as the library's encoder makes it, of an event of another node.
+func (l *clusterLocal) packetOf(event cluster.Payload, id *uint64) *engine.Event {
+	text := []byte{typeEvent}
 	if n := len(event.Attachments); n > 0 {
-		_, _ = text.WriteString("5" + strconv.Itoa(n) + "-")
-	} else {
-		_ = text.WriteByte('2')
+		text = append(strconv.AppendInt([]byte{typeBinaryEvent}, int64(n), 10), '-')
 	}
 	if name := l.Nsp().Name(); name != "/" {
-		_, _ = text.WriteString(name + ",")
+		text = append(text, name+","...)
 	}
 	if id != nil {
-		_, _ = text.WriteString(strconv.FormatUint(*id, 10))
+		text = strconv.AppendUint(text, *id, 10)
 	}
-	_, _ = text.Write(event.JSON)
-	encoded := []types.BufferInterface{text}
-	for _, a := range event.Attachments {
-		encoded = append(encoded, types.NewBytesBuffer(a))
+	return engine.NewPacket(l.Nsp().Name(), append(text, event.JSON...), event.Attachments)
+}
+
+// eventOf is a packet of the library's encoder.
+func eventOf(namespace string, encoded []types.BufferInterface) *engine.Event {
+	var attachments [][]byte
+	for _, a := range encoded[1:] {
+		attachments = append(attachments, a.Bytes())
 	}
-	return encoded
+	return engine.NewPacket(namespace, encoded[0].Bytes(), attachments)
 }
 
 // payloadOf is the payload of an event that the library's encoder has made.
@@ -194,13 +194,13 @@ func (l *clusterLocal) HasRoom(room string) bool {
 
 // Broadcast implements [cluster.Local].
 func (l *clusterLocal) Broadcast(event cluster.Payload, to cluster.Target) {
-	l.adapter().send(l.encodedOf(event, nil), to, nil, nil)
+	l.adapter().send(l.packetOf(event, nil), to, nil)
 }
 
 // BroadcastWithAck implements [cluster.Local].
 func (l *clusterLocal) BroadcastWithAck(ctx context.Context, event cluster.Payload, to cluster.Target, answer func(cluster.Payload)) int {
 	id := l.Nsp().Ids()
-	return l.adapter().ask(ctx, l.encodedOf(event, &id), to, nil, id, func(args []any) {
+	return l.adapter().ask(ctx, l.packetOf(event, &id), to, id, func(args []any) {
 		p, err := cluster.NewValue(plain(first(args)[0]))
 		if err != nil {
 			slog.Error("zishang: an acknowledgement cannot be passed on", "namespace", l.Nsp().Name(), "error", err)

@@ -40,7 +40,7 @@ func (o *outgoing) write(g *guarded, data io.Reader, options *packet.Options) {
 	}
 	content := buffer.Bytes()
 	if _, text := data.(*types.StringBuffer); !text {
-		o.attach(g, content)
+		o.attach(g, content, options)
 		return
 	}
 	if len(content) == 0 {
@@ -55,7 +55,7 @@ func (o *outgoing) write(g *guarded, data io.Reader, options *packet.Options) {
 	case typeConnectError:
 		g.deny(payload(content))
 	case typeEvent, typeAck:
-		g.Stay.Send(g.server.shared.event(g.Stay.Namespace(), content, options), nil)
+		g.send(content, nil, options)
 	case typeBinaryEvent, typeBinaryAck:
 		count, _, _ := bytes.Cut(content[1:], []byte{'-'})
 		n, err := strconv.Atoi(string(count))
@@ -69,7 +69,7 @@ func (o *outgoing) write(g *guarded, data io.Reader, options *packet.Options) {
 }
 
 // attach takes an attachment of the packet before.
-func (o *outgoing) attach(g *guarded, content []byte) {
+func (o *outgoing) attach(g *guarded, content []byte, options *packet.Options) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.missing == 0 {
@@ -77,9 +77,24 @@ func (o *outgoing) attach(g *guarded, content []byte) {
 	}
 	o.attachments = append(o.attachments, content)
 	if o.missing--; o.missing == 0 {
-		g.Stay.Send(engine.NewPacket(g.Stay.Namespace(), o.text, o.attachments), nil)
+		g.send(o.text, o.attachments, options)
 		o.text, o.attachments = nil, nil
 	}
+}
+
+// send hands a whole packet to the stay.
+func (g *guarded) send(text []byte, attachments [][]byte, options *packet.Options) {
+	b := g.server.broadcastOf(options)
+	if b == nil {
+		g.Stay.Send(engine.NewPacket(g.Stay.Namespace(), text, attachments), nil)
+		return
+	}
+	e := b.event.Load()
+	if e == nil {
+		e = engine.NewPacket(g.Stay.Namespace(), text, attachments)
+		b.event.Store(e)
+	}
+	g.Deliver(e, nil, false, func() bool { return g.isIn(b.rooms) })
 }
 
 // payload returns the data of a packet that has neither an id nor attachments.

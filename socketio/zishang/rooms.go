@@ -2,12 +2,17 @@ package zishang
 
 import (
 	"errors"
+	"slices"
 	"sync"
+	"sync/atomic"
 
+	"github.com/zishang520/socket.io/parsers/engine/v3/packet"
+	"github.com/zishang520/socket.io/parsers/socket/v3/parser"
 	"github.com/zishang520/socket.io/servers/socket/v3"
 	"github.com/zishang520/socket.io/v3/pkg/types"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/engine"
 )
 
 // adapters makes adapters that ask the rules about joins, and whose sessions go to their
@@ -96,25 +101,78 @@ func (a *adapter) AddAll(id socket.SocketId, rooms *types.Set[socket.Room]) {
 
 // Del takes a socket out of a room.
 func (a *adapter) Del(id socket.SocketId, room socket.Room) {
-	if g, ok := a.sockets.Load(id); ok {
-		g.(*guarded).LeftRoom(string(room)) // first: it must not forget a join that follows
+	found, ok := a.sockets.Load(id)
+	if !ok {
+		a.Adapter.Del(id, room)
+		return
 	}
-	a.Adapter.Del(id, room)
+	g := found.(*guarded)
+	g.LeftRoom(string(room)) // first: it must not forget a join that follows
+	g.ExitRoom(func() { a.Adapter.Del(id, room) })
 }
 
-// LeaveRoom takes the socket out of a room, for the guard ([socketio.RoomLeaver]).
+// LeaveRoom takes the socket out of a room, for the guard ([socketio.RoomLeaver]). The
+// guard knows of rooms that were joined through our adapter only.
 func (g *guarded) LeaveRoom(room string) {
-	s := g.socketOf()
-	switch {
-	case s == nil:
-	case g.adapter == nil:
-		s.Leave(socket.Room(room))
-	default:
-		g.adapter.Adapter.Del(s.Id(), socket.Room(room))
-	}
+	g.ExitRoom(func() { g.adapter.Adapter.Del(g.socketOf().Id(), socket.Room(room)) })
 }
 
 var _ socketio.RoomLeaver = (*guarded)(nil)
+
+// broadcast is one that the library is writing.
+type broadcast struct {
+	rooms []socket.Room
+	event atomic.Pointer[engine.Event] // encoded once for all sockets
+}
+
+// Broadcast sends an event to many sockets.
+func (a *adapter) Broadcast(p *parser.Packet, opts *socket.BroadcastOptions) {
+	opts, end := a.server.beginBroadcast(opts)
+	defer end()
+	a.Adapter.Broadcast(p, opts)
+}
+
+// BroadcastWithAck is Broadcast for an event that asks for acknowledgements.
+func (a *adapter) BroadcastWithAck(p *parser.Packet, opts *socket.BroadcastOptions, count func(uint64), ack socket.Ack) {
+	opts, end := a.server.beginBroadcast(opts)
+	defer end()
+	a.Adapter.BroadcastWithAck(p, opts, count, ack)
+}
+
+// beginBroadcast returns options by which outgoing recognizes the writes of a broadcast,
+// until end is called: adapters hand the pointer Compress to every write of it.
+func (s *Server) beginBroadcast(opts *socket.BroadcastOptions) (marked *socket.BroadcastOptions, end func()) {
+	marked = &socket.BroadcastOptions{Flags: &socket.BroadcastFlags{}}
+	if opts != nil {
+		marked.Rooms, marked.Except = opts.Rooms, opts.Except
+		if opts.Flags != nil {
+			*marked.Flags = *opts.Flags
+		}
+	}
+	mark := marked.Flags.Compress == nil || *marked.Flags.Compress // nil means true
+	marked.Flags.Compress = &mark
+	b := &broadcast{}
+	if marked.Rooms != nil {
+		b.rooms = marked.Rooms.Keys()
+	}
+	s.broadcasts.Store(&mark, b)
+	return marked, func() { s.broadcasts.Delete(&mark) }
+}
+
+// broadcastOf returns the broadcast that a write with these options is part of, or nil.
+func (s *Server) broadcastOf(options *packet.Options) *broadcast {
+	if options == nil || options.Compress == nil {
+		return nil
+	}
+	b, _ := s.broadcasts.Load(options.Compress)
+	found, _ := b.(*broadcast)
+	return found
+}
+
+// isIn reports whether the socket is in one of the rooms of a broadcast.
+func (g *guarded) isIn(rooms []socket.Room) bool {
+	return len(rooms) == 0 || slices.ContainsFunc(rooms, g.socketOf().Rooms().Has)
+}
 
 // errAdapter is why a namespace refuses everybody.
 var errAdapter = errors.New("rules for rooms and connection-state recovery need the adapter to be given in the options of zishang.NewServer, not by SetAdapter")

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
@@ -24,6 +25,8 @@ type Socket struct {
 	Current atomic.Pointer[socketio.Session] // the session, also once it has ended
 	Guest   atomic.Bool                      // whether it was accepted without a session
 	guard   atomic.Pointer[socketio.Guard]
+
+	delivery sync.Mutex // held by Deliver
 }
 
 var _ socketio.Liveness = (*Socket)(nil)
@@ -142,4 +145,27 @@ func (s *Socket) LeftRoom(room string) {
 	if g := s.Guard(); g != nil {
 		g.Left(room)
 	}
+}
+
+// Deliver sends an event of a broadcast, as [engine.Stay.Send] and SendVolatile do. A
+// binding chooses the receivers earlier, and they may have left the room since. So in is
+// asked whether the stay is still in one of the broadcast's rooms.
+func (s *Socket) Deliver(e *engine.Event, ack any, volatile bool, in func() bool) bool {
+	s.delivery.Lock()
+	defer s.delivery.Unlock()
+	switch {
+	case !in():
+		return false
+	case volatile:
+		return s.Stay.SendVolatile(e, ack)
+	}
+	return s.Stay.Send(e, ack)
+}
+
+// ExitRoom calls exit, which takes the stay out of a room. What is sent after it returns
+// arrives behind the last broadcast of the room.
+func (s *Socket) ExitRoom(exit func()) {
+	exit()
+	s.delivery.Lock() // behind a Deliver that found the stay in the room
+	defer s.delivery.Unlock()
 }
