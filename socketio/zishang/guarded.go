@@ -34,6 +34,7 @@ type guarded struct {
 	state   state
 	queue   []func() // packets, and what comes between them
 	feeding bool     // whether feed runs, or is about to
+	pending [][]any  // events of a former guest, see note
 
 	recovery recovery
 	misfit   error // why the library's socket is not ours
@@ -134,6 +135,9 @@ func (g *guarded) arrive(s *socket.Socket, next func(*socket.ExtendedError)) err
 	}
 	s.StrictEventEmitter.EventEmitter = &ears{s.StrictEventEmitter.EventEmitter, g}
 	g.socket, g.adapter, g.next = s, a, next
+	if g.Guest.Load() && g.Authorizer != nil {
+		s.Use(g.note)
+	}
 	g.conn.state.CompareAndSwap(0, stateOpen)
 	g.stepLocked(arrived)
 	return nil

@@ -2,6 +2,7 @@ package zishang
 
 import (
 	"runtime/debug"
+	"slices"
 
 	"github.com/zishang520/socket.io/servers/socket/v3"
 	"github.com/zishang520/socket.io/v3/pkg/types"
@@ -119,7 +120,7 @@ func (e *ears) Emit(name types.EventName, args ...any) {
 		e.guarded.step(forgotten) // its queue is closed
 	case "disconnecting":
 	default:
-		if !e.guarded.hears() {
+		if !e.guarded.hears() || !e.guarded.isCurrent(name, args) {
 			return
 		}
 	}
@@ -133,6 +134,43 @@ func (g *guarded) hears() bool {
 	live := s == nil || guard.Session() == s
 	state := g.now() // behind the session, which ends when the client leaves
 	return !state.over() && (live || state == draining)
+}
+
+// note is the first middleware of the socket of a guest. It keeps what the client sends
+// as a user until its listeners hear it.
+func (g *guarded) note(event []any, next func(error)) {
+	g.mu.Lock()
+	if g.Current.Load() != nil {
+		if g.pending = append(g.pending, event); len(g.pending) > maxQueue {
+			g.pending = g.pending[1:] // of one that a middleware has dropped, as a rule
+		}
+	}
+	g.mu.Unlock()
+	next(nil)
+}
+
+// isCurrent reports whether an event belongs to the session in force. A middleware of the
+// socket may call next when a guest, who sent the event, has become a user.
+func (g *guarded) isCurrent(name types.EventName, args []any) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.Guest.Load() || g.Current.Load() == nil {
+		return true
+	}
+	if len(args) == 1 {
+		if _, ok := args[0].(error); ok {
+			return true // "error", from a middleware: clients send no Go errors
+		}
+	}
+	i := slices.IndexFunc(g.pending, func(event []any) bool {
+		// The library hands on the same slice, without the name.
+		return event[0] == string(name) && len(event) == len(args)+1 && (len(args) == 0 || &event[1] == &args[0])
+	})
+	if i < 0 {
+		return false
+	}
+	g.pending = slices.Delete(g.pending, i, i+1)
+	return true
 }
 
 // Left takes note that the stay is over.
