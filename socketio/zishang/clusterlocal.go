@@ -91,9 +91,9 @@ func (a *clusterAdapter) ask(ctx context.Context, e *engine.Event, to cluster.Ta
 
 // packetOf is a packet as the library's encoder makes it, of an event of another node.
 func (l *clusterLocal) packetOf(event cluster.Payload, id *uint64) *engine.Event {
-	text := []byte{typeEvent}
+	text := []byte{'2'}
 	if n := len(event.Attachments); n > 0 {
-		text = append(strconv.AppendInt([]byte{typeBinaryEvent}, int64(n), 10), '-')
+		text = append(strconv.AppendInt([]byte{'5'}, int64(n), 10), '-')
 	}
 	if name := l.Nsp().Name(); name != "/" {
 		text = append(text, name+","...)
@@ -102,15 +102,6 @@ func (l *clusterLocal) packetOf(event cluster.Payload, id *uint64) *engine.Event
 		text = strconv.AppendUint(text, *id, 10)
 	}
 	return engine.NewPacket(l.Nsp().Name(), append(text, event.JSON...), event.Attachments)
-}
-
-// eventOf is a packet of the library's encoder.
-func eventOf(namespace string, encoded []types.BufferInterface) *engine.Event {
-	var attachments [][]byte
-	for _, a := range encoded[1:] {
-		attachments = append(attachments, a.Bytes())
-	}
-	return engine.NewPacket(namespace, encoded[0].Bytes(), attachments)
 }
 
 // payloadOf is the payload of an event that the library's encoder has made.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/zishang520/socket.io/servers/socket/v3"
 	"github.com/zishang520/socket.io/v3/pkg/types"
+	"github.com/zishang520/socket.io/v3/pkg/utils"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/binding"
@@ -82,9 +83,9 @@ func (g *guarded) Admitted() {
 		return
 	}
 	socket.NewClient(g.server.io, c)
-	text, settled := g.connectPacket()
+	text, alias := g.connectPacket()
 	c.Emit("data", types.NewStringBufferString(text))
-	settled()
+	g.server.recovering.Delete(alias)
 	g.mu.Lock()
 	state, why := g.state, g.misfit
 	g.mu.Unlock()
@@ -103,19 +104,18 @@ func (g *guarded) Admitted() {
 	}
 }
 
-// connectPacket is the CONNECT packet for the library, without a token. Call settled when
-// the library has it.
-func (g *guarded) connectPacket() (text string, settled func()) {
+// connectPacket is the CONNECT packet for the library, and the alias of [guarded.present].
+func (g *guarded) connectPacket() (text, alias string) {
 	text = "0" + g.Stay.Namespace() + ","
 	if g.Stay.Session().Protocol() == 3 {
-		return text, func() {}
+		return text, ""
 	}
-	auth, settled := g.present()
+	auth, alias := g.present()
 	if auth != nil {
 		data, _ := json.Marshal(auth) // it was JSON
 		text += string(data)
 	}
-	return text, settled
+	return text, alias
 }
 
 // arrive takes the library's socket. An error says why it is not the stay's.
@@ -138,7 +138,6 @@ func (g *guarded) arrive(s *socket.Socket, next func(*socket.ExtendedError)) err
 	if g.Guest.Load() && g.Authorizer != nil {
 		s.Use(g.note)
 	}
-	g.conn.state.CompareAndSwap(0, stateOpen)
 	g.stepLocked(arrived)
 	return nil
 }
@@ -257,13 +256,9 @@ func (g *guarded) redact(h *socket.Handshake) {
 	}
 	clean := presented.WithoutToken(raw)
 	clean.Header.Del("Sec-WebSocket-Protocol")
-	h.Headers, h.Query, h.Url = make(types.IncomingHttpHeaders), make(types.ParsedUrlQuery), clean.URL.RequestURI()
-	for name, values := range clean.Header {
-		h.Headers[name] = values
-	}
-	for name, values := range clean.Query {
-		h.Query[name] = values
-	}
+	list := func(values []string) any { return values } // as the library has it
+	h.Headers, h.Query = utils.MapValues(clean.Header, list), utils.MapValues(clean.Query, list)
+	h.Url = clean.URL.RequestURI()
 	h.Auth, _ = clean.Auth.(map[string]any)
 }
 

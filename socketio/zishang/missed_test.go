@@ -2,9 +2,12 @@ package zishang
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/zishang520/socket.io/servers/socket/v3"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio"
 )
 
 // pidOf returns the private id that a CONNECT packet gives.
@@ -49,6 +52,65 @@ func TestMissedOfForbiddenRoom(t *testing.T) {
 	if got := f.next(); strings.Contains(got, "secret") {
 		t.Errorf("the client is told %s", got)
 	}
+}
+
+// pausing makes adapters whose second RestoreSession, which finds what was missed, waits.
+type pausing struct {
+	socket.SessionAwareAdapterBuilder
+	found, proceed chan struct{}
+}
+
+type pausingAdapter struct {
+	socket.Adapter
+	*pausing
+	calls atomic.Int32
+}
+
+func (p *pausing) New(n socket.Namespace) socket.Adapter {
+	return &pausingAdapter{Adapter: p.SessionAwareAdapterBuilder.New(n), pausing: p}
+}
+
+func (a *pausingAdapter) RestoreSession(pid socket.PrivateSessionId, offset string) (*socket.Session, error) {
+	session, err := a.Adapter.RestoreSession(pid, offset)
+	if a.calls.Add(1) == 2 {
+		close(a.found)
+		<-a.proceed
+	}
+	return session, err
+}
+
+// TestMissedAcrossRenewal: a client that recovers its session renews with fewer rights when
+// what it missed was found, and is not sent yet.
+func TestMissedAcrossRenewal(t *testing.T) {
+	p := &pausing{found: make(chan struct{}), proceed: make(chan struct{})}
+	options := socket.DefaultServerOptions()
+	options.SetConnectionStateRecovery(socket.DefaultConnectionStateRecovery())
+	options.SetAdapter(p)
+	renewed := make(chan struct{})
+	r := newRuled(t, options, socketio.OnRenewed(func(*socketio.Session) { close(renewed) }))
+	red := r.token("ada", "w", "red")
+	f := upgrade(t, r.web)
+	f.send(`40/chat,{"token":"` + red + `"}`)
+	pid := pidOf(t, f.next())
+	s := <-r.sockets
+	s.Join("org:red:a")
+	_ = s.Emit("hello")
+	offset := offsetOf(f.next())
+	_ = f.conn.Close()
+	<-r.left
+	_ = r.chat.To("org:red:a").Emit("secret", "of red")
+
+	f = upgrade(t, r.web)
+	f.send(`40/chat,{"token":"` + red + `","pid":"` + pid + `","offset":"` + offset + `"}`)
+	<-p.found
+	f.send(`42/chat,["authenticate",{"token":"` + r.token("ada", "w", "blue") + `"}]`)
+	<-renewed
+	close(p.proceed)
+	heard(t, f, `40/chat,`, pid)
+	heard(t, f, `42/chat,1073741824["unauthorized"`, `"room":"org:red:a"`)
+	heard(t, f, `42/chat,["authenticated"]`)
+	f.send(`42/chat,1["read","x"]`)
+	heard(t, f, `43/chat,1["ok"]`)
 }
 
 // TestPublicIsNotRecovered: in a public namespace a session begins anew, and the client

@@ -8,20 +8,10 @@ import (
 	"sync"
 
 	"github.com/zishang520/socket.io/parsers/engine/v3/packet"
+	"github.com/zishang520/socket.io/parsers/socket/v3/parser"
 	"github.com/zishang520/socket.io/v3/pkg/types"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/engine"
-)
-
-// The types of Socket.IO packets that the library writes.
-const (
-	typeConnect      = '0'
-	typeDisconnect   = '1'
-	typeEvent        = '2'
-	typeAck          = '3'
-	typeConnectError = '4'
-	typeBinaryEvent  = '5'
-	typeBinaryAck    = '6'
 )
 
 // outgoing takes what the library writes to one socket.
@@ -46,17 +36,17 @@ func (o *outgoing) write(g *guarded, data io.Reader, options *packet.Options) {
 	if len(content) == 0 {
 		return
 	}
-	switch content[0] {
-	case typeConnect:
+	switch parser.PacketType(content[0] - '0') {
+	case parser.CONNECT:
 		g.connecting()
-	case typeDisconnect:
+	case parser.DISCONNECT:
 		g.step(forgotten)
 		g.Stay.Leave(serverDisconnect, nil)
-	case typeConnectError:
+	case parser.CONNECT_ERROR:
 		g.deny(payload(content))
-	case typeEvent, typeAck:
+	case parser.EVENT, parser.ACK:
 		g.send(content, nil, options)
-	case typeBinaryEvent, typeBinaryAck:
+	case parser.BINARY_EVENT, parser.BINARY_ACK:
 		count, _, _ := bytes.Cut(content[1:], []byte{'-'})
 		n, err := strconv.Atoi(string(count))
 		if err != nil || n == 0 {
@@ -95,6 +85,15 @@ func (g *guarded) send(text []byte, attachments [][]byte, options *packet.Option
 		b.event.Store(e)
 	}
 	g.Deliver(e, nil, false, func() bool { return g.isIn(b.rooms) })
+}
+
+// eventOf is a packet of the library's encoder.
+func eventOf(namespace string, encoded []types.BufferInterface) *engine.Event {
+	var attachments [][]byte
+	for _, a := range encoded[1:] {
+		attachments = append(attachments, a.Bytes())
+	}
+	return engine.NewPacket(namespace, encoded[0].Bytes(), attachments)
 }
 
 // payload returns the data of a packet that has neither an id nor attachments.

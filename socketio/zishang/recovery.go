@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"hash/maphash"
 	"maps"
+	"slices"
 	"sync"
 
 	"github.com/zishang520/socket.io/parsers/socket/v3/parser"
@@ -32,14 +33,13 @@ type recovery struct {
 	from   *adapter
 }
 
-// present gives the stay a private id. A session that the client came to recover the
-// library asks for by an alias, which leads to the stay until settled is called. It
-// returns the payload of CONNECT for the library.
-func (g *guarded) present() (auth map[string]any, settled func()) {
-	settled = func() {}
+// present gives the stay a private id, and returns the payload of CONNECT for the library.
+// For a session that the client came to recover the library asks by an alias, which leads
+// to the stay as long as Server.recovering has it.
+func (g *guarded) present() (auth map[string]any, alias string) {
 	auth, _ = g.Handshake.Auth.(map[string]any)
 	if !g.server.recovers() {
-		return auth, settled
+		return auth, ""
 	}
 	r := &g.recovery
 	r.pid = rand.Text()
@@ -47,14 +47,14 @@ func (g *guarded) present() (auth map[string]any, settled func()) {
 	pid, ok := presented.GetPid()
 	offset, hasOffset := presented.GetOffset()
 	if !ok || !hasOffset {
-		return auth, settled
+		return auth, ""
 	}
 	r.old, r.offset = socket.PrivateSessionId(pid), offset
-	alias := rand.Text()
+	alias = rand.Text()
 	g.server.recovering.Store(alias, g)
 	auth = maps.Clone(auth)
 	auth["pid"] = alias
-	return auth, func() { g.server.recovering.Delete(alias) }
+	return auth, alias
 }
 
 // PersistSession keeps with a session whose it is. Guests have none.
@@ -196,14 +196,16 @@ func (g *guarded) claim(s *socketio.Session) (*socket.Session, error) {
 	return session, nil
 }
 
-// restore gives the socket its data, and what it missed in its rooms.
+// restore gives the socket its data, and what it missed in its rooms. It gets nothing if it
+// has left one of them by now: adapters do not say which room a packet was for.
 func (g *guarded) restore(session *socket.Session) {
 	data, _ := session.Data.(map[string]any)
 	s := g.socketOf()
 	s.SetData(data[keptData])
-	encoder := s.Nsp().Server().Encoder()
+	left := func(room socket.Room) bool { return room != socket.Room(s.Id()) && !s.Rooms().Has(room) }
 	for _, event := range session.MissedPackets {
 		missed := &parser.Packet{Type: parser.EVENT, Nsp: s.Nsp().Name(), Data: event}
-		s.Client().WriteToEngine(encoder.Encode(missed), &socket.WriteOptions{})
+		encoded := s.Nsp().Server().Encoder().Encode(missed)
+		g.Deliver(eventOf(missed.Nsp, encoded), nil, false, func() bool { return !slices.ContainsFunc(session.Rooms.Keys(), left) })
 	}
 }
