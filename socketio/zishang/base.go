@@ -31,10 +31,8 @@ func newBase(s *Server, options *socket.ServerOptions) *base {
 	return b
 }
 
-// Init has nothing to set up.
 func (b *base) Init() {}
 
-// ClientsCount returns the number of connections.
 func (b *base) ClientsCount() uint64 { return uint64(b.server.Count()) }
 
 // Close ends all connections, and does not wait for them.
@@ -49,12 +47,10 @@ func (b *base) Close() eio.BaseServer {
 
 var errOtherEngine = errors.New("zishang: connections are made by the Server of zishang.NewServer: serve that one")
 
-// CreateTransport makes no transport.
 func (b *base) CreateTransport(string, *types.HttpContext) (transports.Transport, error) {
 	return nil, errOtherEngine
 }
 
-// Handshake begins no connection.
 func (b *base) Handshake(string, *types.HttpContext) (*types.CodeMessage, transports.Transport) {
 	return eio.BAD_REQUEST, nil
 }
@@ -67,19 +63,11 @@ type conn struct {
 	guarded *guarded
 	session *engine.Session
 	request *types.HttpContext
-	state   atomic.Int32 // an index of readyStates
+	closed  atomic.Bool
 	out     outgoing
 }
 
-var (
-	_           eio.Socket = (*conn)(nil)
-	readyStates            = [...]string{"opening", "open", "closed"}
-)
-
-const (
-	stateOpen   = 1
-	stateClosed = 2
-)
+var _ eio.Socket = (*conn)(nil)
 
 func newConn(g *guarded, id string) *conn {
 	return &conn{
@@ -88,14 +76,23 @@ func newConn(g *guarded, id string) *conn {
 	}
 }
 
-// close ends the connection for the library, and reports whether it was open. tell is
-// to follow.
-func (c *conn) close() bool { return c.state.Swap(stateClosed) != stateClosed }
+// close has the library forget what it has of the connection, once.
+func (c *conn) close(reason string) {
+	if !c.closed.Swap(true) {
+		c.Emit("close", reason)
+		c.Clear()
+	}
+}
 
-// tell has the library forget what it has of the connection.
-func (c *conn) tell(reason string) {
-	c.Emit("close", reason)
-	c.Clear()
+// ReadyState is read by the library, which sends and handles nothing unless it is "open".
+func (c *conn) ReadyState() string {
+	switch {
+	case c.closed.Load():
+		return "closed"
+	case c.guarded.socketOf() == nil:
+		return "opening"
+	}
+	return "open"
 }
 
 func (c *conn) Protocol() int                   { return c.session.Protocol() }
@@ -103,7 +100,6 @@ func (c *conn) Request() *types.HttpContext     { return c.request }
 func (c *conn) RemoteAddress() string           { return c.session.Request().RemoteAddr }
 func (c *conn) Transport() transports.Transport { return &transport{nothing, c} }
 func (c *conn) Id() string                      { return c.id }
-func (c *conn) ReadyState() string              { return readyStates[c.state.Load()] }
 func (c *conn) Upgraded() bool {
 	return c.session.Transport() == "websocket" && c.request.Query().Peek("transport") == "polling"
 }
@@ -132,7 +128,6 @@ func (c *conn) Send(data io.Reader, options *packet.Options, sent eio.SendCallba
 	return c.Write(data, options, sent)
 }
 
-// transport tells about the transport of a connection.
 type transport struct {
 	transports.Transport
 	conn *conn

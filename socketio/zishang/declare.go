@@ -1,9 +1,11 @@
 package zishang
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
+	"slices"
 	"sync"
 
 	"github.com/zishang520/socket.io/servers/socket/v3"
@@ -14,15 +16,22 @@ import (
 
 // declaration is a namespace that clients may enter, or a set of them.
 type declaration struct {
-	authorizer  *socketio.Authorizer   // nil for a public one
-	ruledEvents bool                   // whether there are rules for events
-	ruledRooms  bool                   // whether there are rules for rooms
-	matches     func(name string) bool // nil for one name
-	namespace   socket.Namespace       // the parent of dynamic ones; guarded by Server.mu until it is set
+	authorizer  *socketio.Authorizer // nil for a public one
+	ruledEvents bool                 // whether there are rules for events
+	ruledRooms  bool                 // whether there are rules for rooms
+	name        string               // "" for dynamic ones
+	matches     func(name string) bool
+	namespace   socket.Namespace // the parent of dynamic ones
 
-	mu       sync.Mutex                  // guards the rest
-	made     sync.Cond                   // its lock is mu
-	children map[string]socket.Namespace // dynamic ones; nil while one is being made
+	mu       sync.Mutex // guards the rest
+	children map[string]*child
+}
+
+// child is a dynamic namespace.
+type child struct {
+	users     int        // goroutines that have it; guarded by the declaration's mutex
+	mu        sync.Mutex // held while the namespace is made
+	namespace socket.Namespace
 }
 
 // declare adds a declaration. No lock is held while the library is asked, which calls
@@ -34,8 +43,7 @@ func (s *Server) declare(namespace any, a *socketio.Authorizer) (socket.Namespac
 	if s.err != nil {
 		return nil, s.err
 	}
-	d := &declaration{authorizer: a, children: make(map[string]socket.Namespace)}
-	d.made.L = &d.mu
+	d := &declaration{authorizer: a, children: make(map[string]*child)}
 	if a != nil {
 		d.ruledEvents, d.ruledRooms = a.Decides()
 	}
@@ -45,9 +53,7 @@ func (s *Server) declare(namespace any, a *socketio.Authorizer) (socket.Namespac
 		if err := engine.CheckNamespace(n); err != nil {
 			return fail(fmt.Errorf("%w: expected a slash and printable ASCII without a comma or a question mark", err))
 		}
-		if !s.reserve(n, d) {
-			return fail(errDeclared)
-		}
+		d.name, d.matches = n, func(name string) bool { return name == n }
 	case *regexp.Regexp:
 		if n == nil {
 			return fail(errDynamic)
@@ -63,41 +69,33 @@ func (s *Server) declare(namespace any, a *socketio.Authorizer) (socket.Namespac
 	default:
 		return fail(errDynamic)
 	}
-	made := s.io.Of(ask, nil)
-	made.Fns().Unshift(s.arrive) // dynamic ones copy it from their parent
+	d.namespace = s.io.Of(ask, nil)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	d.namespace = made
-	s.declared = append(s.declared, d)
-	return made, nil
-}
-
-var errDynamic = fmt.Errorf("expected a string, a *regexp.Regexp or a func(string) bool")
-
-// reserve takes a name, and reports whether nobody had it.
-func (s *Server) reserve(name string, d *declaration) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.byName[name] != nil {
-		return false
+	if d.name == "" {
+		s.declared = append(s.declared, d)
+	} else {
+		if slices.ContainsFunc(s.declared, func(other *declaration) bool { return other.name == d.name }) {
+			return fail(errDeclared)
+		}
+		s.declared = append([]*declaration{d}, s.declared...) // before all dynamic ones
 	}
-	s.byName[name] = d
-	return true
+	d.namespace.Fns().Unshift(s.arrive) // dynamic ones copy it from their parent
+	return d.namespace, nil
 }
+
+var (
+	errDynamic  = errors.New("expected a string, a *regexp.Regexp or a func(string) bool")
+	errDeclared = errors.New("the namespace is declared already")
+)
 
 // declaration returns what a namespace is declared as, nil if it is not.
 func (s *Server) declaration(name string) *declaration {
 	s.mu.RLock()
-	named, all := s.byName[name], s.declared
-	if named != nil && named.namespace == nil {
-		named = nil // it is being declared
-	}
+	all := s.declared
 	s.mu.RUnlock()
-	if named != nil {
-		return named
-	}
 	for _, d := range all {
-		if d.matches != nil && d.matches(name) {
+		if d.matches(name) {
 			return d
 		}
 	}
@@ -113,47 +111,37 @@ func (d *declaration) has(n socket.Namespace) bool {
 }
 
 // make makes a dynamic namespace if it is not there yet. The library would take the
-// first of its parents that matches, in no order.
+// first of its parents that matches, in no order. It panics as listeners of
+// "new_namespace" do.
 func (d *declaration) make(name string) {
 	parent, ok := d.namespace.(socket.ParentNamespace)
 	if !ok {
 		return
 	}
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	for {
-		n, known := d.children[name]
-		switch {
-		case known && n == nil: // another client's goroutine makes it
-			d.made.Wait()
-		case known && parent.Children().Has(n):
-			return
-		default:
-			d.makeLocked(parent, name)
-		}
+	c := d.children[name]
+	if c == nil {
+		c = &child{}
+		d.children[name] = c
+	}
+	c.users++
+	d.mu.Unlock()
+	defer d.release(c, parent)
+	c.mu.Lock() // another client's goroutine may be making it
+	defer c.mu.Unlock()
+	if !parent.Children().Has(c.namespace) {
+		c.namespace = parent.CreateChild(name)
 	}
 }
 
-// makeLocked makes a dynamic namespace, without the lock. It panics as listeners of
-// "new_namespace" do.
-func (d *declaration) makeLocked(parent socket.ParentNamespace, name string) {
-	var n socket.Namespace
-	d.children[name] = nil
-	d.mu.Unlock()
-	defer func() {
-		d.mu.Lock()
-		d.children[name] = n
-		if len(d.children) > 2*parent.Children().Len()+minSweep {
-			maps.DeleteFunc(d.children, func(_ string, n socket.Namespace) bool { // what was empty, and cleaned up
-				return n != nil && !parent.Children().Has(n)
-			})
-		}
-		if n == nil {
-			delete(d.children, name)
-		}
-		d.made.Broadcast()
-	}()
-	n = parent.CreateChild(name)
+// release gives up a child, and now and then forgets those that the library has cleaned up.
+func (d *declaration) release(c *child, parent socket.ParentNamespace) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	c.users--
+	if len(d.children) > 2*parent.Children().Len()+minSweep {
+		maps.DeleteFunc(d.children, func(_ string, c *child) bool { return c.users == 0 && !parent.Children().Has(c.namespace) })
+	}
 }
 
 // minSweep is how many names are kept without a look at whether they are in use.

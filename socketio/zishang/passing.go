@@ -228,11 +228,7 @@ func (g *guarded) forget(reason string) {
 	c, s, next, state, denied := g.conn, g.socket, g.next, g.state, g.denied
 	g.next = nil
 	g.mu.Unlock()
-	tell := func() {
-		if c.close() {
-			c.tell(known(reason))
-		}
-	}
+	tell := func() { c.close(known(reason)) }
 	switch {
 	case c == nil || state == disconnected: // the library is at it
 	case s != nil && next == nil && denied == nil && (state == gone || state == refused):

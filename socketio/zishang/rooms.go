@@ -22,7 +22,6 @@ type adapters struct {
 	server *Server
 }
 
-// New makes the adapter of a namespace.
 func (b *adapters) New(n socket.Namespace) socket.Adapter {
 	return &adapter{Adapter: b.AdapterConstructor.New(n), server: b.server}
 }

@@ -2,7 +2,6 @@ package zishang
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -39,7 +38,6 @@ type Server struct {
 
 	mu       sync.RWMutex // guards the rest
 	declared []*declaration
-	byName   map[string]*declaration
 }
 
 // NewServer makes a server of the library's options and of more, which the library does
@@ -47,7 +45,7 @@ type Server struct {
 // effect. Where an option is invalid, Authorize and Public return an error that says so,
 // and the server serves nobody.
 func NewServer(options *socket.ServerOptions, more ...ServerOption) *Server {
-	s := &Server{byName: make(map[string]*declaration), options: socket.DefaultServerOptions()}
+	s := &Server{options: socket.DefaultServerOptions()}
 	if options != nil {
 		s.options.Assign(options)
 	}
@@ -194,5 +192,3 @@ func OnAuthenticated(namespace Emitter, f func(s *socket.Socket, session *socket
 		}
 	})
 }
-
-var errDeclared = errors.New("the namespace is declared already")
