@@ -30,6 +30,10 @@ type guarded struct {
 	join    atomic.Pointer[join] // the one that joining is held for
 	joining sync.Mutex
 
+	// Of the functions of OnAuthenticated: set before the stay is open, or by Authenticated.
+	err      error
+	panicked any
+
 	mu      sync.Mutex // guards the rest
 	changed sync.Cond  // of the state and the queue; its lock is mu
 	state   state
@@ -46,8 +50,6 @@ type guarded struct {
 	greeting string                      // to be said when the session is known
 	denied   error                       // of another middleware
 	handlers []func(*socket.Socket, *socketio.Session) error
-	err      error // of a handler that has run
-	panicked any
 }
 
 var _ socketio.Socket = (*guarded)(nil)
@@ -215,8 +217,6 @@ func (g *guarded) Authenticated(s *socketio.Session) error {
 	for _, f := range handlers {
 		g.call(f, s)
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
 	if g.panicked != nil {
 		panic(g.panicked)
 	}
@@ -335,37 +335,27 @@ func connID(st *engine.Stay) string {
 	return s.ID()
 }
 
-// onAuthenticated has a handler of OnAuthenticated run, now or when there is a
-// session.
+// onAuthenticated has a handler of OnAuthenticated run: now, or when a guest has
+// authenticated.
 func (g *guarded) onAuthenticated(f func(*socket.Socket, *socketio.Session) error) {
-	g.mu.Lock()
-	s := g.Current.Load()
-	if s == nil {
-		g.handlers = append(g.handlers, f)
-	}
-	g.mu.Unlock()
-	if s != nil {
+	if s := g.Current.Load(); s != nil {
 		g.call(f, s)
+		return
 	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.handlers = append(g.handlers, f)
 }
 
 // call calls a handler of OnAuthenticated, unless one before it has failed.
 func (g *guarded) call(f func(*socket.Socket, *socketio.Session) error, s *socketio.Session) {
-	g.mu.Lock()
-	failed := g.err != nil || g.panicked != nil
-	g.mu.Unlock()
-	if failed {
+	if g.err != nil || g.panicked != nil {
 		return
 	}
-	var err error
 	defer func() {
-		r := recover()
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		g.err = err
-		if r != nil {
+		if r := recover(); r != nil {
 			g.panicked = fmt.Sprintf("%v\n%s", r, debug.Stack())
 		}
 	}()
-	err = f(g.socketOf(), s)
+	g.err = f(g.socketOf(), s)
 }

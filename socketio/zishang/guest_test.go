@@ -54,11 +54,9 @@ func TestNextAfterGuest(t *testing.T) {
 				}
 				nexts <- next
 			})
-			handle := func(name string) { _ = s.On(name, func(args ...any) { handled <- fmt.Sprint(name, args) }) }
-			handle("slow")
-			handle("quick")
-			handle("empty")
-			_ = s.On("error", func(args ...any) { handled <- fmt.Sprint("error", args) })
+			for _, name := range []string{"slow", "quick", "empty", "error"} {
+				_ = s.On(name, func(args ...any) { handled <- fmt.Sprint(name, args) })
+			}
 			sockets <- s
 		})
 	})
