@@ -228,8 +228,6 @@ func (c memoryConn) Join(room string) error {
 // handle has the application handle an event.
 func (s *memorySocket) handle(event, arg string, wantsAck bool) {
 	m := s.server
-	session := s.guard.Session()
-	guest := slices.Contains(m.app.GuestEvents, event) || m.is("guests are users")
 	acknowledge := func(answer any) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
@@ -237,21 +235,19 @@ func (s *memorySocket) handle(event, arg string, wantsAck bool) {
 			s.client.hear("ack", answer)
 		}
 	}
-	permitAck := acknowledge
-	switch {
-	case !wantsAck:
-		permitAck = nil
-	case m.is("a refused event has no acknowledgement"):
-		permitAck = func(any) {}
+	var refuse func(any)
+	if wantsAck && m.is("a refused event has no acknowledgement") {
+		refuse = func(any) {}
+	} else if wantsAck {
+		refuse = acknowledge
 	}
-	switch {
-	case m.is("events before authentication"), m.is("events after the end"):
-	case session == nil && !guest, session != nil && !m.is("events before the handler") && !session.Wait():
+	if !s.mayHandle(event) {
 		if m.is("acknowledges what nobody handles") {
 			acknowledge("")
 		}
 		return
-	case !m.is("no rules for events") && !s.guard.Permit(event, permitAck):
+	}
+	if !m.is("no rules for events") && !s.guard.Permit(event, refuse) {
 		return
 	}
 	m.mu.Lock()
@@ -264,6 +260,19 @@ func (s *memorySocket) handle(event, arg string, wantsAck bool) {
 	if !m.is("a handler's result is lost") {
 		acknowledge(answer)
 	}
+}
+
+// mayHandle reports whether there is a session for the event, or it needs none.
+func (s *memorySocket) mayHandle(event string) bool {
+	m := s.server
+	session := s.guard.Session()
+	switch {
+	case m.is("events before authentication"), m.is("events after the end"):
+		return true
+	case session == nil:
+		return slices.Contains(m.app.GuestEvents, event) || m.is("guests are users")
+	}
+	return m.is("events before the handler") || session.Wait()
 }
 
 // admit decides about a handshake.

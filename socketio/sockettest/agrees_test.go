@@ -3,6 +3,7 @@ package sockettest_test
 import (
 	"fmt"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -40,6 +41,27 @@ func handlers[Conn interface {
 	on("number", func(_ Conn, n *int, more ...string) any { return map[string]any{"n": n, "more": more} })
 	on("set", func(c Conn, v string) string { before := fmt.Sprint(c.Context()); c.SetContext(v); return before })
 	on("write", func(Conn) string { return "written" })
+}
+
+// TestMethods: each method of the fake types is one of the real types, so that an interface
+// has both.
+func TestMethods(t *testing.T) {
+	real := strings.NewReplacer("sockettest.Server", "googollee.Namespace", "sockettest.", "googollee.")
+	for _, pair := range [][2]reflect.Type{
+		{reflect.TypeFor[*sockettest.Conn](), reflect.TypeFor[*googollee.Conn]()},
+		{reflect.TypeFor[*sockettest.Server](), reflect.TypeFor[*googollee.Namespace]()},
+		{reflect.TypeFor[sockettest.BroadcastOperator](), reflect.TypeFor[googollee.BroadcastOperator]()},
+	} {
+		for m := range pair[0].Methods() {
+			if m.Name == "Connect" || m.Name == "Registry" { // of the test, and of the Server
+				continue
+			}
+			want := real.Replace(m.Type.String())
+			if of, ok := pair[1].MethodByName(m.Name); !ok || of.Type.String() != want {
+				t.Errorf("%v.%s is %v, of the real type %v", pair[0], m.Name, m.Type, of.Type)
+			}
+		}
+	}
 }
 
 // script has what clients emit, one after the other, and wait for an acknowledgement.

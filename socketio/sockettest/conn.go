@@ -16,8 +16,8 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-// Conn is the server's end of a client's socket: what handlers get. Its methods are those
-// of googollee.Conn, and it is a Conn of go-socket.io's.
+// Conn is the server's end of a client's socket: what handlers get. Its methods are among
+// those of googollee.Conn, and it is a Conn of go-socket.io's.
 type Conn struct {
 	server    *Server
 	id        string

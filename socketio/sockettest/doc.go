@@ -5,10 +5,10 @@
 // [NewServer] takes what a binding takes: an authenticator, real (a
 // *verifier.Verifier with the keys of a verifiertest.Issuer) or static
 // (verifiertest.Accept, verifiertest.Refuse), and options. Its handlers are
-// registered as in package googollee, and the methods of [Conn], [Server] and
-// [BroadcastOperator] are those of that package's Conn, Namespace and BroadcastOperator, so
-// that a handler that takes an interface runs with both. [Server.Connect] is a client with
-// a handshake; [Client.Received] is what the client has seen since, in order.
+// registered as in package googollee. The methods of [Conn], [Server] and [BroadcastOperator]
+// are among those of that package's Conn, Namespace and BroadcastOperator, so that a handler
+// that takes an interface runs with both. [Server.Connect] is a client with a handshake;
+// [Client.Received] is what the client has seen since, in order.
 //
 //	synctest.Test(t, func(t *testing.T) {
 //		server := sockettest.NewServer(verifiertest.Accept(verifiertest.Claims{"sub": "alice"}))
