@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -149,6 +151,53 @@ func TestAheadStaysOutWithoutAStore(t *testing.T) {
 		time.Sleep(time.Minute)
 		if g, _ := enter(t, a, "/", "old"); g.Session() != nil {
 			t.Error("the token connects again")
+		}
+	})
+}
+
+// TestDecides: which options have rules for events, and which for rooms.
+func TestDecides(t *testing.T) {
+	yes := socketio.DeciderFunc(func(context.Context, *socketio.Session, socketio.Action, string) error { return nil })
+	for _, row := range []struct {
+		name          string
+		option        socketio.Option
+		events, rooms bool
+	}{
+		{"none", nil, false, false},
+		{"Allow", socketio.Allow("say", yes), true, false},
+		{"AllowRoom", socketio.AllowRoom("team-*", yes), false, true},
+		{"WithDecider", socketio.WithDecider(yes), true, true},
+		{"RoomTokens", socketio.RoomTokens(new(verifier.Verifier)), false, true},
+	} {
+		options := []socketio.Option{quiet()}
+		if row.option != nil {
+			options = append(options, row.option)
+		}
+		a, err := socketio.New(rawTokens(t), options...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if events, rooms := a.Decides(); events != row.events || rooms != row.rooms {
+			t.Errorf("%s: events %v, rooms %v", row.name, events, rooms)
+		}
+	}
+}
+
+// TestLogoutNames: the log tells by which claims a logout token named the sessions.
+func TestLogoutNames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		h := newLogoutWith(t, socketio.NewRegistry(nil), &log, nil)
+		for want, changes := range map[string]map[string]any{
+			`by="sid, or sub`: {"jti": "1"},
+			"by=sid ":         {"jti": "2", "sub": nil},
+			"by=sub ":         {"jti": "3", "sid": nil},
+		} {
+			log.Reset()
+			post(h, url.Values{"logout_token": {mintTyped(logoutSecret, "logout+jwt", logoutClaims(changes))}})
+			if !strings.Contains(log.String(), want) {
+				t.Errorf("the log is %q, want %s", log.String(), want)
+			}
 		}
 	})
 }

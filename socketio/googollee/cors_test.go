@@ -24,6 +24,13 @@ func TestCORSRefuses(t *testing.T) {
 		`"*" with Credentials`:          {CORS: &googollee.CORS{Origin: []string{"*"}, Credentials: true}},
 		`has "app.example.com"`:         {CORS: &googollee.CORS{Origin: []string{"app.example.com"}}},
 		`has "https://app.example/x"`:   {CORS: &googollee.CORS{Origin: []string{"https://app.example/x"}}},
+		`has "//app.example"`:           {CORS: &googollee.CORS{Origin: []string{"//app.example"}}},
+		`has "https:///"`:               {CORS: &googollee.CORS{Origin: []string{"https:///"}}},
+		`has "https://"`:                {CORS: &googollee.CORS{Origin: []string{"https://"}}},
+		`has "https://app.example?q"`:   {CORS: &googollee.CORS{Origin: []string{"https://app.example?q"}}},
+		`has "https://app.example#f"`:   {CORS: &googollee.CORS{Origin: []string{"https://app.example#f"}}},
+		`has "https://u@app.example"`:   {CORS: &googollee.CORS{Origin: []string{"https://u@app.example"}}},
+		`has "https://app.example:x"`:   {CORS: &googollee.CORS{Origin: []string{"https://app.example:x"}}},
 		`has ""`:                        {CORS: &googollee.CORS{Origin: []string{""}}},
 		"CORS and CheckOrigin are both": {CORS: &googollee.CORS{Origin: []string{"*"}}, CheckOrigin: func(*http.Request) bool { return true }},
 	} {

@@ -118,6 +118,19 @@ func cors(o *socket.ServerOptions) {
 	o.SetCors(&types.Cors{Origin: []any{"https://a.test"}, Credentials: true})
 }
 
+// TestRecoveredPassMiddlewares: recovered sockets pass the middlewares, of which ours is
+// one, whatever the options say.
+func TestRecoveredPassMiddlewares(t *testing.T) {
+	recovery := socket.DefaultConnectionStateRecovery()
+	recovery.SetSkipMiddlewares(true)
+	options := socket.DefaultServerOptions()
+	options.SetConnectionStateRecovery(recovery)
+	server := &Server{options: options, logger: discard}
+	if server.forLibrary().ConnectionStateRecovery().SkipMiddlewares() {
+		t.Error("they skip the middlewares")
+	}
+}
+
 // TestAllowRequestIsAskedOnce: AllowRequest decides about handshakes, by polling and by
 // websocket, and about no later request of a connection.
 func TestAllowRequestIsAskedOnce(t *testing.T) {

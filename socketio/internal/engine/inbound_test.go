@@ -205,6 +205,34 @@ func TestAuthenticateIsBounded(t *testing.T) {
 			ws.Conn.Close()
 		})
 	})
+	t.Run("one after the other", func(t *testing.T) {
+		inWorld(t, nil, func(w *world) {
+			_, ws := w.websocket()
+			for range 3 * maxAttempts {
+				ws.write(`42["authenticate"]`)
+				synctest.Wait()
+			}
+			ws.write("2")
+			ws.read("3")
+		})
+	})
+	t.Run("size", func(t *testing.T) {
+		var large []bool
+		inWorld(t, func(_ *world, _ *Config, h *hooks) {
+			large = nil
+			h.Authenticate = func(_ *Stay, _ []json.RawMessage, tooLarge bool) { large = append(large, tooLarge) }
+		}, func(w *world) {
+			_, ws := w.websocket()
+			most := w.config.MaxUnauthenticated - len(`["authenticate",""]`)
+			ws.write(`42["authenticate","` + pad(most) + `"]`)
+			synctest.Wait()
+			ws.write(`42["authenticate","` + pad(most+1) + `"]`)
+			synctest.Wait()
+			if !slices.Equal(large, []bool{false, true}) {
+				t.Errorf("too large: %v", large)
+			}
+		})
+	})
 	t.Run("attachments", func(t *testing.T) {
 		inWorld(t, nil, func(w *world) {
 			_, ws := w.websocket()

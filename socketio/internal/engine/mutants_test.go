@@ -157,6 +157,28 @@ func TestGateClosesOnWhatWaits(t *testing.T) {
 	}
 }
 
+// TestEndFreesWhatWaits: when the server ends a session, what the client sent and the
+// library has not been given does not stay in memory while a handler blocks.
+func TestEndFreesWhatWaits(t *testing.T) {
+	var release chan struct{}
+	inWorld(t, func(_ *world, _ *Config, h *hooks) {
+		release = make(chan struct{})
+		h.Packet = func(*Stay, *Packet) bool { <-release; return true }
+	}, func(w *world) {
+		_, ws := w.websocket()
+		ws.write(`42["first"]`, `42["second"]`, `42["third"]`)
+		synctest.Wait()
+		s := w.last
+		s.End("over", nil)
+		s.mu.Lock()
+		if s.in.bytes != 0 {
+			t.Errorf("%d bytes stay", s.in.bytes)
+		}
+		s.mu.Unlock()
+		close(release)
+	})
+}
+
 // TestComesAndGoesAccepted: a client that namespaces accept may leave them as often as it
 // likes.
 func TestComesAndGoesAccepted(t *testing.T) {

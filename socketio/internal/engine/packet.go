@@ -223,8 +223,7 @@ func (p *packet) args() ([]json.RawMessage, error) {
 // first comma or bracket, so forLibrary escapes these within the name. It omits the query
 // of a CONNECT, and makes a plain packet of a binary one without attachments.
 func (p *packet) forLibrary() []byte {
-	b := make([]byte, 0, len(p.data)+len(p.nsp)+len(p.name)+24)
-	b = p.appendHeader(b)
+	b := p.appendHeader(make([]byte, 0, len(p.data)+len(p.nsp)+24))
 	if !p.isEvent() {
 		return append(b, p.data...)
 	}

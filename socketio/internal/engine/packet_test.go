@@ -35,6 +35,9 @@ func TestParsePacket(t *testing.T) {
 		{in: `2/admin,12["a",{"b":[null,true,-1.5e+3]}]`, want: `2/admin,12["a",{"b":[null,true,-1.5e+3]}]`, event: "a", nsp: "/admin"},
 		{in: `20["a"]`, want: `20["a"]`, event: "a", nsp: "/"},
 		{in: `2["a,b]c",1]`, want: `2["a\u002cb\u005dc",1]`, event: "a,b]c", nsp: "/"},
+		{in: `2["a,b"]`, want: `2["a\u002cb"]`, event: "a,b", nsp: "/"},
+		{in: `2["a]b"]`, want: `2["a\u005db"]`, event: "a]b", nsp: "/"},
+		{in: `2["a","\u09af","\u09AF"]`, want: `2["a","\u09af","\u09AF"]`, event: "a", nsp: "/"},
 		{in: `2["\u0061",1]`, want: `2["\u0061",1]`, event: "a", nsp: "/"},
 		{in: `2["größe",1]`, want: `2["größe",1]`, event: "größe", nsp: "/"},
 		{in: `31[]`, want: `31[]`, nsp: "/"},
@@ -57,6 +60,17 @@ func TestParsePacket(t *testing.T) {
 		{in: `2["a"`, problem: "comma"},
 		{in: `2["a`, problem: "too early"},
 		{in: `2["\x01"]`, problem: "escape"},
+		{in: `2["\u000/"]`, problem: "hexadecimal"},
+		{in: `2["\u000:"]`, problem: "hexadecimal"},
+		{in: `2["\u000@"]`, problem: "hexadecimal"},
+		{in: `2["\u000G"]`, problem: "hexadecimal"},
+		{in: "2[\"\\u000`\"]", problem: "hexadecimal"},
+		{in: `2["\u000g"]`, problem: "hexadecimal"},
+		{in: `2["a",1`, problem: "comma"},
+		{in: `2["a",-`, problem: "number"},
+		{in: `2["a",1.`, problem: "number"},
+		{in: `2["a",1e`, problem: "number"},
+		{in: `2["a",1e+`, problem: "number"},
 		{in: "2[\"\x01\"]", problem: "control character"},
 		{in: "2[\"\xff\"]", problem: "UTF-8"},
 		{in: `2["a",01]`, problem: "comma"},
@@ -68,6 +82,7 @@ func TestParsePacket(t *testing.T) {
 		{in: `31`, problem: "not a JSON array"},
 		{in: `4"x"`, problem: "ERROR"},
 		{in: `01`, problem: "has data"},
+		{in: `0{}`, problem: "has data"},
 		{in: `1["x"]`, problem: "has data"},
 		{in: `1/admin,["x"]`, problem: "has data"},
 		{in: `41-`, problem: "ERROR"},
@@ -116,6 +131,40 @@ func TestParsePacket(t *testing.T) {
 			t.Errorf("%q: got %q, event %q, namespace %q", test.in, got, p.name, p.nsp)
 		}
 		checkLibrary(t, &p)
+	}
+}
+
+// TestConnectData: only CONNECT has a payload, and only that of protocol 5.
+func TestConnectData(t *testing.T) {
+	for in, want := range map[string]string{
+		`0`: ``, `0{}`: `{}`, `0/admin,{ "a" : 1 }`: `{"a":1}`, `1`: ``, `1/admin,`: ``,
+		`1{}`: "has data", `1/admin,{"a":1}`: "has data", `01`: "has data", `01{}`: "has data", `11`: "has data", `0[]`: "object",
+	} {
+		p, err := parsePacket([]byte(in), 0, dialects["4"])
+		if got := string(p.data); err == nil && got != want || err != nil && (want == "" || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: got %q, %v, want %q", in, got, err, want)
+		}
+	}
+}
+
+// TestPlaceholderNumbers: the number of an attachment is a plain decimal of at most four
+// digits.
+func TestPlaceholderNumbers(t *testing.T) {
+	for num, good := range map[string]bool{
+		"0": true, "9": true, "1000": true, "9998": true, "9999": false, "10000": false, "1e1": false, "1.0": false, "-1": false, `"1"`: false,
+	} {
+		_, _, err := compactArray(nil, []byte(`[{"_placeholder":true,"num":`+num+`}]`), 9999)
+		if good != (err == nil) || err != nil && !strings.Contains(err.Error(), "placeholder") {
+			t.Errorf("%s: %v", num, err)
+		}
+	}
+}
+
+// TestMessageSize: bytes, and a constant for the message and for each attachment.
+func TestMessageSize(t *testing.T) {
+	m := message{text: []byte("0123456789"), attachments: [][]byte{nil, []byte("01234")}}
+	if got := m.size(); got != 10+64+64+5+64 {
+		t.Errorf("the size is %d", got)
 	}
 }
 

@@ -21,6 +21,7 @@ func TestDecodePayload(t *testing.T) {
 		{"one", `6:42["a"`, false, []frame{msg(`2["a"`)}},
 		{"two", `1:27:4hello ` + ``, false, []frame{{typePing, false, []byte{}}, msg("hello ")}},
 		{"client 2.x counts UTF-16 units", "6:4ä漢😀x", false, []frame{msg("ä漢😀x")}},
+		{"client 2.x, the first and the last of two units", "6:4\U00010000\uffff\U0010ffff", false, []frame{msg("\U00010000\uffff\U0010ffff")}},
 		{"client 1.x encodes twice", "4:4\u00c3\u00a4x", false, []frame{msg("äx")}},
 		{"client 1.x, four bytes", "5:4\u00f0\u009f\u0098\u0080", false, []frame{msg("😀")}},
 		{"base64", "6:b4AQID", false, []frame{{typeMessage, true, []byte{1, 2, 3}}}},

@@ -30,9 +30,15 @@ func TestConfig(t *testing.T) {
 		"MaxMessage is -1":           {MaxMessage: -1},
 		"MaxAttachments is 1000":     {MaxAttachments: 10000},
 		"MaxUnauthenticated is 2000": {MaxUnauthenticated: 2000, MaxMessage: 1000},
+		"NoPolling and NoWebsocket":  {NoPolling: true, NoWebsocket: true},
 	} {
 		if _, err := New(c, testLibrary{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got the error %v, expected one with %q", err, want)
+		}
+	}
+	for _, c := range []Config{{NoPolling: true}, {NoWebsocket: true}, {MaxAttachments: 9999}, {MaxUnauthenticated: 1000, MaxMessage: 1000}} {
+		if _, err := New(c, testLibrary{}); err != nil {
+			t.Error(err)
 		}
 	}
 	if _, err := New(Config{}, nil); err == nil || !strings.Contains(err.Error(), "the library is nil") {
