@@ -31,6 +31,7 @@ type Presence struct {
 
 	mu     sync.Mutex                 // guards the rest
 	follow *socketio.PresenceFollower // nil while nobody follows
+	limits map[string]int             // by namespace, where the oldest make room
 }
 
 var _ socketio.Presence = (*Presence)(nil)
@@ -59,7 +60,7 @@ func NewPresence(client redis.UniversalClient, prefix string, lease time.Duratio
 	if !strings.Contains(base, "{") {
 		base = "{" + base + "}"
 	}
-	return &Presence{client: client, base: base, channel: channelOf(client, prefix), lease: lease, node: rand.Text()}, nil
+	return &Presence{client: client, base: base, channel: channelOf(client, prefix), lease: lease, node: rand.Text(), limits: make(map[string]int)}, nil
 }
 
 // stored is the JSON form of a session.
@@ -71,10 +72,17 @@ type stored struct {
 	TokenID   string `json:"jti,omitempty"`
 	Namespace string `json:"ns,omitempty"`
 	Began     int64  `json:"began"` // Unix milliseconds
+
+	// How many sessions a user may have in the namespace, if the oldest make room: a
+	// session that was forgotten is counted when it is put again.
+	Limit int `json:"limit,omitempty"`
 }
 
 func (p *Presence) encode(s socketio.PresentSession) (string, error) {
-	b, err := json.Marshal(stored{p.node, s.Issuer, s.Subject, s.SessionID, s.TokenID, s.Namespace, s.Began.UnixMilli()})
+	p.mu.Lock()
+	limit := p.limits[s.Namespace]
+	p.mu.Unlock()
+	b, err := json.Marshal(stored{p.node, s.Issuer, s.Subject, s.SessionID, s.TokenID, s.Namespace, s.Began.UnixMilli(), limit})
 	return string(b), err
 }
 
@@ -115,13 +123,16 @@ func (p *Presence) run(ctx context.Context, script *redis.Script, args ...any) (
 
 // Begin adds a session if there is room.
 func (p *Presence) Begin(ctx context.Context, s socketio.PresentSession, limit int, policy socketio.LimitPolicy) (bool, error) {
+	evict, oldest := 0, 0
+	if policy == socketio.EvictOldest {
+		evict, oldest = 1, limit
+	}
+	p.mu.Lock()
+	p.limits[s.Namespace] = oldest
+	p.mu.Unlock()
 	text, err := p.encode(s)
 	if err != nil {
 		return false, err
-	}
-	evict := 0
-	if policy == socketio.EvictOldest {
-		evict = 1
 	}
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
 		var began, asked int

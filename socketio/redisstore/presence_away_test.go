@@ -51,6 +51,35 @@ func TestPresenceLease(t *testing.T) {
 	b.finds(t, socketio.Filter{}, "1 2")
 }
 
+// TestPresenceForgotten: a session that Redis has lost while newer ones of the user began
+// makes room for them when its process puts it again.
+func TestPresenceForgotten(t *testing.T) {
+	t.Parallel()
+	r := startRedis(t)
+	link := startLink(t, r.Address())
+	limit := socketio.SessionLimit(2, socketio.EvictOldest)
+	a, b := startBrief(t, clientOf(link.Address()), false, limit), startBrief(t, clientOf(r.Address()), false, limit)
+	old, _ := a.mustLogin(t, "sub=alice&jti=1")
+	a.mustLogin(t, "sub=bob&jti=2")
+	b.finds(t, socketio.Filter{}, "1 2")
+	link.Cut()
+	admin := clientOf(r.Address())
+	defer admin.Close()
+	if err := admin.FlushAll(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	b.mustLogin(t, "sub=alice&jti=3")
+	b.mustLogin(t, "sub=alice&jti=4")
+	link.Mend()
+	b.finds(t, socketio.Filter{}, "2 3 4")
+	within(t, patience, func() error {
+		if old.Session() != nil {
+			return errors.New("the oldest session goes on beyond the limit")
+		}
+		return nil
+	})
+}
+
 // TestPresenceRepairs: what a command that was given up leaves behind, and what is
 // missing, is put right.
 func TestPresenceRepairs(t *testing.T) {

@@ -69,6 +69,22 @@ local function finish(id, s, why, channel)
   end
 end
 
+-- others returns the live sessions of a user but one, oldest first: each its id and itself.
+local function others(s, id)
+  local live = {}
+  for _, other in ipairs(redis.call('ZRANGE', userKey(s), 0, -1)) do
+    local o = get(other)
+    if not o then
+      redis.call('ZREM', userKey(s), other)
+    elseif not alive(o.node) then
+      forget(other, o)
+    elseif other ~= id then
+      live[#live + 1] = {other, o}
+    end
+  end
+  return live
+end
+
 -- sweep forgets some sessions of processes whose lease is over, and returns how many.
 local function sweep()
   redis.call('ZREMRANGEBYSCORE', p .. ':ended', '-inf', now - 60000)
@@ -105,17 +121,7 @@ var (
 	// processes have yet to give a sign of life.
 	beginScript = redis.NewScript(presenceCall + `
 local id, s, limit = ARGV[4], cjson.decode(ARGV[5]), tonumber(ARGV[6])
-local live = {}
-for _, other in ipairs(redis.call('ZRANGE', userKey(s), 0, -1)) do
-  local o = get(other)
-  if not o then
-    redis.call('ZREM', userKey(s), other)
-  elseif not alive(o.node) then
-    forget(other, o)
-  elseif other ~= id then
-    live[#live + 1] = {other, o}
-  end
-end
+local live = others(s, id)
 local excess = #live + 1 - limit
 if excess > 0 and ARGV[7] == '0' then
   -- Other processes ask their connections for a sign of life: once for each that wants in.
@@ -157,6 +163,11 @@ for i = 5 + removed, #ARGV, 2 do
     s.seen = now
     if old then s.began = old.began end
     put(ARGV[i], s, cjson.encode(s))
+    -- Of a session that was forgotten, newer ones of the user did not know.
+    if not old and s.limit and s.sub then
+      local live = others(s, '')
+      for k = 1, #live - s.limit do finish(live[k][1], live[k][2], 'replaced', channel) end
+    end
   end
 end
 return {forgotten}`)
