@@ -25,6 +25,7 @@ type client struct {
 	upgrade bool   // begin with polling, as clients do by default
 	in      string // "event", "query" or "auth"; "" presents nothing
 
+	ping time.Duration                                                        // of Engine.IO 3, while nothing else happens; 0 is 20 s
 	dial func(ctx context.Context, network, address string) (net.Conn, error) // nil is the default
 }
 

@@ -58,6 +58,11 @@ func TestScale(t *testing.T) {
 	command(t, scale, "-sockets", "100,120", "-servers", "gosio,zishang", "-eio", "4", "-work", "1000", "-svg", dir)
 }
 
+// TestScaleTrunks: the same over connections that carry many.
+func TestScaleTrunks(t *testing.T) {
+	command(t, scale, "-sockets", "100", "-servers", "gosio,zishang", "-eio", "4", "-work", "1000", "-trunks")
+}
+
 func TestSoak(t *testing.T) {
 	command(t, soak, "-for", "5s", "-rate", "40", "-every", "500ms", "-lasting", "1s", "-troubles", "clients cut off,Redis stopped")
 }

@@ -11,6 +11,7 @@
 //	go run . soak -for 30m      # everything a client may do, at a steady rate
 //	go run . faults             # issuer, Redis and network fail in turn
 //	go run . scale              # open sockets by the thousand: events, broadcasts, memory, leaving
+//	go run . scale -trunks -sockets 1000,50000 # more of them than a process may open files
 //	go run . crash -n 2000      # one of two nodes is killed: everybody comes back
 //	go run . away               # Redis and networks fail: 1,000 clients come back by themselves
 //	go run . spread             # broadcasts across three nodes, beside Node's adapter

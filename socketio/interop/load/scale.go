@@ -70,9 +70,11 @@ func scale(args []string, out io.Writer) error {
 	sizes := list(f, "sockets", "1000,5000,19000", "numbers of open sockets")
 	only := list(f, "servers", "gosio,zishang,zishang-hand,node4", "servers: gosio, gosio-hand, node2, zishang, zishang-hand, node4")
 	revisions := list(f, "eio", "4", "revisions of Engine.IO: 3, 4")
-	width := f.Int("width", 50, "sockets being opened at a time")
-	work := f.Int("work", 20000, "events with an acknowledgement, and ten times as many deliveries")
-	profile := f.String("cpuprofile", "", "folder for profiles of the servers in Go")
+	var how manner
+	f.IntVar(&how.width, "width", 50, "sockets being opened at a time")
+	f.IntVar(&how.work, "work", 20000, "events with an acknowledgement, and ten times as many deliveries")
+	f.StringVar(&how.profile, "cpuprofile", "", "folder for profiles of the servers in Go")
+	f.BoolVar(&how.trunks, "trunks", false, "carry the sockets of servers in Go over a few connections: more than a process may open files")
 	charts := f.String("svg", "", "folder for two pictures: a delivery's processor time and a socket's memory over the number of sockets")
 	if err := f.Parse(args); err != nil {
 		return err
@@ -95,10 +97,10 @@ func scale(args []string, out io.Writer) error {
 				if err != nil || n < crowdSize {
 					return fmt.Errorf("scale: the number of sockets %q: expected at least %d", text, crowdSize)
 				}
-				if !speaks(kind, eio) || !filesFor(n, out) {
+				if !speaks(kind, eio) || !how.trunked(kind) && !filesFor(n, out) {
 					continue
 				}
-				c, err := measure(m, kind, eio, n, *width, *work, *profile)
+				c, err := measure(m, kind, eio, n, how)
 				if err != nil {
 					if ours(kind) {
 						return fmt.Errorf("%s, Engine.IO %d, %d sockets: %w", kind, eio, n, err)
@@ -134,60 +136,6 @@ func filesFor(n int, out io.Writer) bool {
 		return false
 	}
 	return true
-}
-
-// trial is the measurement of one server.
-type trial struct {
-	p     *process
-	c     client
-	width int
-	token func(i int) string
-	cost  cost
-
-	expired string // a token
-}
-
-// measure takes all figures of one number of sockets. The order matters: memory is
-// measured while nothing has happened yet.
-func measure(m *minter, kind string, eio, n, width, work int, profile string) (cost, error) {
-	users := make([]string, 500)
-	for i := range users {
-		users[i] = prefix(kind) + m.token(fmt.Sprint("user ", i), time.Hour)
-	}
-	t := &trial{width: width, expired: prefix(kind) + m.expired(), cost: cost{server: kind, eio: eio, n: n}, token: func(i int) string {
-		if i%revokedOf == 0 && ours(kind) {
-			return prefix(kind) + m.token(fmt.Sprint("victim ", i), time.Hour)
-		}
-		return users[i%len(users)]
-	}}
-	in := "auth"
-	if eio == 3 {
-		in = "query"
-	}
-	var flags []string
-	if profile != "" {
-		flags = []string{"-cpuprofile", fmt.Sprintf("%s/%s-%d-%d.cpu", profile, kind, eio, n)}
-	}
-	p, err := start(m.verify, kind, "handshake", flags...)
-	if err != nil {
-		return cost{}, err
-	}
-	t.p = p
-	t.c = client{url: t.p.url, eio: eio, in: in}
-	err = t.all(work)
-	t.p.stop()
-	if err != nil {
-		return cost{}, fmt.Errorf("%w\n%s", err, t.p.log)
-	}
-	if t.p, err = start(m.verify, kind, "handshake"); err != nil {
-		return cost{}, err
-	}
-	defer t.p.stop()
-	t.c.url = t.p.url
-	if err := t.reconnect(); err != nil {
-		return cost{}, fmt.Errorf("%w\n%s", err, t.p.log)
-	}
-	return t.cost, nil
 }
 
 func (t *trial) all(work int) error {
@@ -250,7 +198,7 @@ func (t *trial) knocking() error {
 		return err
 	}
 	n := min(t.cost.n, 2000)
-	leave, err := knock(t.p.url, n, t.width)
+	leave, err := knock(t.c, n, t.width)
 	defer leave()
 	if err != nil {
 		return err

@@ -62,6 +62,7 @@ type setup struct {
 
 	refusalDelay time.Duration // 0 is the binding's
 	rules        bool          // limit sessions, events and rooms
+	trunks       bool          // connections are trunks
 
 	cpuProfile, memProfile string // files, "" for none
 	verification
@@ -93,6 +94,9 @@ func serve(args []string, in io.Reader, out io.Writer) error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
+	}
+	if s.trunks {
+		l = newTrunkListener(l)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/socket.io/", a)
@@ -136,6 +140,7 @@ func newSetup(args []string) (s setup, err error) {
 	f.DurationVar(&s.ping, "ping", 0, "between two pings; a connection ends two such after a missed one")
 	f.DurationVar(&s.refusalDelay, "refusal-delay", 0, "after which a client that was told to go is disconnected")
 	f.BoolVar(&s.rules, "rules", false, "limit a user's sessions, events and rooms")
+	f.BoolVar(&s.trunks, "trunks", false, "accept trunks, which carry many connections each")
 	f.StringVar(&s.cpuProfile, "cpuprofile", "", "file for a profile")
 	f.StringVar(&s.memProfile, "memprofile", "", "file for a profile of what is in use at each rest")
 	if err := f.Parse(args); err != nil {

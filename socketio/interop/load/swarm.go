@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,13 +46,23 @@ func dialFrom(i int) func(ctx context.Context, network, address string) (net.Con
 	return d.DialContext
 }
 
+// from returns the client of the i-th socket.
+func (c client) from(i int) client {
+	if c.dial == nil {
+		c.dial = dialFrom(i)
+	}
+	return c
+}
+
 // gather opens n sockets, so many at a time.
 func gather(c client, n, width int, token func(i int) string) (*swarm, error) {
 	s := &swarm{members: make([]*member, n)}
 	err := lanes(n, width, func(i int) error {
-		c := c
-		c.dial = dialFrom(i)
-		conn, err := c.open(token(i), false)
+		conn, err := c.from(i).open(token(i), false)
+		for again := 0; err != nil && again < 3; again++ {
+			// On a busy machine a server's deadline may end a connection; clients come back.
+			conn, err = c.from(i).open(token(i), false)
+		}
 		if err != nil {
 			return fmt.Errorf("socket %d of %d: %w", i, n, err)
 		}
@@ -68,18 +79,18 @@ func gather(c client, n, width int, token func(i int) string) (*swarm, error) {
 		return nil, err
 	}
 	if c.eio == 3 {
-		s.reading.Go(func() { s.ping(ctx) })
+		s.reading.Go(func() { s.ping(ctx, cmp.Or(c.ping, 20*time.Second)) })
 	}
 	return s, nil
 }
 
 // ping sends what clients of Engine.IO 3 send while nothing else happens.
-func (s *swarm) ping(ctx context.Context) {
+func (s *swarm) ping(ctx context.Context, every time.Duration) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(20 * time.Second):
+		case <-time.After(every):
 		}
 		for _, m := range s.members {
 			m.write("2") // one that has gone is counted by its reader
@@ -175,7 +186,7 @@ func (s *swarm) scatter() {
 // knock opens n connections that ask for no namespace, and returns what closes
 // them. Clients of Engine.IO 3 are in the root without asking: there is no such
 // connection of theirs.
-func knock(address string, n, width int) (leave func(), err error) {
+func knock(who client, n, width int) (leave func(), err error) {
 	conns := make([]*websocket.Conn, n)
 	leave = func() {
 		for _, c := range conns {
@@ -185,9 +196,9 @@ func knock(address string, n, width int) (leave func(), err error) {
 		}
 	}
 	query := url.Values{"EIO": {strconv.Itoa(4)}, "transport": {"websocket"}}
-	target := "ws" + strings.TrimPrefix(address, "http") + "/socket.io/?" + query.Encode()
+	target := "ws" + strings.TrimPrefix(who.url, "http") + "/socket.io/?" + query.Encode()
 	err = lanes(n, width, func(i int) error {
-		d := websocket.Dialer{ReadBufferSize: 512, WriteBufferSize: 512, HandshakeTimeout: patience, NetDialContext: dialFrom(i)}
+		d := websocket.Dialer{ReadBufferSize: 512, WriteBufferSize: 512, HandshakeTimeout: patience, NetDialContext: who.from(i).dial}
 		c, _, err := d.Dial(target, nil)
 		if err != nil {
 			return err
