@@ -74,24 +74,21 @@ func TestFloodOfFrames(t *testing.T) {
 		"websocket pings":        func(s *socket) error { return s.WriteControl(websocket.PingMessage, nil, time.Time{}) },
 		"websocket pongs":        func(s *socket) error { return s.WriteControl(websocket.PongMessage, nil, time.Time{}) },
 	} {
-		t.Run(name, func(t *testing.T) {
-			inWorld(t, func(_ *world, _ *Config, h *hooks) { h.Decide = admitAll(Pending) }, func(w *world) {
-				_, ws := w.websocket()
-				go func() { _, _ = io.Copy(io.Discard, ws.NetConn()) }()
-				began := time.Now()
-				sent := 0
-				for ; sent < 5*maxIdle && send(ws) == nil; sent++ {
-					if sent%16 == 0 {
-						synctest.Wait()
-					}
+		inDialects(t, name, func(_ *world, _ *Config, h *hooks) { h.Decide = admitAll(Pending) }, func(w *world, ws *socket) {
+			go func() { _, _ = io.Copy(io.Discard, ws.NetConn()) }()
+			began := time.Now()
+			sent := 0
+			for ; sent < 5*maxIdle && send(ws) == nil; sent++ {
+				if sent%16 == 0 {
+					synctest.Wait()
 				}
-				synctest.Wait()
-				took := time.Since(began)
-				if cut := slices.ContainsFunc(w.noted(), func(line string) bool { return strings.HasPrefix(line, "closed: ") }); !cut || took != 0 {
-					t.Errorf("%d were sent, cut off %v after %v: expected an end at once", sent, cut, took)
-				}
-				_ = ws.Conn.Close()
-			})
+			}
+			synctest.Wait()
+			took := time.Since(began)
+			if cut := slices.ContainsFunc(w.noted(), func(line string) bool { return strings.HasPrefix(line, "closed: ") }); !cut || took != 0 {
+				t.Errorf("%d were sent, cut off %v after %v: expected an end at once", sent, cut, took)
+			}
+			_ = ws.Conn.Close()
 		})
 	}
 }
