@@ -112,15 +112,6 @@ type UnverifiedToken struct {
 	bad     bool
 }
 
-// newUnverified makes an UnverifiedToken that came in h, or if that is nil in
-// nothing.
-func newUnverified(h *Handshake) *UnverifiedToken {
-	if h != nil {
-		return &UnverifiedToken{Handshake: h}
-	}
-	return &UnverifiedToken{Handshake: noHandshake}
-}
-
 // noHandshake is that of a token that came in none. Nobody changes a Handshake.
 var noHandshake = &Handshake{}
 

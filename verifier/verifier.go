@@ -156,5 +156,5 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (token *Token, err er
 	if v == nil || v.extractor == nil {
 		return nil, AsUnauthorized(errUnbuilt)
 	}
-	return v.verify(ctx, raw, nil)
+	return v.verify(ctx, raw, noHandshake)
 }

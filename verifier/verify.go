@@ -35,47 +35,27 @@ func (e lengthError) Error() string {
 // us read what nobody signed.
 func (v *Verifier) verify(ctx context.Context, raw string, h *Handshake) (*Token, error) {
 	if v.introspector != nil {
-		if h == nil {
-			h = &Handshake{}
-		}
 		return v.verifyOpaque(ctx, raw, h)
 	}
-	if raw == "" {
-		return nil, refuse(ErrTokenMissing, "jwt must be provided", nil)
-	}
-	if len(raw) > v.maxLength {
-		return nil, refuse(ErrTokenTooLong, "jwt malformed", lengthError{len(raw), v.maxLength})
-	}
-	header, payload, signature, err := v.split(raw)
+	parts, err := v.split(raw)
 	if err != nil {
 		return nil, err
 	}
-	var code cache.Code
-	if n := len(signature); v.verified != nil && n >= minSignatureLength && n <= maxSignatureLength { // any other is not worth a hash
-		var known *verifiedToken
-		if code, known, _ = v.verified.Get(raw); known != nil {
-			if t, err := v.verifyAgain(ctx, known, raw, h); t != nil || err != nil {
-				return t, err
-			}
-		}
+	remembered, code, err := v.recall(ctx, raw, parts.signature, h)
+	if remembered != nil || err != nil {
+		return remembered, err
 	}
-	head, seen := v.headers.Get(header)
-	if !seen {
-		if head, err = parseHeader(header); err != nil {
-			return nil, refuse(ErrTokenMalformed, "invalid token", err)
-		}
+	header, seen, err := v.header(parts.header)
+	if err != nil {
+		return nil, err
 	}
-	unverified := newUnverified(h)
-	unverified.Header, unverified.segment = head, payload
-	input := raw[:strings.LastIndexByte(raw, '.')]
-	s := scratches.Get().(*scratch)
-	key, err := v.checkSignature(ctx, s, input, signature, unverified)
-	scratches.Put(s)
+	unverified := &UnverifiedToken{Header: header, Handshake: h, segment: parts.payload}
+	key, err := v.checkSignature(ctx, &parts, unverified)
 	if err != nil {
 		return nil, err
 	}
 	if !seen {
-		v.headers.Add(header, unverified.Header)
+		v.headers.Add(parts.header, unverified.Header)
 	}
 	text, err := unverified.claims()
 	if err != nil {
@@ -92,20 +72,59 @@ func (v *Verifier) verify(ctx context.Context, raw string, h *Handshake) (*Token
 	return t, nil
 }
 
-// split takes a token apart, without its padding where that is allowed.
-func (v *Verifier) split(raw string) (header, payload, signature string, err error) {
+// parts are those of a compact JWS (RFC 7515 §7.1), without padding.
+type parts struct {
+	header, payload, signature string
+	signed                     string // header and payload as they came, which the signature is over (RFC 7515 §5.2)
+}
+
+// split takes a token apart, without its padding where that is allowed. It refuses
+// what is too long to be looked at.
+func (v *Verifier) split(raw string) (p parts, err error) {
+	if raw == "" {
+		return p, refuse(ErrTokenMissing, "jwt must be provided", nil)
+	}
+	if len(raw) > v.maxLength {
+		return p, refuse(ErrTokenTooLong, "jwt malformed", lengthError{len(raw), v.maxLength})
+	}
 	header, rest, ok := strings.Cut(raw, ".")
 	payload, signature, ok2 := strings.Cut(rest, ".")
 	if !ok || !ok2 || strings.IndexByte(signature, '.') >= 0 {
-		return "", "", "", refuse(ErrTokenMalformed, "jwt malformed", errParts)
+		return p, refuse(ErrTokenMalformed, "jwt malformed", errParts)
 	}
+	p = parts{header, payload, signature, raw[:len(header)+1+len(payload)]}
 	if v.allowPadding {
-		header, payload, signature = base64url.Unpad(header), base64url.Unpad(payload), base64url.Unpad(signature)
+		p.header, p.payload, p.signature = base64url.Unpad(header), base64url.Unpad(payload), base64url.Unpad(signature)
 	}
-	if limit := max(v.maxLength, DefaultMaxTokenLength) / 16; len(header) > limit && (len(header) > 6*limit || !bringsKey(header)) {
-		return "", "", "", refuse(ErrTokenMalformed, "invalid token", errHeaderLong)
+	if limit := max(v.maxLength, DefaultMaxTokenLength) / 16; len(p.header) > limit && (len(p.header) > 6*limit || !bringsKey(p.header)) {
+		return p, refuse(ErrTokenMalformed, "invalid token", errHeaderLong)
 	}
-	return header, payload, signature, nil
+	return p, nil
+}
+
+// header returns the header of a token. seen says that a good token had it before.
+func (v *Verifier) header(segment string) (h Header, seen bool, err error) {
+	if h, seen = v.headers.Get(segment); seen {
+		return h, true, nil
+	}
+	if h, err = parseHeader(segment); err != nil {
+		return h, false, refuse(ErrTokenMalformed, "invalid token", err)
+	}
+	return h, false, nil
+}
+
+// recall returns the token if [CacheVerified] remembers it and its key may still
+// verify it; nothing otherwise, but the code to remember it by.
+func (v *Verifier) recall(ctx context.Context, raw, signature string, h *Handshake) (*Token, cache.Code, error) {
+	if n := len(signature); v.verified == nil || n < minSignatureLength || n > maxSignatureLength { // any other is not worth a hash
+		return nil, cache.Code{}, nil
+	}
+	code, known, _ := v.verified.Get(raw)
+	if known == nil {
+		return nil, code, nil
+	}
+	t, err := v.verifyAgain(ctx, known, raw, h)
+	return t, code, err
 }
 
 // verifyAgain is verify for a token whose signature held before. It returns
@@ -117,9 +136,6 @@ func (v *Verifier) verifyAgain(ctx context.Context, known *verifiedToken, raw st
 	})
 	t, unverified := &both.token, &both.unverified
 	*t = known.token
-	if h == nil {
-		h = noHandshake
-	}
 	unverified.Header, unverified.payload, unverified.Handshake = t.Header, t.payload, h
 	algorithm, err := v.checkHeader(&t.Header)
 	if err != nil {
@@ -167,17 +183,13 @@ func (v *Verifier) checkHeader(h *Header) (algorithmSet, error) {
 }
 
 // checkSignature asks for keys and returns the first of them that verifies the
-// signature of the input.
-func (v *Verifier) checkSignature(ctx context.Context, s *scratch, input, segment string, t *UnverifiedToken) (*Key, error) {
-	if segment == "" {
-		return nil, refuse(ErrSignatureInvalid, "jwt signature is required", nil)
-	}
-	var signature []byte
-	if len(segment) <= maxSignatureLength {
-		var ok bool
-		if signature, ok = s.decode(segment); !ok {
-			return nil, refuse(ErrTokenMalformed, "invalid token", errSignBase64)
-		}
+// signature.
+func (v *Verifier) checkSignature(ctx context.Context, p *parts, t *UnverifiedToken) (*Key, error) {
+	s := scratches.Get().(*scratch)
+	defer scratches.Put(s)
+	signature, err := s.signature(p.signature)
+	if err != nil {
+		return nil, err
 	}
 	algorithm, err := v.checkHeader(&t.Header)
 	if err != nil {
@@ -190,6 +202,28 @@ func (v *Verifier) checkSignature(ctx context.Context, s *scratch, input, segmen
 	if len(keys) == 0 {
 		return nil, v.noKey(t)
 	}
+	return s.verifiedBy(keys, algorithm, p.signed, signature)
+}
+
+// signature decodes the signature of a token. It returns none for one that is too long for
+// any alg, which [scratch.verifiedBy] refuses.
+func (s *scratch) signature(segment string) ([]byte, error) {
+	if segment == "" {
+		return nil, refuse(ErrSignatureInvalid, "jwt signature is required", nil)
+	}
+	if len(segment) > maxSignatureLength {
+		return nil, nil
+	}
+	signature, ok := s.decode(segment)
+	if !ok {
+		return nil, refuse(ErrTokenMalformed, "invalid token", errSignBase64)
+	}
+	return signature, nil
+}
+
+// verifiedBy returns the first of the keys that verifies the signature of the input
+// by the algorithm.
+func (s *scratch) verifiedBy(keys []*Key, algorithm algorithmSet, input string, signature []byte) (*Key, error) {
 	least, most := algorithm.signatureSize()
 	fits := least <= len(signature) && len(signature) <= most
 	if fits {
@@ -207,10 +241,10 @@ func (v *Verifier) checkSignature(ctx context.Context, s *scratch, input, segmen
 			return k, nil
 		}
 	}
-	if tried == 0 {
+	switch {
+	case tried == 0:
 		return nil, refuse(ErrAlgorithmNotAllowed, "invalid algorithm", errNoKeyForAlg)
-	}
-	if !fits {
+	case !fits:
 		return nil, refuse(ErrSignatureInvalid, "invalid signature", errSignLength)
 	}
 	return nil, refuse(ErrSignatureInvalid, "invalid signature", nil)

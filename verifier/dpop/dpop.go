@@ -75,22 +75,10 @@ func (v *Validator) Confirms() string { return verifier.ConfirmJKT }
 // [*verifier.UnauthorizedError].
 func (v *Validator) Validate(ctx context.Context, t *verifier.Token, h *verifier.Handshake) error {
 	bound := t.Confirmation(verifier.ConfirmJKT)
-	raw, err := proofOf(h)
-	if err != nil {
+	raw, err := v.needed(t, bound, h)
+	if raw == "" || err != nil {
 		return err
 	}
-	scheme, credentials := authorization(h)
-	switch {
-	case bound == "" && v.allowBearer && raw == "" && !strings.EqualFold(scheme, "dpop"):
-		return nil
-	case bound == "":
-		return denied(ErrNotBound, "the token is not bound to a DPoP key")
-	case strings.EqualFold(scheme, "bearer") && credentials == t.Raw():
-		return denied(ErrSchemeMismatch, "a DPoP-bound token needs the scheme DPoP")
-	case raw == "":
-		return denied(ErrProofMissing, "no DPoP proof provided")
-	}
-
 	p, err := v.parse(ctx, raw)
 	if err != nil {
 		return err
@@ -99,16 +87,57 @@ func (v *Validator) Validate(ctx context.Context, t *verifier.Token, h *verifier
 	if err := v.checkRequest(p, h); err != nil {
 		return err
 	}
+	if err := v.checkTime(p, now); err != nil {
+		return err
+	}
+	if err := p.checkToken(t, bound); err != nil {
+		return err
+	}
+	return v.use(ctx, p)
+}
+
+// needed returns the proof that must be checked for a token that is bound to that
+// thumbprint. There is none without an error only for a bearer token, where [AllowBearer]
+// allows that.
+func (v *Validator) needed(t *verifier.Token, bound string, h *verifier.Handshake) (raw string, err error) {
+	if raw, err = proofOf(h); err != nil {
+		return "", err
+	}
+	scheme, credentials := authorization(h)
+	switch {
+	case bound == "" && v.allowBearer && raw == "" && !strings.EqualFold(scheme, "dpop"):
+		return "", nil
+	case bound == "":
+		return "", denied(ErrNotBound, "the token is not bound to a DPoP key")
+	case strings.EqualFold(scheme, "bearer") && credentials == t.Raw():
+		return "", denied(ErrSchemeMismatch, "a DPoP-bound token needs the scheme DPoP")
+	case raw == "":
+		return "", denied(ErrProofMissing, "no DPoP proof provided")
+	}
+	return raw, nil
+}
+
+// checkTime checks that the proof was made a short while ago: by the server's nonce,
+// where it gives nonces, and by iat (RFC 9449 §4.3).
+func (v *Validator) checkTime(p *proof, now time.Time) error {
 	if n := v.nonces; n != nil && !n.good(p.Nonce, now) {
 		return &verifier.UnauthorizedError{
 			Code: CodeUseNonce, Message: "DPoP proof needs the server's nonce", Reason: ErrUseNonce,
 			Retryable: true, Nonce: n.current(now),
 		}
 	}
-	until := p.issuedAt.Add(v.maxAge + v.tolerance)
-	if p.issuedAt.After(now.Add(v.tolerance)) || !now.Before(until) {
+	if p.issuedAt.After(now.Add(v.tolerance)) || !now.Before(v.until(p)) {
 		return invalid("iat", quoting{fmt.Errorf("issued at %v, now is %v", p.issuedAt, now)})
 	}
+	return nil
+}
+
+// until returns when the proof is too old.
+func (v *Validator) until(p *proof) time.Time { return p.issuedAt.Add(v.maxAge + v.tolerance) }
+
+// checkToken checks that the proof was made for this token, and by the key that the
+// token is bound to (RFC 9449 §4.3).
+func (p *proof) checkToken(t *verifier.Token, bound string) error {
 	hash := sha256.Sum256([]byte(t.Raw()))
 	if !equal(p.ATH, b64.EncodeToString(hash[:])) {
 		return invalid("ath", errors.New("it is another token's"))
@@ -116,13 +145,13 @@ func (v *Validator) Validate(ctx context.Context, t *verifier.Token, h *verifier
 	if !equal(p.thumbprint, bound) {
 		return denied(ErrKeyMismatch, "the token is bound to another DPoP key")
 	}
-	return v.use(ctx, p, until)
+	return nil
 }
 
 // use notes that the proof is used.
-func (v *Validator) use(ctx context.Context, p *proof, until time.Time) error {
+func (v *Validator) use(ctx context.Context, p *proof) error {
 	jti := sha256.Sum256([]byte(p.JTI))
-	added, err := v.cache.Add(ctx, p.thumbprint+"."+b64.EncodeToString(jti[:]), until)
+	added, err := v.cache.Add(ctx, p.thumbprint+"."+b64.EncodeToString(jti[:]), v.until(p))
 	if err != nil {
 		return &verifier.UnauthorizedError{
 			Code: "temporarily_unavailable", Message: "DPoP proof cannot be checked, try again later",

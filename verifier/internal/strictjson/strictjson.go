@@ -315,38 +315,39 @@ func skipCompound(s string, i, depth int) (int, error) {
 	}
 }
 
+// skipNumber returns where the number that starts at s[i] ends: [ minus ] int
+// [ frac ] [ exp ] (RFC 8259 §6).
 func skipNumber(s string, i int) (end int, ok bool) {
-	digits := func() bool {
-		start := i
-		for i < len(s) && Digit(s[i]) {
-			i++
-		}
-		return i > start
-	}
 	if s[i] == '-' {
 		i++
 	}
-	if i < len(s) && s[i] == '0' {
+	if at(s, i) == '0' {
 		i++ // no digit may follow a leading zero
-	} else if !digits() {
+	} else if i, ok = skipDigits(s, i); !ok {
 		return 0, false
 	}
-	if i < len(s) && s[i] == '.' {
-		i++
-		if !digits() {
+	if at(s, i) == '.' {
+		if i, ok = skipDigits(s, i+1); !ok {
 			return 0, false
 		}
 	}
-	if i < len(s) && (s[i] == 'e' || s[i] == 'E') {
+	if c := at(s, i); c == 'e' || c == 'E' {
 		i++
-		if i < len(s) && (s[i] == '+' || s[i] == '-') {
+		if c := at(s, i); c == '+' || c == '-' {
 			i++
 		}
-		if !digits() {
+		if i, ok = skipDigits(s, i); !ok {
 			return 0, false
 		}
 	}
 	return i, true
+}
+
+// skipDigits skips the digits at s[i], of which there must be one.
+func skipDigits(s string, i int) (end int, ok bool) {
+	for end = i; Digit(at(s, end)); end++ {
+	}
+	return end, end > i
 }
 
 // String decodes the JSON text of a string; ok is false for any other
