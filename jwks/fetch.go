@@ -143,23 +143,9 @@ func (d *document) page() string {
 // be [errNotModified], with a document that has a header only. The content type is not
 // looked at, since buckets and static files have any.
 func (l *location) get(ctx context.Context, c *config, u *url.URL, etag string) (*document, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	request, err := l.request(ctx, c, u, etag)
 	if err != nil {
 		return nil, err
-	}
-	request.Header.Set("Accept", "application/jwk-set+json, application/json, */*;q=0.5")
-	request.Header.Set("User-Agent", userAgent)
-	if etag != "" {
-		request.Header.Set("If-None-Match", etag)
-	}
-	if c.requestHeader != nil && sameOrigin(u, l.url) { // its credentials are for nobody else
-		more, err := c.requestHeader(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("%s: the function of RequestHeader: %w", shown(u), err)
-		}
-		for name, values := range more {
-			request.Header[http.CanonicalHeaderKey(name)] = values
-		}
 	}
 	response, err := c.client.Do(request)
 	if err != nil {
@@ -177,19 +163,53 @@ func (l *location) get(ctx context.Context, c *config, u *url.URL, etag string) 
 	if response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("%s: %w", shown(u), &statusError{response.StatusCode, retryAfter(response.Header, c.moment().clock)})
 	}
-	body := io.Reader(response.Body)
-	if !response.Uncompressed && strings.EqualFold(response.Header.Get("Content-Encoding"), "gzip") { // unasked
-		if body, err = gzip.NewReader(io.LimitReader(body, maxSize+1)); err != nil {
-			return nil, fmt.Errorf("%s: %w", shown(u), err)
-		}
-	}
-	if d.body, err = io.ReadAll(io.LimitReader(body, maxSize+1)); err != nil {
+	if d.body, err = bodyOf(response); err != nil {
 		return nil, fmt.Errorf("%s: %w", shown(u), err)
 	}
-	if len(d.body) > maxSize {
-		return nil, fmt.Errorf("%s: the answer has more than %d bytes", shown(u), maxSize)
-	}
 	return d, nil
+}
+
+// request makes the request for a document.
+func (l *location) request(ctx context.Context, c *config, u *url.URL, etag string) (*http.Request, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Accept", "application/jwk-set+json, application/json, */*;q=0.5")
+	request.Header.Set("User-Agent", userAgent)
+	if etag != "" {
+		request.Header.Set("If-None-Match", etag)
+	}
+	if c.requestHeader == nil || !sameOrigin(u, l.url) { // its credentials are for nobody else
+		return request, nil
+	}
+	more, err := c.requestHeader(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%s: the function of RequestHeader: %w", shown(u), err)
+	}
+	for name, values := range more {
+		request.Header[http.CanonicalHeaderKey(name)] = values
+	}
+	return request, nil
+}
+
+// bodyOf reads the body of an answer, which is bounded before and after gzip.
+func bodyOf(response *http.Response) ([]byte, error) {
+	body := io.Reader(response.Body)
+	if !response.Uncompressed && strings.EqualFold(response.Header.Get("Content-Encoding"), "gzip") { // unasked
+		var err error
+		if body, err = gzip.NewReader(io.LimitReader(body, maxSize+1)); err != nil {
+			return nil, err
+		}
+	}
+	text, err := io.ReadAll(io.LimitReader(body, maxSize+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(text) > maxSize {
+		return nil, fmt.Errorf("the answer has more than %d bytes", maxSize)
+	}
+	return text, nil
 }
 
 // lifetime is how long an answer is good for: the TTL, or less if the issuer says

@@ -91,14 +91,14 @@ func (s *snapshot) dated(asked moment, ttl, maxStale time.Duration) *snapshot {
 	return s
 }
 
-// due reports whether a newer set is wanted.
-func (s *snapshot) due(now moment) bool { return now.since(s.asked) >= s.refreshAfter }
+// due reports whether a set is wanted: there is none, or a newer one would be better.
+func (s *snapshot) due(now moment) bool { return s == nil || now.since(s.asked) >= s.refreshAfter }
 
-// fresh reports whether the set is within its TTL.
-func (s *snapshot) fresh(now moment) bool { return now.since(s.asked) < s.ttl }
+// fresh reports whether there is a set, within its TTL.
+func (s *snapshot) fresh(now moment) bool { return s != nil && now.since(s.asked) < s.ttl }
 
-// usable reports whether the set may be used if no newer one can be fetched.
-func (s *snapshot) usable(now moment) bool { return now.since(s.asked) < s.ttl+s.maxStale }
+// usable reports whether there is a set that may be used if no newer one can be fetched.
+func (s *snapshot) usable(now moment) bool { return s != nil && now.since(s.asked) < s.ttl+s.maxStale }
 
 // find returns the keys of the kid, or nil. If the token has none, or no key has,
 // any of them may be the one.

@@ -2,7 +2,6 @@ package jwks
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -43,9 +42,6 @@ func newSource(c *config, l location, n *counters) *source {
 	return &source{config: c, counters: n, location: l, name: shown(l.url)}
 }
 
-// errTooEarly has the client retry.
-var errTooEarly = errors.New("the key set was fetched for unknown kids too recently, and is not yet again")
-
 // keys returns the keys for the token.
 func (s *source) keys(ctx context.Context, t *verifier.UnverifiedToken) ([]*verifier.Key, error) {
 	kid := t.Header.KeyID
@@ -58,18 +54,10 @@ func (s *source) keys(ctx context.Context, t *verifier.UnverifiedToken) ([]*veri
 		return set.find(kid), nil
 	}
 	asked := false
-	if set == nil || set.due(now) {
-		var mine bool
+	if set.due(now) {
 		var err error
-		if set, asked, mine, err = s.upToDate(ctx, set, now); err != nil {
+		if set, asked, err = s.upToDate(ctx, set, now); err != nil {
 			return nil, s.fail(err)
-		}
-		if mine && set.find(kid) == nil { // a fetch in vain, like those of lookUp
-			who := s.sourceOf(t)
-			s.mu.Lock()
-			limits := s.limiter(now)
-			limits.charge(who, limits.time(now))
-			s.mu.Unlock()
 		}
 	}
 	if found := set.find(kid); len(found) > 0 {
@@ -78,6 +66,7 @@ func (s *source) keys(ctx context.Context, t *verifier.UnverifiedToken) ([]*veri
 	}
 	s.unknown.Add(1)
 	if asked {
+		s.inVain(s.sourceOf(t), now)
 		return set.unnamed, nil
 	}
 	found, err := s.lookUp(ctx, t, now)
@@ -89,20 +78,15 @@ func (s *source) keys(ctx context.Context, t *verifier.UnverifiedToken) ([]*veri
 
 func (s *source) fail(err error) error { return fmt.Errorf("jwks: %s: %w", s.name, err) }
 
-// sourceOf names where the token came from, for the limits.
-func (s *source) sourceOf(t *verifier.UnverifiedToken) string {
-	return sourceOf(s.clientAddress(t.Handshake))
-}
-
 // hasKey reports whether the key is in the set: see [verifier.KeyChecker]. It
 // spends nothing of the limits on unknown kids.
 func (s *source) hasKey(ctx context.Context, t *verifier.UnverifiedToken, key *verifier.Key) (bool, error) {
 	now, kid := s.moment(), t.Header.KeyID
 	set := s.current.Load()
 	asked := false
-	if set == nil || set.due(now) {
+	if set.due(now) {
 		var err error
-		if set, asked, _, err = s.upToDate(ctx, set, now); err != nil {
+		if set, asked, err = s.upToDate(ctx, set, now); err != nil {
 			return false, s.fail(err)
 		}
 	}
@@ -124,46 +108,66 @@ func (s *source) hasKey(ctx context.Context, t *verifier.UnverifiedToken, key *v
 	return set.has(kid, key), nil
 }
 
-// upToDate is asked when the set is due for a refresh, or there is none, and
-// returns one that may be used. asked says that the issuer was asked for it since
-// the call, and mine that it was asked by this call.
-func (s *source) upToDate(ctx context.Context, set *snapshot, now moment) (_ *snapshot, asked, mine bool, err error) {
-	if set != nil && set.fresh(now) {
+// upToDate is asked when the set is due for a refresh, or there is none, and returns
+// one that may be used. asked says that the issuer was asked for it, by this call.
+func (s *source) upToDate(ctx context.Context, set *snapshot, now moment) (_ *snapshot, asked bool, err error) {
+	if set.usable(now) && (set.fresh(now) || s.failing.Load()) { // or the issuer is known to be out of order: nobody need wait to find out
 		s.refresh(now)
-		return set, false, false, nil
+		return s.use(set, now), false, nil
 	}
-	if set != nil && set.usable(now) && s.failing.Load() { // known to be out of order: nobody need wait to find out
-		s.refresh(now)
-		return s.stale(set), false, false, nil
-	}
-
 	s.mu.Lock()
-	if newer := s.current.Load(); newer != nil && newer.fresh(now) { // somebody was faster
+	if newer := s.current.Load(); newer.fresh(now) { // somebody was faster
 		s.mu.Unlock()
-		return newer, false, false, nil
+		return newer, false, nil
 	}
-	arrived, f := s.flights, s.flight
-	mine = f == nil
-	if mine && s.failing.Load() && !s.retry.over(now) {
-		err = fmt.Errorf("it is not asked again yet after: %w", s.lastErr)
-	} else if mine {
-		f = s.launch(flight{})
-	}
+	f, mine, err := s.join(now)
 	s.mu.Unlock()
-
-	if f != nil {
+	if err == nil {
 		err = f.wait(ctx)
 	}
-	if set = s.current.Load(); err != nil {
-		switch {
-		case set != nil && set.fresh(now): // from a store
-			return set, false, false, nil
-		case set != nil && set.usable(now):
-			return s.stale(set), false, false, nil
-		}
-		return nil, false, false, err
+	set = s.current.Load()
+	if err == nil {
+		return set, mine && f.asked, nil
 	}
-	return set, f.asked && f.number > arrived, mine && f.asked, nil
+	if set.usable(now) { // it is stale, or from a store
+		return s.use(set, now), false, nil
+	}
+	return nil, false, err
+}
+
+// use returns a usable set. It tells if the set is stale.
+func (s *source) use(set *snapshot, now moment) *snapshot {
+	if set.fresh(now) {
+		return set
+	}
+	return s.stale(set)
+}
+
+// join returns the fetch in progress, or begins one, which then is mine. s.mu is held.
+func (s *source) join(now moment) (f *flight, mine bool, err error) {
+	if s.flight != nil {
+		return s.flight, false, nil
+	}
+	if err := s.resting(now); err != nil {
+		return nil, false, err
+	}
+	return s.launch(flight{}), true, nil
+}
+
+// resting returns an error if it is too early to ask the issuer again after a failure.
+// s.mu is held.
+func (s *source) resting(now moment) error {
+	if s.failing.Load() && !s.retry.over(now) {
+		return fmt.Errorf("the set is not asked for again yet after: %w", s.lastErr)
+	}
+	return nil
+}
+
+// await waits for the fetch, without the lock meanwhile. s.mu is held.
+func (s *source) await(ctx context.Context, f *flight) error {
+	s.mu.Unlock()
+	defer s.mu.Lock()
+	return f.wait(ctx)
 }
 
 // refresh begins a fetch that nobody waits for, unless one is in progress or it
@@ -183,25 +187,22 @@ func (s *source) refresh(now moment) {
 // wait too. After a failure it fetches only when it is time to, unless it is forced.
 func (s *source) renew(ctx context.Context, now moment, forced bool) (*snapshot, error) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	arrived := s.flights
 	for {
 		f := s.flight
-		if f == nil && !forced && s.failing.Load() && !s.retry.over(now) {
-			err := fmt.Errorf("it is not asked again yet after: %w", s.lastErr)
-			s.mu.Unlock()
-			return nil, err
-		}
 		if f == nil {
+			if err := s.resting(now); err != nil && !forced {
+				return nil, err
+			}
 			f = s.launch(flight{whole: true})
 		}
-		s.mu.Unlock()
-		switch err := f.wait(ctx); {
+		switch err := s.await(ctx, f); {
 		case ctx.Err() != nil, err != nil && f.number > arrived:
 			return nil, err
 		case f.whole && f.number > arrived:
 			return s.current.Load(), nil
 		}
-		s.mu.Lock()
 	}
 }
 
@@ -226,71 +227,6 @@ func (s *source) stale(set *snapshot) *snapshot {
 	return set
 }
 
-// lookUp looks for a kid that is not in the set, if need be by fetching it again.
-func (s *source) lookUp(ctx context.Context, t *verifier.UnverifiedToken, now moment) ([]*verifier.Key, error) {
-	kid, who := t.Header.KeyID, s.sourceOf(t)
-	s.mu.Lock()
-	arrived := s.flights
-	for {
-		set := s.current.Load()
-		if found := set.find(kid); len(found) > 0 {
-			s.mu.Unlock()
-			return found, nil
-		}
-		limits := s.limiter(now)
-		// A set within its TTL that lost the key is an answer, also if the
-		// limits are used up. The next fetch is due when it ages.
-		gone := set.fresh(now) && s.lost(kid)
-		if limits.absent.within(kid, limits.time(now), absentFor) || gone && now.since(set.asked) < perSource {
-			s.mu.Unlock()
-			return set.unnamed, nil
-		}
-		f := s.flight
-		mine := f == nil
-		if mine {
-			var err error
-			if s.failing.Load() && !s.retry.over(now) {
-				err = fmt.Errorf("the set is not asked for again yet after: %w", s.lastErr)
-			} else if !limits.take(who, limits.time(now)) {
-				err = errTooEarly
-			}
-			if gone && err != nil {
-				s.mu.Unlock()
-				return set.unnamed, nil
-			}
-			if err != nil {
-				s.mu.Unlock()
-				s.early.Add(1)
-				return set.unnamed, err
-			}
-			f = s.launch(flight{kid: kid})
-		}
-		s.mu.Unlock()
-		if err := f.wait(ctx); err != nil {
-			set := s.current.Load()
-			if gone && set.fresh(now) {
-				err = nil
-			}
-			return set.unnamed, err
-		}
-		s.mu.Lock()
-		found := s.current.Load().find(kid)
-		if len(found) > 0 && mine {
-			limits.giveBack(who)
-		}
-		// A fetch that began before we came may be older than the key, and so may
-		// what is in a store.
-		if len(found) > 0 || f.asked && f.number > arrived {
-			if len(found) == 0 {
-				limits.absent.add(kid, limits.time(now))
-				found = s.current.Load().unnamed
-			}
-			s.mu.Unlock()
-			return found, nil
-		}
-	}
-}
-
 // lost reports whether the set had a key of the kid. s.mu is held.
 func (s *source) lost(kid string) bool {
 	return slices.ContainsFunc(s.withdrawn, func(k *verifier.Key) bool { return k.ID() == kid })
@@ -309,11 +245,4 @@ func (s *source) remember(old, set *snapshot) {
 	if n := len(s.withdrawn) - maxWithdrawn; n > 0 {
 		s.withdrawn = slices.Delete(s.withdrawn, 0, n)
 	}
-}
-
-func (s *source) limiter(now moment) *limiter {
-	if s.limits == nil {
-		s.limits = newLimiter(now)
-	}
-	return s.limits
 }

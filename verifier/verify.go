@@ -45,12 +45,14 @@ func (v *Verifier) verify(ctx context.Context, raw string, h *Handshake) (*Token
 	if remembered != nil || err != nil {
 		return remembered, err
 	}
-	header, seen, err := v.header(parts.header)
+	unverified := &UnverifiedToken{Handshake: h, segment: parts.payload}
+	seen, err := v.readHeader(parts.header, &unverified.Header)
 	if err != nil {
 		return nil, err
 	}
-	unverified := &UnverifiedToken{Header: header, Handshake: h, segment: parts.payload}
-	key, err := v.checkSignature(ctx, &parts, unverified)
+	s := scratches.Get().(*scratch)
+	key, err := v.checkSignature(ctx, s, &parts, unverified)
+	scratches.Put(s)
 	if err != nil {
 		return nil, err
 	}
@@ -102,15 +104,15 @@ func (v *Verifier) split(raw string) (p parts, err error) {
 	return p, nil
 }
 
-// header returns the header of a token. seen says that a good token had it before.
-func (v *Verifier) header(segment string) (h Header, seen bool, err error) {
-	if h, seen = v.headers.Get(segment); seen {
-		return h, true, nil
+// readHeader reads the header of a token. seen says that a good token had it before.
+func (v *Verifier) readHeader(segment string, h *Header) (seen bool, err error) {
+	if *h, seen = v.headers.Get(segment); seen {
+		return true, nil
 	}
-	if h, err = parseHeader(segment); err != nil {
-		return h, false, refuse(ErrTokenMalformed, "invalid token", err)
+	if *h, err = parseHeader(segment); err != nil {
+		return false, refuse(ErrTokenMalformed, "invalid token", err)
 	}
-	return h, false, nil
+	return false, nil
 }
 
 // recall returns the token if [CacheVerified] remembers it and its key may still
@@ -184,9 +186,7 @@ func (v *Verifier) checkHeader(h *Header) (algorithmSet, error) {
 
 // checkSignature asks for keys and returns the first of them that verifies the
 // signature.
-func (v *Verifier) checkSignature(ctx context.Context, p *parts, t *UnverifiedToken) (*Key, error) {
-	s := scratches.Get().(*scratch)
-	defer scratches.Put(s)
+func (v *Verifier) checkSignature(ctx context.Context, s *scratch, p *parts, t *UnverifiedToken) (*Key, error) {
 	signature, err := s.signature(p.signature)
 	if err != nil {
 		return nil, err

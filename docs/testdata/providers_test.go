@@ -226,6 +226,46 @@ func (p provider) RoundTrip(r *http.Request) (*http.Response, error) {
 	return w.Result(), nil
 }
 
+// raw returns a good token of the provider, with more in its header and its claims, by
+// the key. A value of nil removes a claim.
+func (p provider) raw(key *verifiertest.Key, header, more claims) string {
+	now := time.Now()
+	all := claims{"iss": p.issuer, "iat": now.Unix(), "exp": now.Add(time.Hour).Unix()}
+	maps.Copy(all, p.token)
+	maps.Copy(all, more)
+	maps.DeleteFunc(all, func(_ string, v any) bool { return v == nil })
+	head := claims{}
+	maps.Copy(head, p.header)
+	maps.Copy(head, header)
+	if p.mint != nil && key == p.key {
+		return p.mint(head, all)
+	}
+	return key.Mint(head, all)
+}
+
+// handshake presents a token as the provider's clients do, or the proxy before them.
+func (p provider) handshake(raw string) *verifier.Handshake {
+	h := &verifier.Handshake{Header: http.Header{"Authorization": {"Bearer " + raw}}, Query: url.Values{}}
+	if p.place != "" {
+		h.Header = http.Header{p.place: {raw}}
+	}
+	return h
+}
+
+// bad returns what makes a token of the provider a bad one, by name.
+func (p provider) bad() map[string]claims {
+	all := map[string]claims{"expired": {"exp": time.Now().Add(-time.Hour).Unix()}}
+	if _, ok := p.token["iss"]; !ok {
+		all["another issuer's"] = claims{"iss": strings.TrimSuffix(p.issuer, "/") + ".evil.example/"}
+	}
+	if _, ok := p.token["aud"]; ok {
+		all["for another audience"] = claims{"aud": "another"}
+		all["for no audience"] = claims{"aud": nil}
+	}
+	maps.Copy(all, p.refused)
+	return all
+}
+
 func TestProviders(t *testing.T) {
 	tokenFile = filepath.Join(t.TempDir(), "token") // of the pod that Kubernetes' program runs in
 	if err := os.WriteFile(tokenFile, []byte("service account\n"), 0o600); err != nil {
@@ -236,40 +276,13 @@ func TestProviders(t *testing.T) {
 			options := []jwks.Option{jwks.HTTPClient(&http.Client{Transport: p}), jwks.WithLogger(slog.New(slog.DiscardHandler))}
 			v := p.program(options...)
 			verify := func(key *verifiertest.Key, header, more claims) error {
-				now := time.Now()
-				all := claims{"iss": p.issuer, "iat": now.Unix(), "exp": now.Add(time.Hour).Unix()}
-				maps.Copy(all, p.token)
-				maps.Copy(all, more)
-				maps.DeleteFunc(all, func(_ string, v any) bool { return v == nil })
-				head := claims{}
-				maps.Copy(head, p.header)
-				maps.Copy(head, header)
-				raw := key.Mint(head, all)
-				if p.mint != nil && key == p.key {
-					raw = p.mint(head, all)
-				}
-				h := &verifier.Handshake{Header: http.Header{"Authorization": {"Bearer " + raw}}, Query: url.Values{}}
-				if p.place != "" {
-					h.Header = http.Header{p.place: {raw}}
-				}
-				_, err := v.Authenticate(t.Context(), h)
+				_, err := v.Authenticate(t.Context(), p.handshake(p.raw(key, header, more)))
 				return err
 			}
 			if err := verify(p.key, nil, nil); err != nil {
 				t.Fatal(err)
 			}
-			refused := map[string]claims{"expired": {"exp": time.Now().Add(-time.Hour).Unix()}}
-			if p.token["iss"] == nil && name != "spire" {
-				refused["another issuer's"] = claims{"iss": strings.TrimSuffix(p.issuer, "/") + ".evil.example/"}
-			}
-			if _, ok := p.token["aud"]; ok {
-				refused["for another audience"] = claims{"aud": "another"}
-				refused["for no audience"] = claims{"aud": nil}
-			}
-			for what, more := range p.refused {
-				refused[what] = more
-			}
-			for what, more := range refused {
+			for what, more := range p.bad() {
 				if err := verify(p.key, nil, more); err == nil {
 					t.Errorf("%s: accepted", what)
 				} else if errors.Is(err, verifier.ErrKeysUnavailable) {

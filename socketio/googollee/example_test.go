@@ -19,21 +19,9 @@ import (
 //	socket.on('connect', () => socket.emit('authenticate', {token}))
 func Example() {
 	issuer := verifiertest.NewIssuer("https://tenant.example/") // in production: keys or jwks
-	v, err := verifier.New(issuer, verifier.Issuer(issuer.URL()), verifier.Audience("chat"))
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	server, err := googollee.NewServer(nil)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	chat, err := server.Authorize("/", v)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
+	v := verifier.Must(verifier.New(issuer, verifier.Issuer(issuer.URL()), verifier.Audience("chat")))
+	server := verifier.Must(googollee.NewServer(nil))
+	chat := verifier.Must(server.Authorize("/", v))
 	chat.OnAuthenticated(func(c *googollee.Conn, s *socketio.Session) error {
 		c.Join("lobby")
 		c.Emit("welcome", s.Token().Subject)

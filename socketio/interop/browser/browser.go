@@ -136,38 +136,45 @@ func (p *Page) start(t testing.TB, program string) {
 		_ = os.RemoveAll(profile)
 	})
 
-	// It says where it listens, and then more that must be read.
 	listening := make(chan string, 1)
-	reading.Go(func() {
-		lines := bufio.NewScanner(stderr)
-		for lines.Scan() {
-			if _, address, ok := strings.Cut(lines.Text(), "DevTools listening on "); ok {
-				listening <- address
-			}
-		}
-		_, _ = io.Copy(io.Discard, stderr)
-	})
-	var address string
+	reading.Go(func() { findAddress(stderr, listening) })
 	select {
-	case address = <-listening:
+	case address := <-listening:
+		err = p.attach(address)
 	case <-time.After(patience):
-		_ = cmd.Process.Kill()
-		t.Fatal("the browser does not say where it listens")
-	}
-	u, err := url.Parse(address)
-	var page string
-	if err == nil {
-		p.host = u.Host
-		page, err = askPage(http.MethodGet, p.host, "/json/list")
-	}
-	if err == nil {
-		p.ws, _, err = websocket.DefaultDialer.Dial(page, nil)
+		err = errors.New("the browser does not say where it listens")
 	}
 	if err != nil {
 		_ = cmd.Process.Kill()
 		t.Fatal(err)
 	}
 	reading.Go(p.read)
+}
+
+// findAddress reads what the browser says to its end, and sends where it listens.
+func findAddress(stderr io.Reader, listening chan<- string) {
+	lines := bufio.NewScanner(stderr)
+	for lines.Scan() {
+		if _, address, ok := strings.Cut(lines.Text(), "DevTools listening on "); ok {
+			listening <- address
+		}
+	}
+	_, _ = io.Copy(io.Discard, stderr)
+}
+
+// attach connects to the first page of the browser at the address.
+func (p *Page) attach(address string) error {
+	u, err := url.Parse(address)
+	if err != nil {
+		return err
+	}
+	p.host = u.Host
+	page, err := askPage(http.MethodGet, p.host, "/json/list")
+	if err != nil {
+		return err
+	}
+	p.ws, _, err = websocket.DefaultDialer.Dial(page, nil)
+	return err
 }
 
 // askPage asks the browser for a page, one that is there or a new one, and returns
