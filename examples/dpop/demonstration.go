@@ -57,7 +57,7 @@ func (d *demonstration) run(ctx context.Context, out io.Writer) error {
 
 // renewal shows that a live socket proves anew when it renews its token.
 func (d *demonstration) renewal(ctx context.Context, ada *client, token string) (string, error) {
-	c, err := d.connect(ctx)
+	c, err := sioclient.Connect(ctx, d.url)
 	if err != nil {
 		return "", err
 	}
@@ -116,22 +116,9 @@ func (d *demonstration) login(ctx context.Context, name string, c *client) (stri
 	return granted.Token, nil
 }
 
-// connect opens a socket, as yet unauthenticated.
-func (d *demonstration) connect(ctx context.Context) (*sioclient.Client, error) {
-	c, err := sioclient.Dial(ctx, d.url, nil)
-	if err != nil {
-		return nil, err
-	}
-	if e, err := c.Next(ctx); err != nil || e.Name != "connect" {
-		c.Close()
-		return nil, fmt.Errorf("instead of connect came %q: %w", e.Name, err)
-	}
-	return c, nil
-}
-
 // present opens a socket, presents a credential and returns the outcome.
 func (d *demonstration) present(ctx context.Context, credential map[string]any) (string, error) {
-	c, err := d.connect(ctx)
+	c, err := sioclient.Connect(ctx, d.url)
 	if err != nil {
 		return "", err
 	}

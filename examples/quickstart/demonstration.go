@@ -12,6 +12,7 @@ import (
 
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/chatpage"
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/mint"
+	"github.com/seed15b1dee8/socketio-jwt/examples/internal/sioclient"
 )
 
 // demonstration shows what a server does, over real sockets against it.
@@ -90,7 +91,7 @@ func (d *demonstration) run(ctx context.Context, out io.Writer) (failed int) {
 // disconnected when it has taken note.
 func (d *demonstration) refused(token, message string) func(context.Context) (string, error) {
 	return func(ctx context.Context) (string, error) {
-		c, err := d.connect(ctx)
+		c, err := sioclient.Connect(ctx, d.url)
 		if err != nil {
 			return "", err
 		}
@@ -117,7 +118,7 @@ func (d *demonstration) refused(token, message string) func(context.Context) (st
 func (d *demonstration) noToken(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.timeout+d.patience)
 	defer cancel()
-	c, err := d.connect(ctx)
+	c, err := sioclient.Connect(ctx, d.url)
 	if err != nil {
 		return "", err
 	}
@@ -127,11 +128,8 @@ func (d *demonstration) noToken(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	why, err := reason(e, "no token provided in time")
+	why, err := ended(ctx, c, e, "no token provided in time")
 	if err != nil {
-		return "", err
-	}
-	if err := disconnected(ctx, c); err != nil {
 		return "", err
 	}
 	after := time.Since(since)
@@ -166,7 +164,7 @@ func (d *demonstration) tooEarly(token string) func(context.Context) (string, er
 			return "", err
 		}
 		defer witness.Close()
-		c, err := d.connect(ctx)
+		c, err := sioclient.Connect(ctx, d.url)
 		if err != nil {
 			return "", err
 		}
@@ -269,11 +267,8 @@ func (d *demonstration) expires(token func() string) func(context.Context) (stri
 		if err != nil {
 			return "", err
 		}
-		why, err := reason(e, "jwt expired")
+		why, err := ended(ctx, c, e, "jwt expired")
 		if err != nil {
-			return "", err
-		}
-		if err := disconnected(ctx, c); err != nil {
 			return "", err
 		}
 		return "told that it is about to, then " + why + ", disconnected", nil

@@ -8,19 +8,6 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/sioclient"
 )
 
-// connect opens a socket, as yet unauthenticated.
-func (d *demonstration) connect(ctx context.Context) (*sioclient.Client, error) {
-	c, err := sioclient.Dial(ctx, d.url, nil)
-	if err != nil {
-		return nil, err
-	}
-	if e, err := c.Next(ctx); err != nil || e.Name != "connect" {
-		c.Close()
-		return nil, unexpected(e, err, "connect")
-	}
-	return c, nil
-}
-
 // authenticate presents a token and returns the answer.
 func (d *demonstration) authenticate(ctx context.Context, c *sioclient.Client, token string) (sioclient.Event, error) {
 	if err := c.Emit("authenticate", map[string]string{"token": token}); err != nil {
@@ -31,7 +18,7 @@ func (d *demonstration) authenticate(ctx context.Context, c *sioclient.Client, t
 
 // enter opens a socket and authenticates it.
 func (d *demonstration) enter(ctx context.Context, token string) (*sioclient.Client, error) {
-	c, err := d.connect(ctx)
+	c, err := sioclient.Connect(ctx, d.url)
 	if err != nil {
 		return nil, err
 	}
@@ -85,6 +72,16 @@ func disconnected(ctx context.Context, c *sioclient.Client) error {
 		return unexpected(e, err, "disconnect")
 	}
 	return nil
+}
+
+// ended checks that an event is the refusal with that message, and that it ends the
+// socket.
+func ended(ctx context.Context, c *sioclient.Client, e sioclient.Event, message string) (string, error) {
+	why, err := reason(e, message)
+	if err != nil {
+		return "", err
+	}
+	return why, disconnected(ctx, c)
 }
 
 func unexpected(e sioclient.Event, err error, want string) error {

@@ -66,6 +66,24 @@ func Dial(ctx context.Context, base string, query url.Values) (*Client, error) {
 	return c, nil
 }
 
+// Connect is [Dial] without a query, and waits until the server connects the client to
+// the root namespace. The client is not authenticated yet.
+func Connect(ctx context.Context, base string) (*Client, error) {
+	c, err := Dial(ctx, base, nil)
+	if err != nil {
+		return nil, err
+	}
+	e, err := c.Next(ctx)
+	if err == nil && e.Name != "connect" {
+		err = fmt.Errorf("%q came %s", e.Name, e.Args)
+	}
+	if err != nil {
+		c.Close()
+		return nil, fmt.Errorf("instead of connect: %w", err)
+	}
+	return c, nil
+}
+
 // Emit sends an event.
 func (c *Client) Emit(event string, args ...any) error { return c.emit("", event, args) }
 

@@ -40,7 +40,7 @@ func Token(ctx context.Context, server, token string) (string, error) {
 func Open(ctx context.Context, server, token string) (*sioclient.Client, string, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	c, err := sioclient.Dial(ctx, server, nil)
+	c, err := sioclient.Connect(ctx, server)
 	if err != nil {
 		return nil, "", err
 	}
@@ -53,9 +53,6 @@ func Open(ctx context.Context, server, token string) (*sioclient.Client, string,
 }
 
 func present(ctx context.Context, c *sioclient.Client, token string) (string, error) {
-	if e, err := c.Next(ctx); err != nil || e.Name != "connect" {
-		return "", fmt.Errorf("instead of connect came %q: %w", e.Name, err)
-	}
 	if err := c.Emit("authenticate", map[string]string{"token": token}); err != nil {
 		return "", err
 	}
