@@ -30,32 +30,34 @@ type Event struct {
 	// path of the file.
 	URL string
 
-	// Keys are those that may be used now. After a rotation, a session whose
-	// token was verified with a key that is not among them ([verifier.Key.Equal])
-	// can be ended. They must not be changed.
+	// Keys are those that may be used now. After a rotation, you can end the sessions
+	// whose token was verified with a key that is not among them ([verifier.Key.Equal]).
+	// Do not change the slice.
 	Keys []*verifier.Key
 
 	// Skipped says, after a fetch or refresh, which keys of the set are not used,
 	// and why.
 	Skipped []error
 
-	// Err is the cause of a failure, and of stale the last one, if any.
+	// Err is the cause of [EventFailure]. With [EventStale] it is the error of the last
+	// fetch, nil if there is none.
 	Err error
 
-	// Duration is how long a load or a failure took.
+	// Duration is how long the fetch took, whether it failed or not. It is 0 for
+	// [EventRotation] and [EventStale], and for a file.
 	Duration time.Duration
 }
 
-// Stats counts, from the start of a provider.
+// Stats are counts since the provider was made. They never decrease.
 type Stats struct {
-	Fetches     uint64 // attempts to load a set: from the network, with a file from the disk
+	Fetches     uint64 // attempts to load a set from the network, or a file from the disk
 	NotModified uint64 // of them, answered "not modified"
 	Failures    uint64 // of them, failed
-	Rotations   uint64 // loads that brought other keys than before
+	Rotations   uint64 // loads whose keys differ from those of before
 	Skipped     uint64 // keys of the loaded sets that could not be used
-	Hits        uint64 // tokens whose key was at hand
+	Hits        uint64 // tokens whose key was in memory
 	StaleServes uint64 // of them, with keys beyond their TTL
-	UnknownKIDs uint64 // tokens whose key was not at hand
+	UnknownKIDs uint64 // tokens whose key was not in memory
 	TooEarly    uint64 // of them, told to retry because of a limit
 }
 

@@ -15,13 +15,12 @@ import (
 // fileEvery is how often a file in use is looked at.
 const fileEvery = time.Second
 
-// File returns a provider of the keys in the file at path, as [keys.File] loads
-// them: a JWK Set, which may hold secrets, or PEM. While it is in use the file is
-// looked at every second, and read again when it has changed. If it then cannot
-// be read, or one of its keys cannot be used, that is reported, and the keys
-// before go on for [MaxStale]. Replace it by renaming another to its name, lest it
-// be read half written. Of the options, those about HTTP and [TTL] mean nothing
-// here.
+// File returns a provider of the keys in the file at path, as [keys.File] loads them: a JWK Set, which
+// may hold secrets, or PEM. While it is in use, the file is checked every second, and read again when it
+// has changed. If it then cannot be read, or one of its keys cannot be used, the provider reports that
+// and uses the keys of before for [MaxStale]. To replace the file, rename another one to its name: a
+// file that is written in place can be read half written. The options about HTTP, and TTL, have no
+// effect.
 func File(path string, options ...Option) (*Provider, error) {
 	c, err := configure("File", options)
 	if err != nil {

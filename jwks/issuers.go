@@ -18,10 +18,9 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-// Issuers returns a provider that asks, for each token, the provider of its
-// issuer, by the exact iss. Those of one issuer never see another's tokens. A
-// token of any other issuer, or of none, has no keys. Providers can be of any
-// kind: a secret beside a [URL] is fine.
+// Issuers returns a provider that asks, for each token, the provider of its issuer, by the exact iss. A
+// provider never gets a token of another issuer. A token of any other issuer, or without iss, is refused
+// ([verifier.ErrIssuerMismatch]). The providers can be of any kind, such as a secret beside a URL.
 func Issuers(providers map[string]verifier.KeyProvider) (*Provider, error) {
 	if len(providers) == 0 {
 		return nil, errors.New("jwks: Issuers: there is no issuer")
@@ -100,16 +99,15 @@ func (l *allowList) stats() (sum Stats) {
 	return sum
 }
 
-// IssuersFunc returns a provider for the tokens of any issuer that allow says yes
-// to, with their keys found as by [OIDC], with the same options. It is for
-// tenants that come and go: allow is asked about every token, before anything is
-// verified, so that a no works at once. It should be quick, and strict: anyone
-// who controls an issuer that is allowed can sign any token of it, and a pattern
-// that any name fits, such as each subdomain, lets any client make this server
-// look up and query as many hosts as it can name. An error that allow returns
-// counts as an outage, and is retryable.
+// IssuersFunc returns a provider for the tokens of any issuer that allow accepts. It finds their keys as
+// [OIDC] does, with the same options, and keeps the key sets of [MaxIssuers] issuers. It is for tenants
+// that come and go.
 //
-// The key sets of [MaxIssuers] issuers are remembered.
+// The function allow is called for every token, before anything is verified, so a no takes effect at
+// once. It should be quick and strict. Anyone who controls an issuer that it accepts can sign any token
+// of that issuer. A pattern that fits any name, such as each subdomain, lets clients make this server
+// look up and query as many hosts as they can name. An error of allow counts as an outage, and is
+// retryable.
 func IssuersFunc(allow func(ctx context.Context, issuer string) (bool, error), options ...Option) (*Provider, error) {
 	if allow == nil {
 		return nil, errors.New("jwks: IssuersFunc: the function is nil")

@@ -87,10 +87,9 @@ func configure(constructor string, options []Option) (*config, error) {
 	return c, nil
 }
 
-// TTL is how long a key set is used after it was asked for, [DefaultTTL] by
-// default, from a second to a day. While the set is in use it is refreshed in
-// the background before that, at three quarters or a little later. The issuer's
-// Cache-Control can shorten it, down to a minute.
+// TTL sets how long a key set is used after it was asked for, from 1 s to 24 h, [DefaultTTL] by default.
+// While it is in use, it is refreshed in the background after three quarters of that or a little later.
+// Cache-Control in the issuer's answer can shorten the TTL, down to a minute (RFC 9111 §5.2.2).
 func TTL(d time.Duration) Option {
 	return func(c *config) error {
 		if d < time.Second || d > 24*time.Hour {
@@ -101,10 +100,9 @@ func TTL(d time.Duration) Option {
 	}
 }
 
-// MaxStale is how much longer than its [TTL] a key set is used when no newer one
-// can be fetched, [DefaultMaxStale] by default. 0 is not at all. The longer it
-// is, the longer can somebody who cuts off the issuer use a key that was
-// withdrawn.
+// MaxStale sets how much longer than its [TTL] a key set is used when no newer one can be fetched, from
+// 0 to 7 days, [DefaultMaxStale] by default. With 0 it is not used any longer. During that time somebody
+// who cuts off the issuer can use a key that was withdrawn.
 func MaxStale(d time.Duration) Option {
 	return func(c *config) error {
 		if d < 0 || d > 7*24*time.Hour {
@@ -115,9 +113,9 @@ func MaxStale(d time.Duration) Option {
 	}
 }
 
-// HTTPClient is the client that fetches, for a proxy or a private certificate
-// authority. It is copied: the copy also keeps redirects to the origin, and a
-// fetch to 5 s in all. The default client keeps no connection open.
+// HTTPClient sets the client that fetches, for a proxy or a private certificate authority. The provider
+// uses a copy, which follows redirects only within the origin. A fetch ends after 5 s in any case. The
+// default client keeps no connection open.
 func HTTPClient(client *http.Client) Option {
 	return func(c *config) error {
 		if client == nil {
@@ -128,10 +126,9 @@ func HTTPClient(client *http.Client) Option {
 	}
 }
 
-// InsecureAllowHTTP allows http URLs whose host is a loopback address or localhost,
-// for development, and those of the hosts given: names or addresses in a private
-// network that you trust, each with a port, or without one for any port. Anyone who
-// can answer in the issuer's place can sign any token.
+// InsecureAllowHTTP allows http URLs. Without hosts it allows those of a loopback address or localhost,
+// for development. With hosts it also allows these names or addresses, with a port or for any port, in
+// a private network that you trust. Anyone who can answer in the issuer's place can sign any token.
 func InsecureAllowHTTP(hosts ...string) Option {
 	return func(c *config) error {
 		for _, host := range hosts {
@@ -146,11 +143,10 @@ func InsecureAllowHTTP(hosts ...string) Option {
 	}
 }
 
-// MetadataURL is the address of the issuer's metadata, for [OIDC], where it is not at
-// the issuer's own: the issuer has another name in a private network, is behind a proxy,
-// or publishes the metadata elsewhere (Azure AD B2C, AD FS). The issuer given to [OIDC]
-// stays what tokens have as their iss, and need not be a URL. The address is trusted:
-// what the metadata calls the issuer is not compared.
+// MetadataURL sets the address of the issuer's metadata, for [OIDC], if it is not below the issuer's
+// URL: the issuer has another name in a private network, is behind a proxy, or publishes the metadata
+// elsewhere (Azure AD B2C, AD FS). The issuer given to OIDC is still the iss of the tokens, and then
+// need not be a URL. The address is trusted: the issuer that the metadata names is not compared.
 func MetadataURL(address string) Option {
 	return func(c *config) error {
 		if address == "" {
@@ -161,10 +157,9 @@ func MetadataURL(address string) Option {
 	}
 }
 
-// RequestHeader has f called for each request, and the headers that it returns sent:
-// a bearer token, for example, where keys are not public. They are sent to the origin
-// that the constructor was given, not to a jwks_uri elsewhere. An error counts as an
-// outage.
+// RequestHeader sets a function that is called for each request and returns headers to send, such as a
+// bearer token if the keys are not public. They are sent only to the origin that the constructor was
+// given, and not to a jwks_uri elsewhere. An error counts as an outage.
 func RequestHeader(f func(ctx context.Context) (http.Header, error)) Option {
 	return func(c *config) error {
 		if f == nil {
@@ -175,9 +170,9 @@ func RequestHeader(f func(ctx context.Context) (http.Header, error)) Option {
 	}
 }
 
-// WithClock sets the clock, [time.Now] by default. The 5 s of a fetch are those
-// of the machine. A set is never used for longer than its [TTL] by the machine's
-// monotonic clock either, so a clock that is set back keeps no key alive.
+// WithClock sets the function that tells the time, [time.Now] by default. The machine's clock still
+// measures the 5 s of a fetch. No set is used for longer than its [TTL] by the machine's monotonic
+// clock either, so a clock that is set back does not keep a key alive.
 func WithClock(now func() time.Time) Option {
 	return func(c *config) error {
 		if now == nil {
@@ -201,9 +196,9 @@ func WithLogger(l *slog.Logger) Option {
 	}
 }
 
-// OnEvent has f called for what happens to a key set: for one event of a set at a
-// time, in their order, by a goroutine of the fetch. Only the first verification
-// with stale keys may have to wait for it.
+// OnEvent sets a function that is called for what happens to a key set: see [Event]. For each set it is
+// called for one event at a time, in their order, by a goroutine of the fetch. Only the first
+// verification with stale keys may have to wait for it. A panic of it is logged.
 func OnEvent(f func(Event)) Option {
 	return func(c *config) error {
 		if f == nil {
@@ -214,12 +209,13 @@ func OnEvent(f func(Event)) Option {
 	}
 }
 
-// ClientAddress tells the address that unknown kids are counted by, with or
-// without a port; an IPv6 address stands for its /64 network, and for "" only the
-// limit for all applies. The default is RemoteAddr. Behind a proxy that is the
-// proxy's for everybody, so that one attacker can delay a new key for all by 30 s:
-// give a function that reads the header the proxy sets, and make sure that nobody
-// else can set it.
+// ClientAddress sets the function that returns the address of a client. Fetches for unknown kids are
+// limited for each address: an IPv4 address, or the /64 network of an IPv6 address, with or without a
+// port. For "" only the limit for all clients applies. The default is RemoteAddr.
+//
+// Behind a proxy, RemoteAddr is that of the proxy for every client, so one attacker can delay a new key
+// for all of them by 30 s. Return the header that the proxy sets, and make sure that clients cannot set
+// it.
 func ClientAddress(f func(h *verifier.Handshake) string) Option {
 	return func(c *config) error {
 		if f == nil {
@@ -230,9 +226,8 @@ func ClientAddress(f func(h *verifier.Handshake) string) Option {
 	}
 }
 
-// MaxIssuers is how many issuers [IssuersFunc] remembers the keys of,
-// [DefaultMaxIssuers] by default. Beyond that those not used for longest are
-// forgotten.
+// MaxIssuers sets how many issuers [IssuersFunc] keeps the key sets of, [DefaultMaxIssuers] by default.
+// Beyond that it forgets those that have not been used for the longest time.
 func MaxIssuers(n int) Option {
 	return func(c *config) error {
 		if n < 1 {

@@ -15,16 +15,16 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-// PEMByKID returns a provider of public keys that are published one by one, in PEM: the
-// key of a kid is at address + kid. AWS Application Load Balancers publish theirs so, at
-// https://public-keys.auth.elb.<region>.amazonaws.com/. The address is https and ends in
-// a slash. It has keys for any issuer's tokens: give the verifier [verifier.Issuer] too,
-// and check who signed.
+// PEMByKID returns a provider of public keys that are published one by one, in PEM: the key of a kid is
+// at address + kid. AWS Application Load Balancers publish their keys in this way, at
+// https://public-keys.auth.elb.<region>.amazonaws.com/. The address is an https URL that ends in a
+// slash. The provider does not know the issuer: give the verifier [verifier.Issuer] too, and check who
+// signed ([verifier.HeaderEquals]).
 //
-// Each key is fetched, kept and refreshed as a set of [URL] is. An answer of status 400
-// to 410 says that there is no such key. The limits on unknown kids hold for all keys
-// together; a kid that is not of letters, digits, - . _ and ~ is not asked for. Of the
-// keys, the 100 used last are remembered. A [Store] is not used.
+// Each key is fetched, kept and refreshed like a set of [URL]. An answer of status 400 to 410, except
+// 401, 407 and 408, says that there is no such key. The limits on unknown kids apply to all keys
+// together. A kid is asked for only if it consists of letters, digits, "-", ".", "_" and "~". The provider
+// keeps the 100 keys that were used last. It does not use a [Store].
 func PEMByKID(address string, options ...Option) (*Provider, error) {
 	c, err := configure("PEMByKID", options)
 	if err != nil {

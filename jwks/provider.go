@@ -11,9 +11,9 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-// Provider is a [verifier.KeyProvider]. It is safe for concurrent use, and needs
-// no end: what it starts ends by itself within seconds. Make one when the server
-// starts, not one for each token, which would fetch the keys each time.
+// Provider is a [verifier.KeyProvider]. It is safe for concurrent use, and need not be closed: what it
+// starts ends within seconds. Make one when the server starts. One for each token would fetch the keys
+// each time.
 type Provider struct {
 	inner interface {
 		keys(ctx context.Context, t *verifier.UnverifiedToken) ([]*verifier.Key, error)
@@ -29,9 +29,8 @@ var (
 	_ verifier.KeyChecker  = (*Provider)(nil)
 )
 
-// Keys returns the keys for the token: see [verifier.KeyProvider]. It waits for
-// the network, for 5 s at most, only if there are no keys, they are beyond their
-// [TTL], or the kid is unknown.
+// Keys returns the keys for the token: see [verifier.KeyProvider]. It waits for the network, for 5 s at
+// most, only if there are no keys yet, they are older than their [TTL], or the kid is unknown.
 func (p *Provider) Keys(ctx context.Context, t *verifier.UnverifiedToken) ([]*verifier.Key, error) {
 	// What iss says is signed together with the rest, so that a key of this
 	// issuer, found by it, vouches for it too.
@@ -41,9 +40,9 @@ func (p *Provider) Keys(ctx context.Context, t *verifier.UnverifiedToken) ([]*ve
 	return p.inner.keys(ctx, t)
 }
 
-// HasKey reports whether key may still verify the token: see
-// [verifier.KeyChecker]. A set within its [TTL] answers at once. Without one it
-// waits for a fetch, for 5 s at most.
+// HasKey reports whether key may still verify the token: see [verifier.KeyChecker] for the three
+// results. A set within its [TTL] that has the key, or had it, answers at once. Otherwise HasKey waits
+// for a fetch, for 5 s at most.
 func (p *Provider) HasKey(ctx context.Context, t *verifier.UnverifiedToken, key *verifier.Key) (bool, error) {
 	if p.issuer != "" && t.Issuer() != p.issuer {
 		return false, nil
@@ -51,13 +50,13 @@ func (p *Provider) HasKey(ctx context.Context, t *verifier.UnverifiedToken, key 
 	return p.inner.hasKey(ctx, t, key)
 }
 
-// Refresh fetches the set now, past a [Store], an ETag and the pause after a failure, and
-// waits for it, for 5 s at most: after an issuer said that a key was stolen, for example.
-// Of [Issuers] and [IssuersFunc] it refreshes all sets that are known. The error says
-// what could not be fetched; the keys known before are then kept as ever.
+// Refresh fetches the set now and waits for it, for 5 s at most. Use it when an issuer says that a key
+// was stolen, for example. It ignores a [Store], the ETag, and the pause after a failure. A provider of
+// [Issuers] or [IssuersFunc] refreshes all sets that it knows. The error says what could not be fetched;
+// the keys of before then stay in use as usual.
 func (p *Provider) Refresh(ctx context.Context) error { return p.inner.renewNow(ctx) }
 
-// Stats returns what was counted so far.
+// Stats returns the counts since the provider was made.
 func (p *Provider) Stats() Stats { return p.stats() }
 
 func newProvider(c *config, l location, issuer string) *Provider {
@@ -65,8 +64,8 @@ func newProvider(c *config, l location, issuer string) *Provider {
 	return &Provider{inner: newSource(c, l, n), issuer: issuer, stats: n.stats}
 }
 
-// URL returns a provider of the JWK Set at the https URL. It has keys for any
-// issuer's tokens: give the verifier [verifier.Issuer] too.
+// URL returns a provider of the JWK Set at the https URL. It does not know the issuer: give the verifier
+// [verifier.Issuer] too. The error is of an invalid URL or option; no request is sent yet.
 func URL(address string, options ...Option) (*Provider, error) {
 	c, err := configure("URL", options)
 	if err != nil {
@@ -79,9 +78,9 @@ func URL(address string, options ...Option) (*Provider, error) {
 	return newProvider(c, location{url: u}, ""), nil
 }
 
-// Auth0 returns a provider of the keys of an Auth0 tenant, for the tokens that
-// it issued. The domain is the tenant's, "tenant.eu.auth0.com", or its custom
-// one, with or without https:// and a slash at the end.
+// Auth0 returns a provider of the keys of an Auth0 tenant, for the tokens that this tenant issued. The
+// domain is that of the tenant, "tenant.eu.auth0.com", or its custom domain, with or without https://
+// and a slash at the end. The error is of an invalid domain or option; no request is sent yet.
 func Auth0(domain string, options ...Option) (*Provider, error) {
 	c, err := configure("Auth0", options)
 	if err != nil {
@@ -109,11 +108,10 @@ func Auth0(domain string, options ...Option) (*Provider, error) {
 	return newProvider(c, location{url: u.JoinPath(".well-known", "jwks.json")}, u.String()), nil
 }
 
-// OIDC returns a provider of the keys of an issuer, for the tokens that it
-// issued. Where the keys are is found by OpenID Connect Discovery or RFC 8414,
-// when they are first needed. The issuer is its https URL exactly as it calls
-// itself, to the slash at the end: its iss. With [MetadataURL] the metadata may be
-// elsewhere.
+// OIDC returns a provider of the keys of an issuer, for the tokens that it issued. It finds the address
+// of the keys by OpenID Connect Discovery 1.0 §4 or RFC 8414 §3, when they are first needed. The issuer is
+// its https URL exactly as in iss, including a slash at the end. With [MetadataURL] the metadata may be
+// elsewhere. The error is of an invalid URL or option; no request is sent yet.
 func OIDC(issuer string, options ...Option) (*Provider, error) {
 	c, err := configure("OIDC", options)
 	if err != nil {

@@ -9,13 +9,12 @@ import (
 	"time"
 )
 
-// Store keeps key sets outside of the process, such as in Redis or a file: for
-// several servers to share what one fetched, and for one that starts while the
-// issuer is down. Anyone who can write to it chooses the keys.
+// Store keeps key sets outside of the process, in Redis or a file for example: several servers share
+// what one of them fetched, and a server can start while the issuer is down. Anyone who can write to the
+// store chooses the keys.
 //
-// A value is opaque, and of at most a megabyte. The methods are called for
-// fetches only, and have a second each, by their context; an error is logged, and
-// the issuer asked as if there were no store.
+// A value is opaque, and has at most a megabyte. The methods are called only when a set is fetched. Each
+// has 1 s, by its context. An error is logged, and the issuer is asked as if there were no store.
 type Store interface {
 	// Load returns the value last saved for the URL of a key set, or nil if there
 	// is none.
@@ -25,7 +24,7 @@ type Store interface {
 	Save(ctx context.Context, url string, value []byte, keep time.Duration) error
 }
 
-// WithStore has key sets also kept in the store.
+// WithStore also keeps key sets in the store: see [Store]. By default they are in memory only.
 func WithStore(s Store) Option {
 	return func(c *config) error {
 		if s == nil {

@@ -14,9 +14,10 @@ const maxFile = 1 << 20
 // byteOrderMark is what some editors begin a file with.
 const byteOrderMark = "\ufeff"
 
-// File loads the file at path once, whichever it holds: PEM as [PEM] does, a JWK or
-// JWK Set as [JWKSet] does, or a public key or certificate in DER. A secret has no
-// format to be told by: read it and use [Secret] or [Base64Secret].
+// File loads the file at path, once. The file can be PEM, as for [PEM], a JWK or JWK Set, as for
+// [JWKSet], or one public key or certificate in DER. For a secret, read the file and use [Secret] or
+// [Base64Secret]: its bytes do not say which of them it is. The function File of package jwks watches a
+// file that changes.
 func File(path string, options ...Option) (*Set, error) {
 	data, err := readFile(path)
 	if err != nil {

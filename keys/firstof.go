@@ -10,16 +10,16 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-// FirstOf asks the providers in turn and answers with the keys of the first
-// that knows one which may verify the token's alg. So a secret and an RSA key
-// can stand in one chain. Where none does, the first keys that were found are
-// the answer, and the verifier says that the algorithm is not theirs.
+// FirstOf asks the providers in turn. It returns the keys of the first provider that has one for the
+// token's alg, so a secret and an RSA key can be in one chain. If none has, it returns the first keys
+// that were found, and the verifier refuses the token with [verifier.ErrAlgorithmNotAllowed].
 //
-// An error ends the chain: the unavailable keys may be those that the token
-// needs, and to continue would tell the client that its token is forged. So put
-// providers that can fail last. [verifier.ErrIssuerMismatch] alone does not:
-// that the token is another issuer's is an answer, and the next provider is
-// asked.
+// An error of a provider ends the chain, because the keys that could not be fetched may be those of the
+// token: to go on would tell the client that its token is forged. Put providers that can fail last.
+// The one exception is [verifier.ErrIssuerMismatch], the answer of a provider for the tokens of another
+// issuer: the next provider is asked.
+//
+// FirstOf returns an error if there is no provider, or one is nil.
 func FirstOf(providers ...verifier.KeyProvider) (verifier.KeyProvider, error) {
 	if len(providers) == 0 {
 		return nil, errors.New("keys: FirstOf: there is no provider")

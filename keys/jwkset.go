@@ -13,16 +13,15 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-// JWKSet loads a JWK Set, or a single JWK (RFC 7517 §4, §5): RSA, EC, OKP with
-// Ed25519, and oct. Each key verifies its alg, or else whatever fits it, and is
-// chosen by its kid. A JSON object of PEM by kid, as Google publishes its
-// certificates, loads too.
+// JWKSet loads a JWK Set or a single JWK (RFC 7517 §4, §5) of the types RSA, EC, OKP with Ed25519, and
+// oct. A JSON object of PEM by kid, as Google publishes its certificates, loads too. Each key verifies
+// its alg, or every algorithm that fits it if it has none, and is found by its kid.
 //
-// What this package does not know is skipped (RFC 7517 §5): a key of another type,
-// curve or alg, or whose use or key_ops is not signing. [Set.Skipped] says which and
-// why. Any other bad key fails the whole set, since the set is the server's own and a
-// key left out would be missed later: a private key, a damaged or weak one, or two of
-// the same kid. Members that are not needed, such as x5c, are not looked at.
+// A key that this package cannot use is skipped (RFC 7517 §5): one of another type, curve or alg, or
+// whose use or key_ops is not for signatures. [Set.Skipped] says which keys those are and why. Any other
+// bad key is an error: a private key, a damaged or weak one, or two of the same kid. The set is the
+// server's own, and a key left out would be missed later. Members that are not needed, such as x5c, are
+// not read.
 func JWKSet(data []byte, options ...Option) (*Set, error) { return loadJWKSet("JWKSet", data, options) }
 
 func loadJWKSet(what string, data []byte, options []Option) (*Set, error) {
@@ -65,12 +64,11 @@ func loadJWKSet(what string, data []byte, options []Option) (*Set, error) {
 	return s, nil
 }
 
-// ParseJWKSet reads a JWK Set that somebody else publishes, where a key that
-// cannot be used does not affect the others (RFC 7517 §5): such keys are
-// skipped, and skipped says which and why. Reasons are those of [JWKSet]; and a
-// symmetric key, since a published secret is none. Several keys may have the
-// same kid. A JSON object of PEM by kid is read too. err says that data is not
-// a JWK Set at all.
+// ParseJWKSet reads a JWK Set that somebody else publishes (RFC 7517 §5), or a JSON object of PEM by
+// kid. A key that cannot be used does not affect the others: it is left out, and skipped says which
+// keys those are and why. The reasons are those of [JWKSet], and one more: a symmetric key, since a
+// secret that is published is not secret. Several keys may have the same kid. It returns an error if
+// data is not a JWK Set at all.
 func ParseJWKSet(data []byte) (usable []*verifier.Key, skipped []error, err error) {
 	list, err := splitJWKSet(data, false)
 	if err != nil {

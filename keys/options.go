@@ -9,25 +9,23 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-// An Option says more about the keys that a constructor loads.
+// An Option sets how the keys that a constructor loads may be used.
 type Option func(*verifier.KeyOptions)
 
-// ID names the key, so that a token whose kid is another one is not tried
-// against it. It is refused where more than one key is loaded, and for a JWK
-// that has its own kid.
+// ID sets the kid of the key. A token with another kid is then not tried against it. The constructor
+// returns an error if it loads more than one key, and for a JWK that has another kid.
 func ID(kid string) Option { return func(o *verifier.KeyOptions) { o.ID = kid } }
 
-// Algorithms narrows what the keys may verify to these, which must fit every
-// one of them. By default a key may verify whatever fits it: a secret the HMACs
-// that it is long enough for, an RSA key RS* and PS*, the others the algorithm
-// of their curve; a JWK with an alg only that.
+// Algorithms restricts the keys to these algorithms, which must fit each of the keys. By default a
+// secret verifies the HMACs that it is long enough for, an RSA key RS* and PS*, and other keys the
+// algorithm of their curve. A JWK with a member alg verifies only that.
 func Algorithms(algorithms ...verifier.Algorithm) Option {
 	return func(o *verifier.KeyOptions) { o.Algorithms = append([]verifier.Algorithm{}, algorithms...) }
 }
 
-// InsecureAllowShortSecret accepts a secret shorter than its hash, against RFC
-// 7518 §3.2, as jsonwebtoken does. Anyone who sees one token can try secrets
-// against it, as many a second as their machines can hash.
+// InsecureAllowShortSecret accepts a secret that is shorter than the output of its hash, as
+// jsonwebtoken does, against RFC 7518 §3.2. Anyone who sees one token can then try secrets against it
+// offline, as many per second as their machines can hash.
 func InsecureAllowShortSecret() Option {
 	return func(o *verifier.KeyOptions) { o.InsecureAllowShortSecret = true }
 }

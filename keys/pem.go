@@ -14,14 +14,13 @@ import (
 
 const pemBegin = "-----BEGIN "
 
-// PEM loads public keys from their textual encoding (RFC 7468): blocks PUBLIC
-// KEY (RSA, RSA-PSS, EC, Ed25519), RSA PUBLIC KEY and CERTIFICATE, any number of them.
-// The keys have no id, unless [ID] gives one to the only key.
+// PEM loads public keys in their textual encoding (RFC 7468): any number of the blocks PUBLIC KEY (RSA,
+// RSA-PSS, EC, Ed25519), RSA PUBLIC KEY and CERTIFICATE. The keys have no id, unless [ID] gives one to
+// the only key. Text before a block is a comment.
 //
-// A private key is refused, since a server that verifies has no use for it; so
-// are a certificate whose key usage is not signing, the certificate of the authority
-// that issued another one, any other block, a damaged one, and text after the last.
-// Text before a block is a comment.
+// PEM returns an error for a private key, since a server that verifies does not need it. It also
+// refuses a certificate whose key usage is not for signatures, the certificate of the authority that
+// issued another one, any other block, a damaged one, and text after the last block.
 func PEM(data []byte, options ...Option) (*Set, error) { return loadPEM("PEM", data, options) }
 
 func loadPEM(what string, data []byte, options []Option) (*Set, error) {

@@ -9,24 +9,25 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-// Secret is a secret shared with the issuer, for HS256 (at least 32 bytes),
-// HS384 (48) and HS512 (64). The bytes are the key as they are: a secret that
-// was handed out as base64 is for [Base64Secret], and a line break at the end
-// of a file is its own byte.
+// Secret loads a secret that the server shares with the issuer, for HS256 (at least 32 bytes), HS384
+// (48) and HS512 (64). A shorter one is an error (RFC 7518 §3.2). The bytes are the key as they are: for
+// a secret that was handed out as base64 use [Base64Secret], and cut off the line break at the end of a
+// file.
 //
-// To rotate it, [Join] the current and the previous one. What reads as a key or a
-// certificate is refused, in any usual wrapping: PEM, DER, a JWK, an SSH key, XML, and
-// these in base64, hex or JSON. As a secret, a public key would let anybody who knows
-// it sign tokens.
+// Text that looks like a key or a certificate is an error, in any usual wrapping: PEM, DER, a JWK, an
+// SSH key or XML, and these in base64, hex or JSON. If a public key were used as a secret, anybody who
+// knows it could sign tokens.
+//
+// To rotate a secret, [Join] the new and the old one.
 func Secret(secret []byte, options ...Option) (*Set, error) {
 	return loadSecret("Secret", secret, options)
 }
 
-// Base64Secret is a secret that was handed out as base64, as Auth0's older
-// client secrets were: in the standard or the URL alphabet (RFC 4648 §4, §5),
-// padded or not. One that mixes the alphabets, has white space in it, or ends
-// in a character that decodes to no whole byte is refused. Any text of letters
-// and digits passes for base64: whether it is, its issuer knows.
+// Base64Secret loads a secret that was handed out as base64, such as an older client secret of Auth0.
+// The text may be in the standard or the URL alphabet (RFC 4648 §4, §5), padded or not. It is refused if
+// it mixes the alphabets, has white space in it, or does not end at a whole byte. Any text of letters
+// and digits can be read as base64: use this function only if the issuer says that the secret is.
+// The options and checks are those of [Secret].
 func Base64Secret(text string, options ...Option) (*Set, error) {
 	secret, err := decodeBase64(text)
 	if err != nil {

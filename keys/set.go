@@ -7,16 +7,14 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-// Set is an unchanging set of keys, chosen from by a token's kid (RFC 7515
-// §4.1.4):
+// Set is a set of keys that never changes. It finds keys by the kid of a token (RFC 7515 §4.1.4):
 //
 //   - without a kid, all keys are candidates, in their order;
-//   - with one, the key of that id is;
-//   - where none has that id, the keys without an id are, such as a secret or
-//     those of a PEM file.
+//   - with a kid, the key of that id is the candidate;
+//   - if no key has that id, the keys without an id are, such as a secret or those of a PEM file.
 //
-// A verifier tries no more than sixteen candidates: where there are more of one
-// algorithm, they and their tokens need ids. A Set is safe for concurrent use.
+// A verifier tries at most 16 candidates. If more keys than that have the same algorithm, give them
+// and their tokens ids. A Set is safe for concurrent use.
 type Set struct {
 	all     []*verifier.Key
 	byID    map[string][]*verifier.Key // lists of one, so that an answer allocates nothing
@@ -26,14 +24,13 @@ type Set struct {
 
 var _ verifier.KeyProvider = (*Set)(nil)
 
-// NewSet makes a set of keys made by [verifier.NewKey]. Two of the same id are
-// refused: it would not be clear which of them a token means.
+// NewSet makes a set of keys made by [verifier.NewKey]. Two keys of the same id are an error, since it
+// would not be clear which of them a token means.
 func NewSet(keys ...*verifier.Key) (*Set, error) { return newSet("NewSet", keys) }
 
-// Join makes one set of several, in their order. It is how a secret is rotated,
-// the current one first, then the previous one for as long as tokens signed
-// with it are about; and how keys from different places are told apart by their
-// kid. Two keys of the same id are refused.
+// Join makes one set of several, in their order. Use it to rotate a secret: the new one first, then the
+// old one, for as long as tokens signed with it are in use. It also joins keys from different places,
+// which are found by their kid. Two keys of the same id are an error.
 func Join(sets ...*Set) (*Set, error) {
 	var all []*verifier.Key
 	var skipped []error
@@ -75,7 +72,7 @@ func newSet(what string, keys []*verifier.Key) (*Set, error) {
 	return s, nil
 }
 
-// Keys returns the candidates for the token. It never fails; a nil set has none.
+// Keys returns the candidates for the token. The error is always nil. A nil set has no keys.
 func (s *Set) Keys(_ context.Context, t *verifier.UnverifiedToken) ([]*verifier.Key, error) {
 	if s == nil {
 		return nil, nil
@@ -92,7 +89,6 @@ func (s *Set) Keys(_ context.Context, t *verifier.UnverifiedToken) ([]*verifier.
 // All returns every key of the set, in order.
 func (s *Set) All() []*verifier.Key { return append([]*verifier.Key(nil), s.all...) }
 
-// Skipped says which keys of a JWK Set are not in the set, and why: those of a type,
-// curve or alg that is not known here, or that are not for signing. Log it, lest such
-// a key be missed.
+// Skipped says which keys of a JWK Set are not in the set, and why: see [JWKSet]. Log it, so that such
+// a key is not missed.
 func (s *Set) Skipped() []error { return append([]error(nil), s.skipped...) }

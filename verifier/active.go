@@ -5,22 +5,21 @@ import (
 	"errors"
 )
 
-// ActiveChecker is what an [Introspector] can implement to say whether a token
-// that was accepted is still active: see [StillActive].
+// ActiveChecker can be implemented by an [Introspector] to answer [StillActive]. The one of package
+// introspection does: tokens that clients invent cannot delay its answers about live sessions.
 type ActiveChecker interface {
 	StillActive(ctx context.Context, token string) (bool, error)
 }
 
-// StillActive asks whether a token that was accepted is still active, for a
-// server that ends live sessions whose token is not. There are three results:
+// StillActive asks whether a token that was accepted is still active. It is for a server that ends
+// live sessions when their token is revoked. There are three results:
 //
 //	true,  nil  the token is active
 //	false, nil  it is not: it was revoked or has expired
-//	false, err  that could not be asked, which says nothing of the token
+//	false, err  nobody could be asked, which says nothing about the token
 //
-// It asks the introspector's own StillActive, as that of package introspection,
-// which invented tokens cannot keep busy, or else Introspect. A panic of the
-// introspector is an error.
+// If the introspector is an [ActiveChecker], it calls that method, otherwise Introspect. A panic of
+// the introspector becomes an error.
 func StillActive(ctx context.Context, i Introspector, token string) (active bool, err error) {
 	defer recovered(&err) // active is false then
 	if c, ok := i.(ActiveChecker); ok {

@@ -7,20 +7,18 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier/internal/cache"
 )
 
-// CacheVerified remembers the last n tokens that were accepted and spares the
-// signature of those that come again, as all of them do when a server restarts
-// its clients' connections. It is off by default.
+// CacheVerified remembers the last n tokens that were accepted. When one of them comes again, its
+// signature is not checked a second time. After a restart of the server, for example, all clients
+// present their tokens again. By default nothing is remembered.
 //
-// A token that is remembered is not trusted for that: its key is asked for again
-// and must still be among those that may verify it, and its time, its claims and
-// every validator are checked again, so that a withdrawn key, an expiry or a
-// revocation counts at once.
+// Everything else is checked again each time: the key provider is asked, and must still return
+// the key that verified the token; the claims are checked against the time; and all validators
+// run. A withdrawn key, an expiry or a revocation therefore takes effect at once.
 //
-// What is remembered is what the token says, under a code of the whole token that only this
-// verifier can make: neither the token nor its signature, so that no token can be recovered
-// from the cache. It does keep claims in memory, some 700 bytes of a usual token and at most
-// twice [MaxTokenLength], until n others have come. A token that does not come again costs a
-// third of a microsecond more.
+// The cache holds neither tokens nor signatures. It finds a token by a code of all its bytes,
+// made with a random key, so no token can be recovered from it. It does hold claims in memory
+// until n other tokens have come: about 700 bytes for a usual token, and at most twice
+// [MaxTokenLength]. A token that is not in the cache costs a third of a microsecond more.
 func CacheVerified(n int) Option {
 	return func(c *config) error {
 		if n <= 0 {
@@ -35,8 +33,8 @@ func CacheVerified(n int) Option {
 	}
 }
 
-// CacheStats returns how many tokens so far were among those that [CacheVerified]
-// remembers, and how many were not. Both are zero without that option.
+// CacheStats returns how many tokens [CacheVerified] had remembered when they came (hits), and how
+// many it had not (misses), since the verifier was made. Both are 0 without that option.
 func (v *Verifier) CacheStats() (hits, misses uint64) {
 	if v.verified == nil {
 		return 0, 0

@@ -12,11 +12,10 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier/internal/strictjson"
 )
 
-// ClaimsAs decodes the whole claims set into a T, as [Token.Claims] does. If T
-// or *T has a method Validate(context.Context) error it is asked, and its error
-// returned as it is.
+// ClaimsAs decodes all claims into a T, as [Token.Claims] does. If T or *T has a method
+// Validate(context.Context) error, it calls that method and returns its error unchanged.
 //
-// Claims that do not fit T are an [*UnauthorizedError] with the reason
+// If the claims do not fit T, the error is an [*UnauthorizedError] with the reason
 // [ErrClaimInvalid].
 func ClaimsAs[T any](ctx context.Context, t *Token) (T, error) {
 	var claims, zero T
@@ -31,8 +30,8 @@ func ClaimsAs[T any](ctx context.Context, t *Token) (T, error) {
 	return claims, nil
 }
 
-// CustomClaims refuses tokens of which [ClaimsAs] makes no T, so that later
-// calls of it succeed.
+// CustomClaims refuses tokens whose claims do not fit T, or whose T.Validate returns an error: see
+// [ClaimsAs]. A later call of ClaimsAs for an accepted token therefore succeeds.
 func CustomClaims[T any]() Option {
 	return Validate(ClaimValidatorFunc(func(ctx context.Context, t *Token, _ *Handshake) error {
 		_, err := ClaimsAs[T](ctx, t)

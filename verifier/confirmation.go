@@ -14,12 +14,12 @@ const (
 	ConfirmX5TS256 = "x5t#S256" // the thumbprint of a client certificate (RFC 8705 §3.1)
 )
 
-// Confirmer is a [ClaimValidator] that has the client prove that it holds the
-// key to which a token is bound. Those of packages dpop and mtls are.
+// Confirmer is a [ClaimValidator] that checks that the client holds the key to which a token is
+// bound. Packages dpop and mtls have one each.
 //
-// A token with a cnf that no validator confirms is refused ([ErrTokenBound]):
-// its issuer made it useless to a thief, and accepting it as a bearer token
-// would undo that. [IgnoreConfirmation] accepts it nevertheless.
+// A token with a cnf that no validator confirms is refused ([ErrTokenBound]). Its issuer made it
+// useless to a thief; to accept it as a bearer token would undo that. [IgnoreConfirmation] accepts
+// it nevertheless.
 type Confirmer interface {
 	ClaimValidator
 	// Confirms names the member of cnf that Validate checks, such as "jkt".
@@ -34,13 +34,12 @@ func rank(v ClaimValidator) int {
 	return 0
 }
 
-// IgnoreConfirmation accepts tokens that are bound to a key (cnf, RFC 7800) from
-// anyone who presents them.
+// IgnoreConfirmation accepts tokens that are bound to a key (cnf, RFC 7800) from any client that
+// presents them. By default they are refused ([ErrTokenBound]).
 func IgnoreConfirmation() Option { return func(c *config) error { c.ignoreCnf = true; return nil } }
 
-// Confirmation returns the member of the token's cnf that has the name of a
-// confirmation method (RFC 7800 §3.1), such as [ConfirmJKT]; "" if the token has
-// none, and where it is not a string.
+// Confirmation returns a member of cnf by its name, such as [ConfirmJKT] (RFC 7800 §3.1). It returns
+// "" if the token has no such member, or one that is not a string.
 func (t *Token) Confirmation(method string) string {
 	cnf, ok := t.claim("cnf")
 	if !ok || cnf[0] != '{' {

@@ -9,8 +9,7 @@ import (
 	"slices"
 )
 
-// The codes that socketio-jwt gave its errors, which JavaScript clients match
-// on.
+// The values of [UnauthorizedError].Code. JavaScript clients of socketio-jwt match on them.
 const (
 	CodeCredentialsRequired  = "credentials_required"
 	CodeCredentialsBadFormat = "credentials_bad_format"
@@ -37,7 +36,7 @@ const (
 	ErrKeyNotFound         Reason = "key_not_found"         // no key is known for the token
 	ErrKeysUnavailable     Reason = "keys_unavailable"      // the keys could not be fetched now; retryable
 	ErrTypeMismatch        Reason = "type_mismatch"         // not the kind of token expected, by typ or by claims
-	ErrHeaderMismatch      Reason = "header_mismatch"       // a member of the header is not what HeaderEquals asks for
+	ErrHeaderMismatch      Reason = "header_mismatch"       // a member of the header is not what HeaderEquals requires
 	ErrTokenNotActive      Reason = "token_not_active"      // nbf lies ahead
 	ErrTokenExpired        Reason = "token_expired"         // exp has passed
 	ErrMaxAgeExceeded      Reason = "max_age_exceeded"      // issued longer ago than MaxAge
@@ -48,10 +47,10 @@ const (
 	ErrTokenIDMismatch     Reason = "token_id_mismatch"     // jti is not the expected one
 	ErrNonceMismatch       Reason = "nonce_mismatch"        // nonce is not the expected one
 	ErrClaimInvalid        Reason = "claim_invalid"         // a claim has the wrong type, or is required and absent
-	ErrClaimMismatch       Reason = "claim_mismatch"        // a claim has not the value that an option asks for
+	ErrClaimMismatch       Reason = "claim_mismatch"        // a claim does not have the value that an option requires
 	ErrScopeMismatch       Reason = "insufficient_scope"    // a scope or permission is lacking (RFC 6750 §3.1)
-	ErrTokenInactive       Reason = "token_inactive"        // an opaque token that its issuer does not know, or not any more
-	ErrTokenBound          Reason = "token_bound"           // the token is bound to a key, and nothing here confirms who holds it
+	ErrTokenInactive       Reason = "token_inactive"        // an opaque token that its issuer does not know, or has revoked
+	ErrTokenBound          Reason = "token_bound"           // the token is bound to a key (cnf), and no validator confirms who holds that key
 	ErrRejected            Reason = "rejected"              // a ClaimValidator or the application refused the token
 	ErrServer              Reason = "server_error"          // a function of the application's panicked: see PanicError
 )
@@ -60,10 +59,9 @@ const (
 // errors.Is.
 func (r Reason) Error() string { return string(r) }
 
-// UnauthorizedError is the one error that the pipeline answers with: whatever
-// went wrong, errors.As finds it. Code and Message are those that JavaScript
-// clients of socketio-jwt match on; Reason tells more, and errors.Is compares
-// with it.
+// UnauthorizedError is the error of every refusal: errors.As finds it. JavaScript
+// clients of socketio-jwt match on Code and Message. Reason is more precise, and
+// errors.Is compares with it.
 //
 // Code, Message, Reason, Retryable and Nonce are shown to the remote client. Err
 // is not: it is for the server's log.
@@ -72,11 +70,11 @@ func (r Reason) Error() string { return string(r) }
 // work, and it refuses the token with [ErrRejected].
 type UnauthorizedError struct {
 	Code      string // one of the Code constants, or the application's own; CodeUnknown if empty
-	Message   string // what the client is told; never internals
+	Message   string // what the client is told; no internals of the server
 	Reason    Reason // why, in a word; ErrRejected if empty
 	Retryable bool   // whether the same token may succeed later
 	Nonce     string // what the client's next DPoP proof must carry (RFC 9449 §9), "" as a rule
-	Err       error  // the cause, for the server's own eyes; may be nil
+	Err       error  // the cause, for the server's log; may be nil
 }
 
 // Error returns the message and, behind it, the cause.
@@ -138,8 +136,8 @@ var aboutClaims = []Reason{
 	ErrTokenIDMismatch, ErrNonceMismatch, ErrClaimInvalid, ErrClaimMismatch, ErrScopeMismatch,
 }
 
-// LogValue is what log/slog writes: code, reason, message and the cause, but for
-// a cause that quotes claims. Who wants those in a log writes err.Error().
+// LogValue is what log/slog writes: code, reason, message and the cause. It leaves out causes that
+// quote claims; err.Error() has them.
 func (e *UnauthorizedError) LogValue() slog.Value {
 	if e == nil {
 		e = nilError
@@ -157,10 +155,10 @@ func (e *UnauthorizedError) LogValue() slog.Value {
 	return slog.GroupValue(attributes...)
 }
 
-// AsUnauthorized returns err as an [UnauthorizedError]: the first in its tree,
-// or a new one that says only that the server refused the token and keeps err
-// as its cause. It returns nil only for nil: a nil *UnauthorizedError in err is
-// a mistake of the code that returned it, and refuses the token.
+// AsUnauthorized returns err as an [UnauthorizedError]: the first one in its tree, or else a new one
+// with err as its cause, which tells the client only that the server refused the token. It returns
+// nil only for nil. A nil *UnauthorizedError in err is a mistake of the code that returned it, and
+// refuses the token.
 func AsUnauthorized(err error) *UnauthorizedError {
 	if err == nil {
 		return nil

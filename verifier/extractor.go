@@ -9,10 +9,11 @@ import (
 
 // Extractor finds the raw token in a handshake.
 //
-// Where there is no token, Extract returns "" and nil, and a chain goes on. A token
-// that is malformed is an error, an [*UnauthorizedError] where the client is to be
-// told more than "rejected by the server", and ends the chain. Extract may block on ctx, for a one-time
-// ticket that is looked up, and is called from many goroutines at once.
+// If there is no token, Extract returns "" and nil. An error means that the client presented a token
+// in the wrong form, and refuses the handshake: an [*UnauthorizedError] reaches the client
+// unchanged, and of any other error it learns only that the server refused it. Extract may wait,
+// for a one-time ticket that is looked up, as long as ctx allows. It is called from many goroutines
+// at once.
 type Extractor interface {
 	Extract(ctx context.Context, h *Handshake) (token string, err error)
 }
@@ -41,9 +42,9 @@ func (e *extractor) Extract(ctx context.Context, h *Handshake) (string, error) {
 	return e.find(ctx, h)
 }
 
-// FindsInEvent reports whether the verifier's extractor can find a token in an
-// "authenticate" event ([Handshake.InBand]). A header and the query are then no
-// longer what the client presents. It is true of an extractor of the application's.
+// FindsInEvent reports whether the verifier's extractor can find a token in an "authenticate" event
+// ([Handshake].InBand), where the header and the query no longer count. For an extractor that you
+// wrote it returns true.
 func (v *Verifier) FindsInEvent() bool {
 	e, ok := v.extractor.(*extractor)
 	return !ok || e.inBand
@@ -71,9 +72,8 @@ func (e *foreignError) Unwrap() error { return e.err }
 // refused.
 func BearerHeader() Extractor { return &extractor{find: bearerHeader} }
 
-// RequireBearerHeader is [BearerHeader] for servers that take no token from
-// anywhere else: its absence is refused with the code
-// missing_authorization_header.
+// RequireBearerHeader is [BearerHeader] for servers that take tokens from nowhere else. A handshake
+// without the header is refused with the code missing_authorization_header ([ErrTokenMissing]).
 func RequireBearerHeader() Extractor {
 	return &extractor{only: true, find: func(ctx context.Context, h *Handshake) (string, error) {
 		token, err := bearerHeader(ctx, h)
@@ -124,10 +124,9 @@ func withoutScheme(s string) string {
 	return s
 }
 
-// Query takes the token from the named query parameter, "token" by the
-// original's convention; "Bearer <token>" is one, too. Servers and proxies log
-// URLs: prefer a header, the auth payload or the "authenticate" event where the
-// client can send one. Two different values are refused.
+// Query takes the token from the named query parameter; socketio-jwt uses "token". The value may
+// also be "Bearer <token>". Two different values are refused. Servers and proxies log URLs: prefer
+// a header, the auth payload or the "authenticate" event if the client can send one.
 func Query(name string) Extractor {
 	if name == "" {
 		return &extractor{misused: errors.New("verifier: Query: the name is empty")}
@@ -146,10 +145,10 @@ func Query(name string) Extractor {
 	}}
 }
 
-// Cookie takes the token from the named cookie; "Bearer <token>" is one, too, and
-// so is "Bearer%20<token>". A browser sends cookies with requests from any page,
-// so the binding must check the origin (RFC 6265 §8.2). The same cookie with two
-// values is refused.
+// Cookie takes the token from the named cookie. Its value may also be "Bearer <token>" or
+// "Bearer%20<token>". Two cookies of that name with different values are refused. A browser sends
+// cookies with requests from any page, so the server must check the origin (RFC 6265 §8.2): see
+// [Verifier.ReadsCookie].
 func Cookie(name string) Extractor {
 	if name == "" {
 		return &extractor{misused: errors.New("verifier: Cookie: the name is empty")}
@@ -204,9 +203,9 @@ func errTokenDatatype() *UnauthorizedError {
 	return refuse(ErrTokenMalformed, "invalid token datatype", nil)
 }
 
-// OneOf accepts a token in any one of these places. It asks all extractors: a
-// handshake that carries two different tokens is refused (token_conflict), since
-// the client could not know which of them counts.
+// OneOf accepts a token in any of several places. It asks all extractors. If they find two different
+// tokens, the handshake is refused ([ErrTokenConflict]), since the client could not know which of
+// them counts.
 func OneOf(extractors ...Extractor) Extractor {
 	all, err := describe(extractors)
 	if err != nil {
@@ -275,9 +274,8 @@ func conflict(cause error) error {
 	}
 }
 
-// DefaultExtractor is what a [Verifier] uses unless [WithExtractor] says
-// otherwise: the member "token" of the auth payload or event, then the bearer
-// header, then the query parameter "token".
+// DefaultExtractor is what a [Verifier] uses by default: [OneOf] the member "token" of the auth
+// payload or event, the bearer header, and the query parameter "token".
 func DefaultExtractor() Extractor {
 	return OneOf(AuthPayload("token"), BearerHeader(), Query("token"))
 }

@@ -8,8 +8,8 @@ import (
 )
 
 // Handshake is what a client presented when it opened a connection or a
-// namespace: the input of every [Extractor]. A Socket.IO binding fills it; the
-// zero value presents nothing. It must not be changed once it is handed on.
+// namespace: the input of every [Extractor]. A Socket.IO server fills it in. The
+// zero value presents nothing. Do not change it after you have passed it on.
 type Handshake struct {
 	// Method and URL are those of the HTTP request that opened the
 	// connection. URL is nil where there was none.

@@ -6,26 +6,25 @@ import (
 	"slices"
 )
 
-// KeyChecker is a [KeyProvider] that can say whether a key is still good, for
+// KeyChecker can be implemented by a [KeyProvider] to say whether a key is still good. It is for
 // sessions that live on after their token was verified.
 //
 // HasKey reports whether key is still among the keys that may verify the token:
 //
 //   - true and no error: it is.
-//   - false and no error: it is not. The issuer withdrew it, or is no longer
-//     trusted. End the session.
-//   - an error: the provider could not be asked. Keep the session and ask again.
+//   - false and no error: it is not. The issuer withdrew it, or is no longer trusted. End the
+//     session.
+//   - an error: the provider could not be asked. Keep the session, and ask again.
 //
-// What other clients send must never cause an error: HasKey does not share the
-// limits on unknown kids with Keys.
+// Other clients must not be able to cause an error. HasKey therefore does not share the limits of
+// Keys on unknown kids.
 type KeyChecker interface {
 	HasKey(ctx context.Context, t *UnverifiedToken, key *Key) (bool, error)
 }
 
-// HasKey asks the provider whether key may still verify the token: see
-// [KeyChecker]. It asks a provider without that method by its Keys method. An
-// [*UnauthorizedError] from there that is not retryable, such as
-// [ErrIssuerMismatch], is an answer: no.
+// HasKey asks the provider whether key may still verify the token: see [KeyChecker] for the three
+// results. If the provider has no method HasKey, it looks for key among the results of Keys. An
+// [*UnauthorizedError] of Keys that is not retryable, such as [ErrIssuerMismatch], then means no.
 func HasKey(ctx context.Context, p KeyProvider, t *UnverifiedToken, key *Key) (bool, error) {
 	if c, ok := p.(KeyChecker); ok {
 		return c.HasKey(ctx, t, key)

@@ -15,16 +15,17 @@ import (
 	"strings"
 )
 
-// KeyProvider resolves the keys that may verify a token.
+// KeyProvider finds the keys that may verify a token.
 //
-// Keys sees what the token claims of itself before anything is verified, and
-// the handshake it came in. It returns the candidates, best first; no keys and
-// no error means that none is known, which refuses the token ([ErrKeyNotFound])
-// or lets the next provider of a chain try. An error means that the answer
-// could not be fetched: an [*UnauthorizedError] is passed to the client, any
-// other becomes [ErrKeysUnavailable], which is retryable. The slice returned is
-// not changed by the caller. Keys is called from many goroutines at once, on
-// every verification: parse keys when they are loaded, not here.
+// Keys gets the header and claims of the token before anything is verified, and the handshake that
+// it came in. It returns the candidates, best first; the verifier tries at most 16 of them and does
+// not change the slice. No keys and no error mean that no key is known: the token is refused
+// ([ErrKeyNotFound]), or the next provider of a chain is asked. An [*UnauthorizedError] reaches the
+// client unchanged. Any other error means that the keys could not be fetched: it becomes
+// [ErrKeysUnavailable], which is retryable.
+//
+// Keys is called from many goroutines at once, for every verification: parse keys when they are
+// loaded, not here.
 type KeyProvider interface {
 	Keys(ctx context.Context, t *UnverifiedToken) ([]*Key, error)
 }
@@ -68,17 +69,17 @@ type KeyOptions struct {
 	InsecureAllowShortSecret bool
 }
 
-// NewKey makes a key of material, which must be one of
+// NewKey makes a key of the material, which must be one of
 //
-//   - []byte, a shared secret, of at least as many bytes as the hash has
-//     (RFC 7518 §3.2), that does not read as a key or a certificate;
-//   - *[rsa.PublicKey], of 2048 to 8192 bits and with an odd exponent above 1, whose
-//     factors are not among those that are easily found;
-//   - *[ecdsa.PublicKey] on P-256, P-384 or P-521;
+//   - []byte, a shared secret at least as long as the output of its hash (RFC 7518 §3.2), which must
+//     not look like a key or a certificate;
+//   - [*rsa.PublicKey], of 2048 to 8192 bits, with an odd exponent above 1, and whose factors are not
+//     easily found;
+//   - [*ecdsa.PublicKey] on P-256, P-384 or P-521;
 //   - [ed25519.PublicKey], a point of the curve, and not one of small order.
 //
-// Anything else, a private key above all, is refused with an error that says
-// why. The material is copied.
+// For anything else, such as a private key, the error says why it is refused. NewKey copies the
+// material.
 func NewKey(material any, o KeyOptions) (*Key, error) {
 	k := &Key{id: o.ID}
 	var own any // a copy of the material, which the caller may change
@@ -225,8 +226,7 @@ func (k *Key) Algorithms() []Algorithm { return k.allowed.list() }
 // none.
 func (k *Key) Allows(a Algorithm) bool { return k != nil && k.allowed&a.bit() != 0 }
 
-// Equal reports whether both keys are of the same material, whatever their ids
-// and algorithms.
+// Equal reports whether both keys have the same material. Their ids and algorithms may differ.
 func (k *Key) Equal(other *Key) bool {
 	return k == other || k != nil && other != nil && k.fingerprint == other.fingerprint
 }

@@ -107,8 +107,8 @@ func RefuseIDTokens() Option {
 	}
 }
 
-// IgnoreTokenUse accepts tokens that say they are of another kind. Without it a
-// token is refused whose token_use, token_type, typ, type, purpose or tokenName
-// says that it is a refresh token, and with [NewOpaque] any other kind than an
-// access token.
+// IgnoreTokenUse accepts tokens that say that they are of another kind. Without it, a token is
+// refused ([ErrTypeMismatch]) if one of its claims token_use, token_type, typ, type, purpose or
+// tokenName says that it is a refresh token. [NewOpaque] then also refuses every other kind
+// except access tokens.
 func IgnoreTokenUse() Option { return func(c *config) error { c.ignoreUse = true; return nil } }

@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// Introspector knows what an opaque token stands for, as a token introspection
-// endpoint does (RFC 7662): package introspection asks one.
+// Introspector tells what an opaque token stands for, as a token introspection endpoint does
+// (RFC 7662). The one of package introspection asks such an endpoint.
 //
-// Introspect returns the answer for a token, a JSON object with the member active and, of an
-// active token, its claims (RFC 7662 §2.2). Unless active is true the token is refused. An
-// [*UnauthorizedError], such as that of [Inactive], refuses it too. Any other error means that
-// the answer could not be fetched and becomes [ErrKeysUnavailable], which is retryable.
-// Introspect is called from many goroutines at once.
+// Introspect returns the answer for a token: a JSON object with the member active and, if the
+// token is active, its claims (RFC 7662 §2.2). The token is refused ([ErrTokenInactive]) unless
+// active is true. Introspect can also return an [*UnauthorizedError], such as that of [Inactive],
+// which refuses the token. Any other error means that the answer could not be fetched: it becomes
+// [ErrKeysUnavailable], which is retryable. Introspect is called from many goroutines at once.
 type Introspector interface {
 	Introspect(ctx context.Context, token string) (claims []byte, err error)
 }
@@ -36,10 +36,10 @@ func Inactive(cause error) *UnauthorizedError {
 	return refuse(ErrTokenInactive, "token inactive", cause)
 }
 
-// NewOpaque composes a verifier of tokens that are not JWTs, or are not to be
-// read as such: what they claim is what the introspector says. Extraction and
-// every check of the claims are those of [New]. Its tokens have no [Token.Key]
-// and an empty Header; options about a signature or a header are an error.
+// NewOpaque makes a verifier of opaque tokens: those that are not JWTs, or whose content must not
+// be trusted without asking. The introspector says what they claim. Extraction, and every check of
+// the claims, are those of [New]. The tokens have no [Token.Key], and their Header is empty. It
+// returns an error for an invalid option, and for options about a signature or a header.
 func NewOpaque(introspector Introspector, options ...Option) (*Verifier, error) {
 	if isNil(introspector) {
 		return nil, errors.New("verifier: NewOpaque: the introspector is nil")
@@ -102,9 +102,9 @@ const maxOpaqueLifetime = 100 * 365 * 24 * time.Hour
 
 var errPrefix = errors.New("the token has none of the prefixes of TokenPrefix")
 
-// TokenPrefix refuses opaque tokens that begin otherwise, without asking anybody:
-// for issuers that give each kind of token its own prefix, as Ory's fosite and
-// Hydra do ("ory_at_" for access tokens, "ory_rt_" for refresh tokens).
+// TokenPrefix refuses opaque tokens that begin with none of the prefixes ([ErrTypeMismatch]),
+// without a call of the [Introspector]. It is for issuers that give each kind of token a prefix,
+// such as "ory_at_" for the access tokens of Ory Hydra, and "ory_rt_" for its refresh tokens.
 func TokenPrefix(prefixes ...string) Option {
 	return func(c *config) error {
 		if err := nonEmpty("TokenPrefix", prefixes); err != nil {

@@ -14,8 +14,7 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier/internal/once"
 )
 
-// DefaultMaxTokenLength is the length in bytes above which a token is refused
-// unread.
+// DefaultMaxTokenLength is the default of [MaxTokenLength]: 16 KiB.
 const DefaultMaxTokenLength = 16 << 10
 
 // An Option configures a [Verifier]. [New] returns an error for an invalid option.
@@ -85,8 +84,7 @@ func (m *matcher) cause(iss string) error {
 	return fmt.Errorf("iss is %.200q, expected %.200q", iss, m.shown)
 }
 
-// WithExtractor says where the token of a handshake is. The default is
-// [DefaultExtractor].
+// WithExtractor sets where a handshake carries the token. The default is [DefaultExtractor].
 func WithExtractor(e Extractor) Option {
 	return func(c *config) error {
 		if isNil(e) {
@@ -100,8 +98,9 @@ func WithExtractor(e Extractor) Option {
 	}
 }
 
-// Algorithms narrows the algorithms that are accepted, whatever more the keys
-// allow. The default is what each key allows.
+// Algorithms restricts the algorithms that are accepted, in addition to what each key
+// allows. The default is what each key allows. A token with another alg is refused
+// ([ErrAlgorithmNotAllowed]) before any key is fetched (RFC 8725 §3.1).
 func Algorithms(algorithms ...Algorithm) Option {
 	return func(c *config) (err error) {
 		if c.algorithms != allAlgorithms {
@@ -112,9 +111,10 @@ func Algorithms(algorithms ...Algorithm) Option {
 	}
 }
 
-// Audience asks that aud hold at least one of the audiences (RFC 7519 §4.1.3).
-// Without it any audience is accepted, even one that is not this server's: give
-// it whenever the issuer issues tokens for others too (RFC 8725 §3.9).
+// Audience requires that aud contain at least one of the audiences (RFC 7519 §4.1.3).
+// Otherwise the token is refused ([ErrAudienceMismatch]), also if it has no aud. Without
+// this option any audience is accepted, even that of another server: give it whenever the
+// issuer issues tokens for others too (RFC 8725 §3.9).
 func Audience(audiences ...string) Option {
 	return func(c *config) error {
 		if err := nonEmpty("Audience", audiences); err != nil {
@@ -124,8 +124,8 @@ func Audience(audiences ...string) Option {
 	}
 }
 
-// AudienceMatching asks that an audience match the pattern, which must be
-// anchored at both ends: ^...$. A token without aud never matches.
+// AudienceMatching is [Audience] with a pattern, which must be anchored at both ends:
+// ^...$. A token without aud is refused.
 func AudienceMatching(pattern *regexp.Regexp) Option {
 	return func(c *config) error {
 		m, err := anchored("AudienceMatching", pattern)
@@ -136,7 +136,10 @@ func AudienceMatching(pattern *regexp.Regexp) Option {
 	}
 }
 
-// Issuer asks that iss be one of the issuers.
+// Issuer requires that iss be one of the issuers, character by character (RFC 7519
+// §4.1.1): "https://a.example" and "https://a.example/" are two issuers. Otherwise the
+// token is refused ([ErrIssuerMismatch]), also if it has no iss. Without this option any
+// issuer is accepted whose tokens the keys verify.
 func Issuer(issuers ...string) Option {
 	return func(c *config) error {
 		if err := nonEmpty("Issuer", issuers); err != nil {
@@ -146,8 +149,8 @@ func Issuer(issuers ...string) Option {
 	}
 }
 
-// IssuerMatching asks that iss match the pattern, which must be anchored at
-// both ends: ^...$. A token without iss never matches.
+// IssuerMatching is [Issuer] with a pattern, which must be anchored at both ends: ^...$. A
+// token without iss is refused.
 func IssuerMatching(pattern *regexp.Regexp) Option {
 	return func(c *config) error {
 		m, err := anchored("IssuerMatching", pattern)
@@ -158,23 +161,28 @@ func IssuerMatching(pattern *regexp.Regexp) Option {
 	}
 }
 
-// Subject asks that sub be exactly this.
+// Subject requires that sub equal subject (RFC 7519 §4.1.2). Otherwise the token is refused
+// ([ErrSubjectMismatch]).
 func Subject(subject string) Option {
 	return exactly("Subject", subject, func(c *config) **string { return &c.subject })
 }
 
-// TokenID asks that jti be exactly this: jsonwebtoken's jwtid.
+// TokenID requires that jti equal id (RFC 7519 §4.1.7), as the option jwtid of jsonwebtoken
+// does. Otherwise the token is refused ([ErrTokenIDMismatch]).
 func TokenID(id string) Option {
 	return exactly("TokenID", id, func(c *config) **string { return &c.id })
 }
 
-// Nonce asks that the claim nonce be exactly this.
+// Nonce requires that the claim nonce equal this (OpenID Connect Core 1.0 §2). Otherwise the
+// token is refused ([ErrNonceMismatch]).
 func Nonce(nonce string) Option {
 	return exactly("Nonce", nonce, func(c *config) **string { return &c.nonce })
 }
 
-// MaxAge asks that the token was issued, by its iat, less than d ago, and not
-// ahead of our clock by more than the [ClockTolerance].
+// MaxAge requires that the token was issued less than d ago, by its iat (RFC 7519 §4.1.6).
+// An older one is refused ([ErrMaxAgeExceeded]); so is one whose iat is missing
+// ([ErrClaimInvalid]) or lies ahead of our clock ([ErrTokenNotActive]). [ClockTolerance]
+// applies. The default is no limit.
 func MaxAge(d time.Duration) Option {
 	return func(c *config) error {
 		if d <= 0 {
@@ -194,14 +202,14 @@ func MaxAge(d time.Duration) Option {
 func AllowPadding() Option { return func(c *config) error { c.allowPadding = true; return nil } }
 
 // DefaultClockTolerance is how far nbf and iat may lie ahead of our clock unless
-// [ClockTolerance] says otherwise. A token that is used at once is otherwise
-// refused wherever the issuer's clock is a second fast. There is no tolerance
-// for exp: a token that has expired was good for long enough to be replaced.
+// [ClockTolerance] says otherwise. Without it, a token that is used at once would be
+// refused wherever the issuer's clock is a second fast. The default tolerance for exp is 0.
 const DefaultClockTolerance = 5 * time.Second
 
-// ClockTolerance is how much the issuer's clock and ours may differ: in exp, nbf,
-// iat and [MaxAge]. Without it exp and MaxAge have no tolerance, and nbf and iat
-// that of [DefaultClockTolerance]; 0 is none for all of them. A minute is plenty.
+// ClockTolerance sets how much the issuer's clock and ours may differ: in exp, nbf, iat and
+// [MaxAge] (RFC 7519 §4.1.4, §4.1.5). By default it is 0 for exp and MaxAge, and
+// [DefaultClockTolerance] for nbf and iat. A value of 0 applies to all of them. More than a
+// minute is rarely needed.
 func ClockTolerance(d time.Duration) Option {
 	return func(c *config) error {
 		if d < 0 {
@@ -212,13 +220,15 @@ func ClockTolerance(d time.Duration) Option {
 	}
 }
 
-// DefaultOpaqueLifetime is the [MaxLifetime] of [NewOpaque].
+// DefaultOpaqueLifetime is the default of [MaxLifetime] for the tokens of [NewOpaque] that
+// have no exp.
 const DefaultOpaqueLifetime = 24 * time.Hour
 
-// MaxLifetime refuses tokens that are good for longer than d: from iat to exp,
-// and from now to exp. A JWT must have an exp. An opaque token without one is
-// accepted, and ends that long after it was verified: see [Token.ValidUntil]. The
-// default is no limit, and for opaque tokens without exp [DefaultOpaqueLifetime].
+// MaxLifetime refuses tokens that are valid for longer than d ([ErrLifetimeExceeded]). Their
+// lifetime counts from iat, or from now if iat is missing or lies ahead, to exp. A JWT without
+// exp is refused ([ErrClaimInvalid]). An opaque token without exp is accepted, and ends d after
+// it was verified: see [Token.ValidUntil]. The default is no limit, and [DefaultOpaqueLifetime]
+// for opaque tokens without exp.
 func MaxLifetime(d time.Duration) Option {
 	return func(c *config) error {
 		if d <= 0 {
@@ -229,7 +239,8 @@ func MaxLifetime(d time.Duration) Option {
 	}
 }
 
-// WithClock sets the clock, [time.Now] by default.
+// WithClock sets the function that tells the time, [time.Now] by default. It is called from
+// many goroutines at once.
 func WithClock(now func() time.Time) Option {
 	return func(c *config) error {
 		if now == nil {
@@ -240,17 +251,18 @@ func WithClock(now func() time.Time) Option {
 	}
 }
 
-// IgnoreExpiration accepts tokens whose exp has passed.
+// IgnoreExpiration accepts tokens whose exp has passed, or is not a date.
 func IgnoreExpiration() Option { return func(c *config) error { c.ignoreExpiry = true; return nil } }
 
-// IgnoreNotBefore accepts tokens whose nbf lies ahead.
+// IgnoreNotBefore accepts tokens whose nbf lies ahead, or is not a date.
 func IgnoreNotBefore() Option { return func(c *config) error { c.ignoreNotBefore = true; return nil } }
 
-// MaxTokenLength is the length in bytes above which a token is refused unread.
-// The default is [DefaultMaxTokenLength]. Its header, which is read before anybody
-// knows who wrote it, may have a sixteenth of that, or of the default if n is less;
-// and six times as much with certificates or a key in it, x5c or jwk, that begin
-// within its first 384 bytes.
+// MaxTokenLength sets the length in bytes above which a token is refused unread
+// ([ErrTokenTooLong]). The default is [DefaultMaxTokenLength].
+//
+// The header is read before the signature is checked, so its base64url is limited to
+// a sixteenth of n, or of the default if n is less. A header that contains a key or
+// certificates (jwk or x5c, which begin within its first 384 bytes) may have six times as much.
 func MaxTokenLength(n int) Option {
 	return func(c *config) error {
 		if n <= 0 {
@@ -261,10 +273,10 @@ func MaxTokenLength(n int) Option {
 	}
 }
 
-// Validate adds validators, which are asked in order once everything else
-// holds. It may be given several times. One that is a [Confirmer] has tokens
-// accepted that are bound to a key, and is asked after those that are not, so
-// that no proof is used up for a token that they refuse.
+// Validate adds validators. They run in the order given, after all other checks. The option
+// may be given several times. A token that is bound to a key (cnf, RFC 7800) is accepted only
+// if one of the validators is a [Confirmer] of it. Confirmers run last, so that no proof is
+// used up for a token that another validator refuses.
 func Validate(validators ...ClaimValidator) Option {
 	return func(c *config) error {
 		for _, v := range validators {

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// RawHeader takes the token from the named header, as it is or as "Bearer <token>":
-// where a proxy in front authenticates users and passes a signed token on. Two
-// different values are refused.
+// RawHeader takes the token from the named header, whose value is the token or "Bearer <token>". It
+// is for a proxy that authenticates users and passes a signed token on. Make sure that clients cannot
+// reach the server past the proxy. Two different values are refused.
 //
 //	Cf-Access-Jwt-Assertion   Cloudflare Access
 //	X-Goog-Iap-Jwt-Assertion  Google Identity-Aware Proxy

@@ -16,9 +16,9 @@ type record struct {
 	Claims    string    `json:"claims,omitempty"`
 }
 
-// Record returns what the token says, as JSON, for state that outlives a connection
-// and may only go to the same user later. It has no header and no signature: nobody
-// can authenticate with it. [TokenFromRecord] reads it.
+// Record returns what the token says, as JSON. It is for state that is kept beyond a connection, and
+// that may go only to the same user later. It has neither header nor signature, so nobody can
+// authenticate with it. [TokenFromRecord] reads it.
 func (t *Token) Record() string {
 	text, err := json.Marshal(record{t.Issuer, t.Subject, t.ID, t.SessionID, t.IssuedAt, t.payload})
 	if err != nil { // a date that JSON cannot hold, of a token made by the application
@@ -27,9 +27,9 @@ func (t *Token) Record() string {
 	return string(text)
 }
 
-// TokenFromRecord returns the token that a record was made of, with its claims. It
-// has no header, [Token.Raw] and [Token.Key], and nothing verifies it again: read
-// records only from a store that clients cannot write to.
+// TokenFromRecord returns the token of a [Token.Record], with its claims. It has no Header,
+// [Token.Raw] and [Token.Key], and it is not verified again: read records only from a store that
+// clients cannot write to. It returns an error if text is not a record.
 func TokenFromRecord(text string) (*Token, error) {
 	var r record
 	if err := json.Unmarshal([]byte(text), &r); err != nil {

@@ -15,13 +15,12 @@ var credentialNames = map[string]bool{
 	"authorization": true, "proxy-authorization": true, "dpop": true,
 }
 
-// WithoutToken returns a copy of the handshake without credentials: for what is
-// handed on, stored or logged after the client has authenticated. It drops every value
-// that contains one of the raw tokens, wherever an extractor found it, and the usual
-// places of others: the headers Authorization, Proxy-Authorization and DPoP, and members of query
-// and auth payload that are called token, access_token, refresh_token, id_token, jwt
-// or ticket. Other headers, cookies and members stay. The copy shares nothing that can
-// be changed with h, except TLS.
+// WithoutToken returns a copy of the handshake without credentials, to be stored, logged or passed on
+// after the client has authenticated. It drops every value that contains one of the raw tokens. It
+// also drops the places that usually hold credentials: the headers Authorization, Proxy-Authorization
+// and DPoP, and the members of query and auth payload that are called token, access_token,
+// refresh_token, id_token, jwt or ticket. Other headers, cookies and members stay. The copy shares
+// nothing with h that can be changed, except TLS.
 func (h *Handshake) WithoutToken(raw ...string) *Handshake {
 	r := redaction(raw)
 	c := *h

@@ -16,11 +16,12 @@ import (
 // The options of this file ask more of a token's claims. They are checked after
 // the built-in checks, in the order in which they are given.
 
-// RequireExpiration refuses tokens without exp.
+// RequireExpiration refuses tokens without exp ([ErrClaimInvalid]). By default a token without
+// exp never expires.
 func RequireExpiration() Option { return RequireClaims("exp") }
 
-// RequireClaims refuses tokens that lack one of the claims. A claim that is null
-// or an empty string is lacking.
+// RequireClaims refuses tokens that lack one of the claims ([ErrClaimInvalid]). A claim that is
+// null or an empty string counts as absent.
 func RequireClaims(names ...string) Option {
 	if err := nonEmpty("RequireClaims", names); err != nil {
 		return failing(err)
@@ -36,9 +37,11 @@ func RequireClaims(names ...string) Option {
 	})
 }
 
-// AccessTokenProfile asks for OAuth 2.0 access tokens as RFC 9068 has them: typ
-// is at+jwt, and iss, exp, aud, sub, client_id, iat and jti are there. [Issuer]
-// and [Audience], or one of their kin, must be given too (RFC 9068 §4).
+// AccessTokenProfile requires OAuth 2.0 access tokens as RFC 9068 §2 defines them: typ is at+jwt
+// ([ErrTypeMismatch] otherwise), and iss, exp, aud, sub, client_id, iat and jti are present
+// ([ErrClaimInvalid] otherwise). The profile needs an expected issuer and audience (RFC 9068 §4):
+// [New] returns an error unless [Issuer] and [Audience], or the options Matching or Func of
+// these, are given too.
 func AccessTokenProfile() Option {
 	return func(c *config) error {
 		c.profile = true
@@ -49,8 +52,8 @@ func AccessTokenProfile() Option {
 	}
 }
 
-// IssuerFunc asks that f accept iss. It is called from many goroutines at once,
-// and never with "": a token without iss is refused.
+// IssuerFunc is [Issuer] with a function that accepts or refuses iss. It is called from many
+// goroutines at once, and never with "": a token without iss is refused.
 func IssuerFunc(f func(issuer string) bool) Option {
 	return func(c *config) error {
 		if f == nil {
@@ -60,8 +63,8 @@ func IssuerFunc(f func(issuer string) bool) Option {
 	}
 }
 
-// AudienceFunc asks that f accept one of the audiences in aud. It is called from
-// many goroutines at once. A token without aud is refused.
+// AudienceFunc is [Audience] with a function: it must accept at least one of the audiences in
+// aud. It is called from many goroutines at once. A token without aud is refused.
 func AudienceFunc(f func(audience string) bool) Option {
 	return func(c *config) error {
 		if f == nil {
@@ -71,8 +74,9 @@ func AudienceFunc(f func(audience string) bool) Option {
 	}
 }
 
-// ClaimEquals asks that the claim be exactly the value, of the same JSON type: a
-// number does not equal a string, nor 1.0 the integer 1.
+// ClaimEquals requires that the claim equal the value and have its JSON type: the string "1" does
+// not equal the number 1, and 1.0 does not equal the integer 1. Otherwise the token is refused
+// ([ErrClaimMismatch]).
 func ClaimEquals[T ~string | ~bool | ~int | ~int64 | ~float64](name string, value T) Option {
 	if name == "" {
 		return failing(errors.New("verifier: ClaimEquals: the name is empty"))
@@ -87,8 +91,8 @@ func ClaimEquals[T ~string | ~bool | ~int | ~int64 | ~float64](name string, valu
 	})
 }
 
-// ClaimIncludes asks that the claim, a list of strings or a single one, have all
-// of the values.
+// ClaimIncludes requires that the claim, a list of strings or a single string, contain all of the
+// values. Otherwise the token is refused ([ErrClaimMismatch]).
 func ClaimIncludes(name string, values ...string) Option {
 	if name == "" {
 		return failing(errors.New("verifier: ClaimIncludes: the name is empty"))
@@ -97,8 +101,8 @@ func ClaimIncludes(name string, values ...string) Option {
 		ErrClaimMismatch, "jwt "+name+" invalid")
 }
 
-// ClaimMatches asks that the claim be a string that matches the pattern, which
-// must be anchored at both ends: ^...$.
+// ClaimMatches requires that the claim be a string that matches the pattern, which must be
+// anchored at both ends: ^...$. Otherwise the token is refused ([ErrClaimMismatch]).
 func ClaimMatches(name string, pattern *regexp.Regexp) Option {
 	m, err := anchored("ClaimMatches", pattern)
 	if name == "" {
@@ -116,9 +120,10 @@ func ClaimMatches(name string, pattern *regexp.Regexp) Option {
 	})
 }
 
-// HeaderEquals asks that the member of the token's protected header be exactly this
-// string. An AWS load balancer's tokens need it: its keys are those of all load
-// balancers of the region, and the header's signer says which of them signed.
+// HeaderEquals requires that a member of the token's protected header equal this string (RFC 7515
+// §4). Otherwise the token is refused ([ErrHeaderMismatch]). The tokens of an AWS load balancer
+// need it: all load balancers of a region share their keys, and the member signer says which of
+// them signed.
 //
 //	verifier.HeaderEquals("signer", "arn:aws:elasticloadbalancing:…")
 func HeaderEquals(name, value string) Option {
@@ -150,36 +155,36 @@ func (t *Token) headerMember(name string) (value string, ok bool) {
 	return value, ok
 }
 
-// RequireScope asks that the token's scopes have all of these: see
-// [Token.Scopes]. The refusal, [ErrScopeMismatch], does not say what is lacking.
+// RequireScope requires that the token have all of these scopes: see [Token.Scopes]. Otherwise it
+// is refused ([ErrScopeMismatch]). The refusal does not say which scope is missing.
 func RequireScope(scopes ...string) Option {
 	return demand("RequireScope", scopes, func(t *Token, want []string) bool { return hasAll(t.Scopes(), want) },
 		ErrScopeMismatch, "insufficient scope")
 }
 
-// RequireAnyScope asks that the token's scopes have at least one of these.
+// RequireAnyScope is [RequireScope] for tokens that have at least one of these scopes.
 func RequireAnyScope(scopes ...string) Option {
 	return demand("RequireAnyScope", scopes, func(t *Token, want []string) bool { return hasAny(t.Scopes(), want) },
 		ErrScopeMismatch, "insufficient scope")
 }
 
-// RequirePermission asks that the token's permissions have all of these: see
-// [Token.Permissions].
+// RequirePermission requires that the token have all of these permissions: see
+// [Token.Permissions]. Otherwise it is refused ([ErrScopeMismatch]).
 func RequirePermission(permissions ...string) Option {
 	return demand("RequirePermission", permissions, func(t *Token, want []string) bool { return hasAll(t.Permissions(), want) },
 		ErrScopeMismatch, "insufficient permissions")
 }
 
-// RequireAnyPermission asks that the token's permissions have at least one of
-// these.
+// RequireAnyPermission is [RequirePermission] for tokens that have at least one of these
+// permissions.
 func RequireAnyPermission(permissions ...string) Option {
 	return demand("RequireAnyPermission", permissions, func(t *Token, want []string) bool { return hasAny(t.Permissions(), want) },
 		ErrScopeMismatch, "insufficient permissions")
 }
 
-// Scopes returns the token's scopes: the claim scope, a string separated by
-// spaces (RFC 8693 §4.2) or a list; in its absence scp, as Azure (a string) and
-// Okta (a list) have it.
+// Scopes returns the token's scopes, nil if it has none: the claim scope, a string with spaces in
+// between (RFC 8693 §4.2) or a list of strings. A token without scope has them in scp, which is
+// a string at Azure and a list at Okta.
 func (t *Token) Scopes() []string {
 	for _, name := range []string{"scope", "scp"} {
 		if text, ok := t.claim(name); ok {
@@ -192,7 +197,8 @@ func (t *Token) Scopes() []string {
 	return nil
 }
 
-// Permissions returns the claim permissions, a list as Auth0 has it.
+// Permissions returns the claim permissions, a list of strings as Auth0 has it; nil if the token
+// has none.
 func (t *Token) Permissions() []string { return t.list("permissions") }
 
 // claim returns the JSON text of the named claim; ok is false if the token has

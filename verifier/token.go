@@ -44,11 +44,9 @@ func (t *Token) Raw() string { return t.raw }
 // Key returns the key that verified the token.
 func (t *Token) Key() *Key { return t.key }
 
-// ValidUntil returns when the token ceases to be good: at exp, or later by the
-// [ClockTolerance] of the verifier that returned it; that verifier refuses it
-// from then on. An opaque token without exp is good for [MaxLifetime] from its
-// verification. The result is zero if the verifier ignores exp, and for a JWT
-// without exp.
+// ValidUntil returns the time from which the verifier that returned the token refuses it: its exp, and
+// the [ClockTolerance] later if there is one. An opaque token without exp is good for [MaxLifetime]
+// from its verification. The result is zero for a JWT without exp, and if the verifier ignores exp.
 func (t *Token) ValidUntil() time.Time {
 	switch {
 	case t.until < 0 || t.until == 0 && t.ExpiresAt.IsZero():
@@ -59,8 +57,8 @@ func (t *Token) ValidUntil() time.Time {
 	return t.ExpiresAt.Add(time.Duration(t.until))
 }
 
-// Unverified returns what a [KeyProvider] was shown of the token, in the given
-// handshake: to ask again whether its key is still good.
+// Unverified returns the token as a [KeyProvider] sees it, in the given handshake, which may be nil.
+// Pass it to [HasKey] to ask whether the token's key is still good.
 func (t *Token) Unverified(h *Handshake) *UnverifiedToken {
 	if h == nil {
 		h = &Handshake{}
@@ -68,13 +66,13 @@ func (t *Token) Unverified(h *Handshake) *UnverifiedToken {
 	return &UnverifiedToken{Header: t.Header, Handshake: h, payload: t.payload}
 }
 
-// Claims decodes the whole claims set into v, as [json.Unmarshal] does, except
-// that no member can be taken for another: two of the same name, letter case
-// aside, are an error at any depth, and so is one that differs in letter case
-// alone from the name that a tag gives a field of v's. [ClaimsAs] is the same with a type parameter.
+// Claims decodes all claims into v, as [json.Unmarshal] does, with one difference: no claim can be
+// taken for another. It returns an error if, at any depth, two members have the same name, letter
+// case aside, or a member differs only in letter case from the name that a tag gives a field of v.
+// [ClaimsAs] is the same with a type parameter.
 //
-// The error is an [*UnauthorizedError] with the reason [ErrClaimInvalid], so that
-// a [ClaimValidator] can return it.
+// The error is an [*UnauthorizedError] with the reason [ErrClaimInvalid], so that a [ClaimValidator]
+// can return it.
 func (t *Token) Claims(v any) error { return claimsInto(t.payload, v) }
 
 func claimsInto(payload string, v any) error {
@@ -134,9 +132,9 @@ func (t *UnverifiedToken) claims() (string, error) {
 	return t.payload, nil
 }
 
-// Claims decodes the unverified claims set into v, as [Token.Claims] does. The
-// error is an [*UnauthorizedError] that is not retryable, so that a [KeyProvider]
-// can return it: claims that cannot be read are the token's fault, and no outage.
+// Claims decodes the unverified claims into v, as [Token.Claims] does. The error is an
+// [*UnauthorizedError] that is not retryable, so that a [KeyProvider] can return it: claims that
+// cannot be read are the fault of the token, and not an outage.
 func (t *UnverifiedToken) Claims(v any) error {
 	payload, err := t.claims()
 	if err != nil {
@@ -145,10 +143,9 @@ func (t *UnverifiedToken) Claims(v any) error {
 	return claimsInto(payload, v)
 }
 
-// Issuer returns the unverified iss, "" if the payload is not a claims set or
-// does not have one. Of other members only the grammar is looked at: to tell their
-// names apart can cost more than many signatures, and is done once the signature
-// holds.
+// Issuer returns the unverified iss, "" if the payload is not a claims set or has no iss. It does not
+// check that the names of other claims are unique. That can cost more than many signatures, and
+// happens after the signature is verified.
 func (t *UnverifiedToken) Issuer() string {
 	payload, err := t.claims()
 	if err != nil {

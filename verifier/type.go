@@ -6,14 +6,13 @@ import (
 	"strings"
 )
 
-// Type asks that the header's typ be one of the types, letter case and a
-// leading "application/" aside (RFC 7515 §4.1.9). An "" among them stands for
-// a header without typ.
+// Type requires that typ, in the header, be one of the types (RFC 7515 §4.1.9). Letter case and a
+// leading "application/" do not matter. The type "" stands for a header without typ. Any other
+// token is refused ([ErrTypeMismatch]).
 //
-// By default any typ is accepted but those that name another kind of JWT
-// (RFC 8725 §3.11): what ends in "+jwt", as dpop+jwt, logout+jwt and
-// secevent+jwt do, is refused unless it is at+jwt, an access token's. A
-// verifier of such tokens, and of them alone, asks for them:
+// By default any typ is accepted except those of other kinds of JWT (RFC 8725 §3.11): a typ that
+// ends in "+jwt", such as dpop+jwt, logout+jwt or secevent+jwt, is refused unless it is at+jwt,
+// which is an access token. A verifier of another kind asks for it, and accepts only that:
 //
 //	verifier.Type("logout+jwt")
 func Type(types ...string) Option {

@@ -24,12 +24,11 @@ type Verifier struct {
 	headers *cache.Slots[Header]
 }
 
-// New composes a verifier from a key provider and options. It returns an error
-// for an invalid option, and for options that contradict each other.
+// New makes a verifier of signed tokens from a key provider and options. It returns an error for an
+// invalid option, and for options that contradict each other.
 //
-// Without options a token must be signed by one of the keys, and be within its
-// exp and nbf where it has them. Most servers also want [Audience] and
-// [Issuer].
+// Without options, a token must be signed by one of the keys, and now must be within its exp and nbf
+// if it has them. Most servers also need [Audience] and [Issuer].
 func New(keys KeyProvider, options ...Option) (*Verifier, error) {
 	if isNil(keys) {
 		return nil, errors.New("verifier: New: the key provider is nil")
