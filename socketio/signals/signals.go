@@ -255,22 +255,11 @@ func (rc *receiver) complex(ctx context.Context, members map[string]json.RawMess
 			return nil, refuse("invalid_request", "sub_id has the critical member %s, which cannot be told apart here", name)
 		}
 	}
-	part := func(role string) (*Subject, *refusal) {
-		raw, ok := members[role]
-		if !ok {
-			return nil, nil
-		}
-		var of struct{ Format string }
-		if json.Unmarshal(raw, &of) != nil || of.Format == "" {
-			return nil, refuse("invalid_request", "%s of sub_id must have a format", role)
-		}
-		return subject(of.Format, role, raw)
-	}
-	user, err := part("user")
+	user, err := part(members, "user")
 	if err != nil {
 		return nil, err
 	}
-	session, err := part("session")
+	session, err := part(members, "session")
 	if err != nil {
 		return nil, err
 	}
@@ -294,6 +283,19 @@ func (rc *receiver) complex(ctx context.Context, members map[string]json.RawMess
 		}
 	}
 	return found, nil
+}
+
+// part is the user or the session of a complex subject, nil if it has none.
+func part(members map[string]json.RawMessage, role string) (*Subject, *refusal) {
+	raw, ok := members[role]
+	if !ok {
+		return nil, nil
+	}
+	var of struct{ Format string }
+	if json.Unmarshal(raw, &of) != nil || of.Format == "" {
+		return nil, refuse("invalid_request", "%s of sub_id must have a format", role)
+	}
+	return subject(of.Format, role, raw)
 }
 
 // simple resolves a simple subject.
