@@ -108,24 +108,27 @@ func TestFlush(t *testing.T) {
 		}
 		var readers sync.WaitGroup
 		for _, conn := range c.conns {
-			readers.Go(func() {
-				for range 5 {
-					for _, text := range texts() {
-						if kind, b, err := conn.ReadMessage(); err != nil || kind != websocket.TextMessage || string(b) != `42["e","`+text+`"]` {
-							t.Errorf("got %.20q (%d bytes, type %d), %v: expected %.20q", b, len(b), kind, err, text)
-							return
-						}
-					}
-					_, text, _ := conn.ReadMessage()
-					kind, b, err := conn.ReadMessage()
-					if err != nil || kind != websocket.BinaryMessage || string(b) != "attached" || string(text) != `451-["e",{"_placeholder":true,"num":0}]` {
-						t.Errorf("got %q, %q (type %d), %v: expected the attachment", text, b, kind, err)
-						return
-					}
-				}
-			})
+			readers.Go(func() { readFlushed(t, conn) })
 		}
 		readers.Wait()
+	}
+}
+
+// readFlushed reads what TestFlush sends to a client.
+func readFlushed(t *testing.T, conn *websocket.Conn) {
+	for range 5 {
+		for _, text := range texts() {
+			if kind, b, err := conn.ReadMessage(); err != nil || kind != websocket.TextMessage || string(b) != `42["e","`+text+`"]` {
+				t.Errorf("got %.20q (%d bytes, type %d), %v: expected %.20q", b, len(b), kind, err, text)
+				return
+			}
+		}
+		_, text, _ := conn.ReadMessage()
+		kind, b, err := conn.ReadMessage()
+		if err != nil || kind != websocket.BinaryMessage || string(b) != "attached" || string(text) != `451-["e",{"_placeholder":true,"num":0}]` {
+			t.Errorf("got %q, %q (type %d), %v: expected the attachment", text, b, kind, err)
+			return
+		}
 	}
 }
 
