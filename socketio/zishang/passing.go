@@ -28,6 +28,17 @@ func (g *guarded) Packet(p *engine.Packet) {
 	g.pushLocked(func() { g.handle(p) })
 }
 
+// Take is Packet, if that need not wait ([engine.Taker]).
+func (g *guarded) Take(p *engine.Packet) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.queue) >= maxQueue && !g.state.over() {
+		return false
+	}
+	g.pushLocked(func() { g.handle(p) })
+	return true
+}
+
 // pushLocked queues something behind the packets that came before.
 func (g *guarded) pushLocked(f func()) {
 	if g.state.over() {

@@ -31,7 +31,10 @@ type Library struct {
 	Tasks sync.WaitGroup
 }
 
-var _ engine.Library = (*Library)(nil)
+var (
+	_ engine.Library = (*Library)(nil)
+	_ engine.Taker   = (*Library)(nil)
+)
 
 // Handler is a binding's part of one stay. It embeds a [Socket]; the other methods are
 // those of [engine.Library].
@@ -130,6 +133,12 @@ func (l *Library) Packet(st *engine.Stay, p *engine.Packet) {
 	if h, _ := st.Value().(Handler); h != nil {
 		h.Packet(p)
 	}
+}
+
+// Take hands on what a handler takes without waiting ([engine.Taker]).
+func (l *Library) Take(st *engine.Stay, p *engine.Packet) bool {
+	h, ok := st.Value().(interface{ Take(*engine.Packet) bool })
+	return ok && h.Take(p)
 }
 
 // Left ends a socket for authorization. Shutdown waits for the functions of OnFailure.

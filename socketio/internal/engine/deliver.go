@@ -14,55 +14,126 @@ func (d *delivery) size() int {
 	return d.packet.size()
 }
 
+// Taker is a Library that can take packets without waiting. Take reports whether it took
+// one; otherwise Packet follows. It is called by whoever reads from the client, which spares
+// a goroutine, and as one of the calls of Packet.
+type Taker interface {
+	Take(st *Stay, p *Packet) bool
+}
+
 // pushLocked queues a delivery. The goroutine that delivers exists only while the queue is
 // not empty.
 func (s *Session) pushLocked(d delivery) {
 	s.in.queue = append(s.in.queue, d)
 	s.in.bytes += d.size()
-	if !s.in.delivering {
-		s.in.delivering = true
-		s.server.run(s, "delivery", s.deliver)
+	if s.in.delivering {
+		return
 	}
+	s.in.delivering = true
+	if s.in.receiving && s.server.taker != nil {
+		s.in.mine = true
+		return
+	}
+	s.server.run(s, "delivery", func() { s.deliver(nil) })
 }
 
-// deliver gives the library what is queued.
-func (s *Session) deliver() {
-	for {
-		p := s.nextDelivery()
+// deliver gives the library first, if not nil, and what is queued.
+func (s *Session) deliver(first *Packet) {
+	for p := first; ; {
 		if p == nil {
-			return
+			if p = s.nextDelivery(); p == nil {
+				return
+			}
 		}
 		s.server.guard(s, "Packet", func() { s.server.library.Packet(p.stay, p) })
+		s.writeAnswer(p)
+		p = nil
 	}
 }
 
-// nextDelivery returns the next packet that may pass, or nil when the queue is empty. It
-// drops packets of a stay whose gate has closed since they came.
+// take gives the library what it takes without waiting, in the goroutine of the reader.
+func (s *Session) take() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.in.queue) > 0 && s.in.queue[0].stay.entered {
+		p := s.popLocked()
+		if p == nil {
+			continue
+		}
+		s.mu.Unlock()
+		taken := false
+		s.server.guard(s, "Packet", func() { taken = s.server.taker.Take(p.stay, p) })
+		s.mu.Lock()
+		if !taken {
+			s.server.run(s, "delivery", func() { s.deliver(p) })
+			return
+		}
+		p.answering = false
+		s.wakeForAnswerLocked()
+	}
+	if s.in.delivering = len(s.in.queue) > 0; s.in.delivering {
+		s.server.run(s, "delivery", func() { s.deliver(nil) })
+	}
+}
+
+// writeAnswer writes the acknowledgement that the library gave while it had the packet.
+func (s *Session) writeAnswer(p *Packet) {
+	s.mu.Lock()
+	p.answering = false
+	ws := s.link.ws
+	if len(s.out.queue) == 0 || s.link.writing || ws == nil || !ws.out.direct.able() {
+		s.wakeForAnswerLocked()
+		s.mu.Unlock()
+		return
+	}
+	s.link.writing = true
+	s.mu.Unlock()
+	s.server.guard(s, "writer", s.tryWrite)
+}
+
+// wakeForAnswerLocked has what was sent with link.later written.
+func (s *Session) wakeForAnswerLocked() {
+	if len(s.out.queue) > 0 || s.final {
+		s.wakeLocked()
+	}
+}
+
+// nextDelivery returns the next packet that may pass, or nil when the queue is empty.
 func (s *Session) nextDelivery() *Packet {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for len(s.in.queue) > 0 {
-		d := s.in.queue[0]
-		if !d.stay.entered {
+		if !s.in.queue[0].stay.entered {
 			s.cond.Wait()
 			continue
 		}
-		s.in.queue[0] = delivery{}
-		if s.in.queue = s.in.queue[1:]; len(s.in.queue) == 0 {
-			s.in.queue = nil
-		}
-		s.in.bytes -= d.size()
-		if s.in.waiting > 0 {
-			s.cond.Broadcast()
-		}
-		switch {
-		case d.done != nil:
-			d.done()
-		case d.stay.gate != Pending:
-			return d.packet
+		if p := s.popLocked(); p != nil {
+			return p
 		}
 	}
 	s.in.delivering = false
+	return nil
+}
+
+// popLocked takes the first delivery from the queue. It returns its packet, or nil: it drops
+// packets of a stay whose gate has closed since they came.
+func (s *Session) popLocked() *Packet {
+	d := s.in.queue[0]
+	s.in.queue[0] = delivery{}
+	if s.in.queue = s.in.queue[1:]; len(s.in.queue) == 0 {
+		s.in.queue = nil
+	}
+	s.in.bytes -= d.size()
+	if s.in.waiting > 0 {
+		s.cond.Broadcast()
+	}
+	switch {
+	case d.done != nil:
+		d.done()
+	case d.stay.gate != Pending:
+		d.packet.answering = true
+		return d.packet
+	}
 	return nil
 }
 

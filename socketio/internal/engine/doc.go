@@ -54,9 +54,10 @@
 // Calls of the library that may take their time run in goroutines that
 // [Server.Shutdown] waits for. Decide has one for each stay. Admitted,
 // Authenticate, Left, Done and Closed of one session run one after another in one,
-// and Packet in another; both exist only while there is something to call. Two
+// and Packet in another; both exist only while there is something to call. Three
 // calls run elsewhere: Decide and Admitted of the root in an Engine.IO 3
-// handshake run in the goroutine of its request.
+// handshake run in the goroutine of its request, and Take of a [Taker] in the one that
+// reads from the client.
 //
 // Every goroutine and timer recovers: a panic is logged and ends that session. An
 // idle websocket costs one goroutine, its reader. What is sent is written by the few

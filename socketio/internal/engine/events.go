@@ -129,8 +129,9 @@ type Packet struct {
 	// event that the library numbered by itself (see [NewPacket]).
 	Ack any
 
-	packet packet
-	stay   *Stay
+	packet    packet
+	stay      *Stay
+	answering bool // the library has it; guarded by the session
 }
 
 func newPacket(st *Stay, p *packet, attachments [][]byte) *Packet {
@@ -148,7 +149,8 @@ func (p *Packet) Text() []byte { return p.packet.forLibrary() }
 func (p *Packet) Passes() bool { return p.stay.Passes() }
 
 // Acknowledge answers an event once, where the gate lets it, with a JSON array
-// and its attachments, as those of [NewEvent].
+// and its attachments, as those of [NewEvent]. Within Library.Packet the answer leaves
+// when that returns.
 func (p *Packet) Acknowledge(data []byte, attachments [][]byte) {
 	st := p.stay
 	e := &Event{nsp: st.nsp, data: toASCII(data), attachments: attachments}
@@ -157,7 +159,9 @@ func (p *Packet) Acknowledge(data []byte, attachments [][]byte) {
 	defer st.session.mu.Unlock()
 	if p.WantsAck && st.gate != Pending && !st.overLocked() {
 		p.WantsAck = false
+		st.session.link.later = p.answering // see writeAnswer
 		st.emitLocked(m)
+		st.session.link.later = false
 	}
 }
 

@@ -52,34 +52,36 @@ func (f *flusher) next() *Session {
 	return s
 }
 
-var frameBuffers = sync.Pool{New: func() any { return new([]byte) }}
-
 // flush is the goroutine of a worker.
 func (e *Server) flush() {
-	buffer := frameBuffers.Get().(*[]byte)
-	defer frameBuffers.Put(buffer)
 	for s := e.flusher.next(); s != nil; s = e.flusher.next() {
-		e.guard(s, "writer", func() { *buffer = s.tryWrite((*buffer)[:0]) })
+		e.guard(s, "writer", s.tryWrite)
 	}
 }
 
-// tryWrite writes what is queued for a websocket, and returns the buffer.
-func (s *Session) tryWrite(frames []byte) []byte {
+var frameBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// tryWrite writes what is queued for a websocket. link.writing is set.
+func (s *Session) tryWrite() {
+	buffer := frameBuffers.Get().(*[]byte)
+	defer frameBuffers.Put(buffer)
 	s.mu.Lock()
 	ws := s.link.ws
 	if s.final || s.out.bytes > maxHeld || !ws.plain(s.out.queue) {
 		s.server.run(s, "writer", func() { s.writeLoop(ws) })
 		s.mu.Unlock()
-		return frames
+		return
 	}
 	if s.cutOff || len(s.out.queue) == 0 {
 		s.link.writing = false
 		s.mu.Unlock()
-		return frames
+		return
 	}
+	frames := (*buffer)[:0]
 	for i := range s.out.queue {
 		frames = appendFrame(frames, &s.out.queue[i])
 	}
+	*buffer = frames
 	n := s.out.bytes
 	clear(s.out.queue)
 	if s.out.queue = s.out.queue[:0]; cap(s.out.queue) > 4 {
@@ -89,18 +91,17 @@ func (s *Session) tryWrite(frames []byte) []byte {
 	all, err := ws.out.try(frames)
 	if err != nil {
 		s.lost(ws, err)
-		return frames
+		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !all {
 		s.server.run(s, "writer", func() { s.writeRest(ws, n) })
-		return frames
+		return
 	}
 	s.out.bytes -= n
 	s.link.writing = false
 	s.wakeLocked() // for what came meanwhile
-	return frames
 }
 
 // writeDeadline is that of a write that begins now.

@@ -26,6 +26,7 @@ type crowd struct {
 	ended  chan string // why sessions ended
 
 	packet  func(st *Stay, p *Packet)
+	take    func(st *Stay, p *Packet) bool
 	entered chan *Stay
 }
 
@@ -41,9 +42,11 @@ func (c *crowd) Packet(st *Stay, p *Packet) {
 	}
 }
 
+func (c *crowd) Take(st *Stay, p *Packet) bool { return c.take != nil && c.take(st, p) }
+
 func newCrowd(t testing.TB, n int, config Config) *crowd {
 	t.Helper()
-	c := &crowd{ended: make(chan string, n), entered: make(chan *Stay, 1)}
+	c := &crowd{ended: make(chan string, n+1), entered: make(chan *Stay, 1)}
 	var err error
 	if c.server, err = New(config, c); err != nil {
 		t.Fatal(err)

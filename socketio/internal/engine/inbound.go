@@ -17,7 +17,9 @@ type inbound struct {
 	queue      []delivery
 	bytes      int
 	delivering bool
-	waiting    int // readers of the client that wait for room
+	receiving  bool // the reader handles a packet
+	mine       bool // the reader delivers what it has queued
+	waiting    int  // readers of the client that wait for room
 
 	// A packet whose attachments have not all come.
 	partial     *packet
@@ -33,10 +35,23 @@ const maxCalls = 64
 // library. It reports whether to read on, which is the case after the session's end too,
 // until the client's side has ended.
 func (s *Session) receive(frames ...frame) bool {
+	goOn, mine := s.receiveAll(frames)
+	if mine {
+		s.take()
+	}
+	return goOn
+}
+
+// receiveAll is receive without the deliveries that are mine.
+func (s *Session) receiveAll(frames []frame) (goOn, mine bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, f := range frames {
 		for s.state == connected && (s.in.bytes > s.server.config.MaxInbound || len(s.calls) > maxCalls) {
+			if s.in.mine {
+				s.in.mine = false
+				s.server.run(s, "delivery", func() { s.deliver(nil) })
+			}
 			s.in.waiting++
 			s.cond.Wait()
 			s.in.waiting--
@@ -51,12 +66,16 @@ func (s *Session) receive(frames ...frame) bool {
 			continue
 		}
 		s.heardLocked(now)
-		if err := s.frameLocked(f); err != nil {
+		s.in.receiving = true
+		err := s.frameLocked(f)
+		s.in.receiving = false
+		if err != nil {
 			s.endLocked(end{reason: "malformed packet: " + err.Error(), keep: true})
 			break
 		}
 	}
-	return !s.cutOff
+	mine, s.in.mine = s.in.mine, false
+	return !s.cutOff, mine
 }
 
 // lateFrameLocked handles what a client sends after the session's end.

@@ -22,6 +22,7 @@ type link struct {
 	candidate *wsConn // a websocket that may replace polling
 	upgrading bool    // the candidate's probe was answered
 	writing   bool    // a goroutine writes to ws
+	later     bool    // the queue is written by whoever has a packet of the client's
 }
 
 // poller is a poll that waits for something to carry.
@@ -39,9 +40,9 @@ const noopDelay = 100 * time.Millisecond
 func (s *Session) wakeLocked() {
 	l := &s.link
 	if ws := l.ws; ws != nil {
-		if !l.writing && (len(s.out.queue) > 0 || s.final) {
+		if !l.writing && !l.later && (len(s.out.queue) > 0 || s.final) {
 			l.writing = true
-			if ws.out.direct.able() {
+			if ws.out.direct.able() && !s.final {
 				s.flushLocked()
 			} else {
 				s.server.run(s, "writer", func() { s.writeLoop(ws) })

@@ -21,6 +21,7 @@ import (
 type Server struct {
 	config     Config
 	library    Library
+	taker      Taker // the library, if it is one
 	upgrader   websocket.Upgrader
 	tasks      sync.WaitGroup // every goroutine of a session's
 	handshakes atomic.Int64   // clients that are in no namespace, or have not ended their handshake
@@ -42,9 +43,11 @@ func New(config Config, library Library) (*Server, error) {
 	if library == nil {
 		return nil, errors.New("engine: the library is nil")
 	}
+	taker, _ := library.(Taker)
 	return &Server{
 		config:  config,
 		library: library,
+		taker:   taker,
 		upgrader: websocket.Upgrader{
 			HandshakeTimeout:  config.WriteTimeout,
 			ReadBufferSize:    256,

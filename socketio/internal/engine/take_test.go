@@ -1,0 +1,103 @@
+package engine
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/gorilla/websocket"
+)
+
+// TestTake: a library may take some packets without waiting, and is given the others as
+// before, in order.
+func TestTake(t *testing.T) {
+	c := newCrowd(t, 1, Config{})
+	got := make(chan string)
+	c.take = func(_ *Stay, p *Packet) bool {
+		if p.Event == "block" {
+			return false
+		}
+		go func() { got <- "took " + p.Event }()
+		p.Acknowledge([]byte(`["taken"]`), nil)
+		return true
+	}
+	c.packet = func(_ *Stay, p *Packet) {
+		got <- "packet " + p.Event
+		p.Acknowledge([]byte(`["answered"]`), nil)
+	}
+	for i := range 3 {
+		for _, text := range []string{`1["a"]`, `2["block"]`, `3["b"]`} {
+			if err := c.conns[0].WriteMessage(websocket.TextMessage, []byte("42"+text)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if first := <-got; i == 0 && first != "took a" {
+			t.Errorf("got %q first", first)
+		}
+		for range 2 {
+			<-got
+		}
+		for _, want := range []string{`431["taken"]`, `432["answered"]`} {
+			if _, b, err := c.conns[0].ReadMessage(); err != nil || string(b) != want {
+				t.Fatalf("got %q, %v: expected %s", b, err, want)
+			}
+		}
+		// What comes while Packet runs is given to Packet as well.
+		if _, b, err := c.conns[0].ReadMessage(); err != nil || !strings.HasPrefix(string(b), `433[`) {
+			t.Fatalf("got %q, %v", b, err)
+		}
+	}
+}
+
+// TestTakePost: the packets of one POST need more room than there is, and nobody but the
+// reader delivers them.
+func TestTakePost(t *testing.T) {
+	c := newCrowd(t, 0, Config{MaxInbound: 1 << 10, MaxUnauthenticated: 8 << 10})
+	const n = 500
+	var order []string
+	done := make(chan struct{})
+	c.packet = func(_ *Stay, p *Packet) {
+		if order = append(order, string(p.Data)); len(order) == n {
+			close(done)
+		}
+	}
+	do := func(method, sid, body string) string {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), method, c.web.URL+"/socket.io/?EIO=4&transport=polling"+sid, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		b, err := io.ReadAll(res.Body)
+		if err != nil || res.StatusCode != http.StatusOK {
+			t.Fatalf("%s: %s, %q, %v", method, res.Status, b, err)
+		}
+		return string(b)
+	}
+	var open struct{ SID string }
+	if err := json.Unmarshal([]byte(do("GET", "", "")[1:]), &open); err != nil {
+		t.Fatal(err)
+	}
+	sid := "&sid=" + open.SID
+	do("POST", sid, "40")
+	<-c.entered
+	var events []string
+	for i := range n {
+		events = append(events, fmt.Sprintf(`42["e",%d]`, i))
+	}
+	do("POST", sid, strings.Join(events, "\x1e"))
+	<-done
+	for i, data := range order {
+		if data != fmt.Sprintf(`["e",%d]`, i) {
+			t.Fatalf("packet %d is %s", i, data)
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
+}
