@@ -35,6 +35,7 @@ var servers = []struct {
 	{"gosio", []int{3, 4}, ""},
 	{"gosio-hand", []int{3}, ""},
 	{"bare", []int{3}, "refused-query"},
+	{"floor", []int{3, 4}, "open sockets"},
 	{"node2", []int{3}, ""},
 	{"zishang", []int{3, 4}, ""},
 	{"zishang-hand", []int{3, 4}, ""},

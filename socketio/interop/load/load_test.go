@@ -55,7 +55,7 @@ func TestAttack(t *testing.T) {
 // TestScale: both bindings take the whole trial, and draw it.
 func TestScale(t *testing.T) {
 	dir := t.TempDir()
-	command(t, scale, "-sockets", "100,120", "-servers", "gosio,zishang", "-eio", "4", "-work", "1000", "-svg", dir)
+	command(t, scale, "-sockets", "100,120", "-servers", "gosio,zishang,floor", "-eio", "4", "-work", "1000", "-svg", dir)
 }
 
 // TestScaleTrunks: the same over connections that carry many.

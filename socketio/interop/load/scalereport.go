@@ -111,7 +111,7 @@ func drawCharts(dir string, all []cost) error {
 func beside(table io.Writer, all []cost) {
 	for _, one := range all {
 		for _, other := range all {
-			if !ours(one.server) || other.n != one.n || other.eio != one.eio || other.server != one.server+"-hand" && !strings.HasPrefix(other.server, "node") {
+			if !ours(one.server) && one.server != "floor" || other.n != one.n || other.eio != one.eio || other.server != one.server+"-hand" && !strings.HasPrefix(other.server, "node") {
 				continue
 			}
 			fmt.Fprintf(table, "%s to %s\t%d\t%d", one.server, other.server, one.eio, one.n)

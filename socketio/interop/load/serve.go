@@ -73,6 +73,7 @@ var kinds = map[string]func(setup) (*app, error){
 	"gosio":        serveGoogollee,
 	"gosio-hand":   serveGoogolleeByHand,
 	"bare":         serveBare,
+	"floor":        serveFloor,
 	"zishang":      serveZishang,
 	"zishang-hand": serveZishangByHand,
 }
