@@ -63,20 +63,32 @@ func (c *corked) writeLocked(b []byte) (int, error) {
 	return n + more, err
 }
 
+// tried is the outcome of an attempt to write.
+type tried uint8
+
+const (
+	written tried = iota // all of it
+	held                 // the rest is in the buffer
+	busy                 // none of it: another write waits for the client
+)
+
 // try writes as much as the client takes at once, and begins to buffer if that is not
-// everything. It reports whether it was.
-func (c *corked) try(b []byte) (all bool, err error) {
-	c.mu.Lock()
+// everything. It never waits.
+func (c *corked) try(b []byte) (tried, error) {
+	if !c.mu.TryLock() {
+		return busy, nil
+	}
 	defer c.mu.Unlock()
 	n := 0
 	if c.free {
+		var err error
 		if n, err = c.direct.write(b); err != nil || n == len(b) {
-			return true, err
+			return written, err
 		}
 	}
 	c.free = false
 	c.held = append(c.held, b[n:]...)
-	return false, nil
+	return held, nil
 }
 
 // cork starts to buffer.

@@ -15,8 +15,8 @@ func (d *delivery) size() int {
 }
 
 // Taker is a Library that can take packets without waiting. Take reports whether it took
-// one; otherwise Packet follows. It is called by whoever reads from the client, which spares
-// a goroutine, and as one of the calls of Packet.
+// one; otherwise Packet follows. The reader of the client's packets calls it, which spares
+// a goroutine, and never during a call of Packet.
 type Taker interface {
 	Take(st *Stay, p *Packet) bool
 }

@@ -62,7 +62,7 @@
 // Every goroutine and timer recovers: a panic is logged and ends that session. An
 // idle websocket costs one goroutine, its reader. What is sent is written by the few
 // goroutines of the flusher, which exist while there is something to write and never
-// wait for a client. A session has a writer of its own while its client does not take
+// wait for a client. A session has a separate writer while its client does not take
 // everything at once, for long messages, attachments and compressed ones, and where the
 // connection is not the operating system's, such as TLS.
 //

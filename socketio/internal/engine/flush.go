@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"encoding/binary"
 	"runtime"
 	"sync"
@@ -11,7 +12,7 @@ import (
 
 // flusher writes the few bytes that most messages are to the websockets of many sessions,
 // in a few goroutines. It never waits for a client: one that does not take everything at once
-// gets a goroutine of its own.
+// gets a separate goroutine.
 type flusher struct {
 	mu      sync.Mutex
 	ready   []*Session // whose link.writing is set
@@ -88,15 +89,19 @@ func (s *Session) tryWrite() {
 		s.out.queue = nil
 	}
 	s.mu.Unlock()
-	all, err := ws.out.try(frames)
+	result, err := ws.out.try(frames)
 	if err != nil {
 		s.lost(ws, err)
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !all {
-		s.server.run(s, "writer", func() { s.writeRest(ws, n) })
+	if result != written {
+		var rest []byte
+		if result == busy {
+			rest = bytes.Clone(frames)
+		}
+		s.server.run(s, "writer", func() { s.writeRest(ws, rest, n) })
 		return
 	}
 	s.out.bytes -= n
@@ -107,9 +112,16 @@ func (s *Session) tryWrite() {
 // writeDeadline is that of a write that begins now.
 func (e *Server) writeDeadline() time.Time { return time.Now().Add(e.config.WriteTimeout) }
 
-// writeRest writes what a client did not take at once, and goes on.
-func (s *Session) writeRest(ws *wsConn, n int) {
-	err := ws.out.uncork(s.server.writeDeadline())
+// writeRest writes what a client did not take at once, and goes on. rest is what is not in
+// the connection's buffer yet, and n the size of the messages.
+func (s *Session) writeRest(ws *wsConn, rest []byte, n int) {
+	deadline := s.server.writeDeadline()
+	ws.out.cork()
+	_ = ws.out.SetWriteDeadline(deadline)
+	_, err := ws.out.Write(rest)
+	if err == nil {
+		err = ws.out.uncork(deadline)
+	}
 	s.mu.Lock()
 	s.out.bytes -= n
 	s.mu.Unlock()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
@@ -48,13 +49,30 @@ func newCrowd(t testing.TB, n int, config Config) *crowd {
 	t.Helper()
 	c := &crowd{ended: make(chan string, n+1), entered: make(chan *Stay, 1)}
 	var err error
+	config.PingInterval = time.Hour // no test waits for it
+	if config.WriteTimeout == 0 {
+		config.WriteTimeout = time.Minute // the machine may be busy
+	}
 	if c.server, err = New(config, c); err != nil {
 		t.Fatal(err)
 	}
-	c.web = httptest.NewServer(c.server)
+	c.web = httptest.NewUnstartedServer(c.server)
+	c.web.Config.ConnState = func(conn net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			_ = conn.(*net.TCPConn).SetWriteBuffer(kernelBuffer)
+		}
+	}
+	c.web.Start()
 	t.Cleanup(c.close)
+	dialer := websocket.Dialer{NetDial: func(network, address string) (net.Conn, error) {
+		conn, err := net.Dial(network, address)
+		if err == nil {
+			err = conn.(*net.TCPConn).SetReadBuffer(kernelBuffer)
+		}
+		return conn, err
+	}}
 	for range n {
-		conn, response, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(c.web.URL, "http")+"/socket.io/?EIO=4&transport=websocket", nil)
+		conn, response, err := dialer.Dial("ws"+strings.TrimPrefix(c.web.URL, "http")+"/socket.io/?EIO=4&transport=websocket", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,6 +90,10 @@ func newCrowd(t testing.TB, n int, config Config) *crowd {
 	}
 	return c
 }
+
+// kernelBuffer is the size of the buffers at both ends, which are larger otherwise. The
+// kernel takes more.
+const kernelBuffer = 64 << 10
 
 func (c *crowd) close() {
 	for _, conn := range c.conns {
@@ -98,6 +120,14 @@ func TestFlush(t *testing.T) {
 	for _, compress := range []int{0, 500} {
 		c := newCrowd(t, 20, Config{CompressFrom: compress})
 		binary := NewEvent(root, []byte(`["e",{"_placeholder":true,"num":0}]`), [][]byte{[]byte("attached")})
+		var readers sync.WaitGroup
+		for _, conn := range c.conns {
+			readers.Go(func() {
+				for range 5 {
+					readTexts(t, conn)
+				}
+			})
+		}
 		for range 5 {
 			for _, text := range texts() {
 				e := event(text)
@@ -109,29 +139,22 @@ func TestFlush(t *testing.T) {
 				st.Send(binary, nil)
 			}
 		}
-		var readers sync.WaitGroup
-		for _, conn := range c.conns {
-			readers.Go(func() { readFlushed(t, conn) })
-		}
 		readers.Wait()
 	}
 }
 
-// readFlushed reads what TestFlush sends to a client.
-func readFlushed(t *testing.T, conn *websocket.Conn) {
-	for range 5 {
-		for _, text := range texts() {
-			if kind, b, err := conn.ReadMessage(); err != nil || kind != websocket.TextMessage || string(b) != `42["e","`+text+`"]` {
-				t.Errorf("got %.20q (%d bytes, type %d), %v: expected %.20q", b, len(b), kind, err, text)
-				return
-			}
-		}
-		_, text, _ := conn.ReadMessage()
-		kind, b, err := conn.ReadMessage()
-		if err != nil || kind != websocket.BinaryMessage || string(b) != "attached" || string(text) != `451-["e",{"_placeholder":true,"num":0}]` {
-			t.Errorf("got %q, %q (type %d), %v: expected the attachment", text, b, kind, err)
+// readTexts reads the texts, and the attachment behind them.
+func readTexts(t *testing.T, conn *websocket.Conn) {
+	for _, text := range texts() {
+		if kind, b, err := conn.ReadMessage(); err != nil || kind != websocket.TextMessage || string(b) != `42["e","`+text+`"]` {
+			t.Errorf("got %.20q (%d bytes, type %d), %v: expected %.20q", b, len(b), kind, err, text)
 			return
 		}
+	}
+	_, text, _ := conn.ReadMessage()
+	kind, b, err := conn.ReadMessage()
+	if err != nil || kind != websocket.BinaryMessage || string(b) != "attached" || string(text) != `451-["e",{"_placeholder":true,"num":0}]` {
+		t.Errorf("got %q, %q (type %d), %v: expected the attachment", text, b, kind, err)
 	}
 }
 
@@ -172,11 +195,33 @@ func TestFlushSlowClient(t *testing.T) {
 	}
 }
 
+// TestFlushBusy: a write that waits for a client, such as an answer to its ping, delays no
+// other client.
+func TestFlushBusy(t *testing.T) {
+	c := newCrowd(t, 2, Config{})
+	out := c.stays[0].session.link.ws.out
+	out.mu.Lock() // as a write that waits does
+	e := event("hello")
+	for _, st := range c.stays {
+		st.Send(e, nil)
+	}
+	if _, b, err := c.conns[1].ReadMessage(); err != nil || string(b) != `42["e","hello"]` {
+		t.Errorf("the other client got %q, %v", b, err)
+	}
+	out.mu.Unlock()
+	c.stays[0].Send(event("last"), nil)
+	for _, want := range []string{`42["e","hello"]`, `42["e","last"]`} {
+		if _, b, err := c.conns[0].ReadMessage(); err != nil || string(b) != want {
+			t.Errorf("got %q, %v: expected %s", b, err, want)
+		}
+	}
+}
+
 // stuck reports whether the client of a session has left much untaken.
 func stuck(s *Session) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.out.bytes > 40<<20
+	return s.out.bytes > 2<<20
 }
 
 // TestFlushDeadline: a client that takes nothing loses its connection after WriteTimeout,
@@ -214,11 +259,11 @@ func TestFlushHeld(t *testing.T) {
 	var want bytes.Buffer
 	write := func(text string) bool {
 		want.WriteString(text)
-		all, err := c.try([]byte(text))
-		if err != nil {
-			t.Fatal(err)
+		result, err := c.try([]byte(text))
+		if err != nil || result == busy {
+			t.Fatal(result, err)
 		}
-		return all
+		return result == written
 	}
 	for n := 0; write(fmt.Sprintln(n, strings.Repeat("x", 10_000))); n++ {
 	}

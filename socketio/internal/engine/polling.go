@@ -22,7 +22,7 @@ type link struct {
 	candidate *wsConn // a websocket that may replace polling
 	upgrading bool    // the candidate's probe was answered
 	writing   bool    // a goroutine writes to ws
-	later     bool    // the queue is written by whoever has a packet of the client's
+	later     bool    // the queue is written by the goroutine that delivers a packet
 }
 
 // poller is a poll that waits for something to carry.

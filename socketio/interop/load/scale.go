@@ -213,7 +213,7 @@ func (t *trial) knocking() error {
 
 // refusals measures clients with an expired token.
 func (t *trial) refusals(work int) error {
-	if t.cost.server == "floor" { // it lets everybody in
+	if t.cost.server == "floor" { // it accepts everybody
 		return nil
 	}
 	n := min(t.cost.n, work/10)
