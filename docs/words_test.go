@@ -45,6 +45,9 @@ var plain = []struct {
 	{phrase: phrase(`waited longest|a moment ago|nor was|lets? go on`), instead: "the oldest; within the last five seconds; resumes"},
 	{phrase: phrase(`(greets?|ends?|admits?|refuses?|asks?|tells?|resumes?|keeps?|accepts?) who`), instead: "verb, then: clients that"},
 	{phrase: phrase(`what (becomes|became|came) of`), instead: "what happens to; the outcome"},
+	{phrase: phrase(`(accepted|admitted) (nowhere|anywhere)|who (is|was) (accepted|admitted|gone|refused)`), instead: "a client in no namespace; a client that was refused"},
+	{phrase: phrase(`(somebody|those|one|users?|tenants?|accepts|revokes|refuses|hears|ends) whom`), instead: "that, which"},
+	{phrase: phrase(`in vain|but for (what|those|their|the|its|one|all)`), instead: "without success; except for"},
 	{phrase: phrase(`rejects|rejecting|rejections?|(is|are|was|were|be|been|a|the|of|to|should|should have) rejected|(to|should|can|may) reject`), instead: "refuse: the one word for it"},
 	{phrase: phrase(`ha(s|ve|ving) (it|them|(the|a|an|its) \w+) (taken|told|forgotten|looked|flooded|sent|read|refused|found)`), instead: "active voice: say who does it"},
 }
@@ -97,6 +100,8 @@ func stumbles(text string) (all []string) {
 	return all
 }
 
+var capital = regexp.MustCompile(`([a-z0-9])([A-Z])`)
+
 func fine(words, except []string) bool {
 	for _, e := range except {
 		if words[len(words)-1] == e || strings.EqualFold(words[0], "there") && e == "there" {
@@ -124,6 +129,8 @@ func prose(t *testing.T, name, text string, named func(string)) (all []string) {
 					all = append(all, s)
 				}
 			}
+		case *ast.FuncDecl:
+			all = append(all, capital.ReplaceAllString(n.Name.Name, "$1 $2")) // TestFirstOf: Test First Of
 		case *ast.Ident:
 			if private.MatchString(n.Name) {
 				named(n.Name)

@@ -11,7 +11,7 @@ import (
 
 // The limits on fetches for unknown kids.
 const (
-	perSource = 30 * time.Second // between two of one source that were in vain
+	perSource = 30 * time.Second // between two of one source that found nothing
 	perSet    = 5 * time.Second  // between two altogether, once the burst is used
 	burst     = 2                // so that one source that spends its fetch leaves one to others
 
@@ -23,11 +23,10 @@ const (
 // limiter bounds the fetches for unknown kids. It answers at once and is not safe
 // for concurrent use.
 //
-// In vain means that the kid was not in the set. A fetch that finds its kid costs
-// nobody anything: an issuer rotates only so often.
+// A fetch that finds its kid does not count: an issuer rotates only so often.
 type limiter struct {
-	spent  *recent // sources that fetched in vain
-	absent *recent // kids that were fetched in vain
+	spent  *recent // sources whose fetch found nothing
+	absent *recent // kids that a fetch did not find
 
 	paid time.Time // until when all fetches so far are paid for, at one in perSet
 

@@ -46,7 +46,7 @@ func TestRevocationsMerge(t *testing.T) {
 		{Subject: "a", IssuedBefore: now.Add(-time.Hour), Expires: now.Add(time.Hour)},    // less
 		{Subject: "a", IssuedBefore: now.Add(time.Minute), Expires: now.Add(time.Minute)}, // another
 		{Subject: "a", IssuedBefore: now.Add(time.Second), Expires: now.Add(2 * time.Hour)},
-		{Subject: "a", Issuer: "i", Expires: now.Add(time.Hour)}, // narrower, but for all time
+		{Subject: "a", Issuer: "i", Expires: now.Add(time.Hour)}, // narrower, but without a time
 	} {
 		r.apply(v)
 	}

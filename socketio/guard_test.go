@@ -316,7 +316,7 @@ func TestSlowVerification(t *testing.T) {
 	})
 }
 
-// TestFlood: who sends attempts faster than they are looked at is disconnected,
+// TestFlood: a client that sends attempts faster than they are looked at is disconnected,
 // and nothing else than MaxAttempts+1 are ever held. TestOutOfTime: a
 // verification that the server gives up, wherever it hung, is nothing that its
 // client has to stay away for.

@@ -99,7 +99,7 @@ func TestMaxFailures(t *testing.T) {
 			}
 		})
 	})
-	t.Run("unless it says whom it stands for", func(t *testing.T) {
+	t.Run("unless it says which client it stands for", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			a := newLive(t, socketio.ByHandshake(), socketio.MaxFailures(1, 0),
 				socketio.ClientAddress(func(h *verifier.Handshake) string { return h.Header.Get("X-Forwarded-For") }))

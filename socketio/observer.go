@@ -10,7 +10,7 @@ import (
 
 // Observer receives the decisions of an [Authorizer] and the events of its sessions, for
 // metrics and traces. Packages promsocketio and otelsocketio contain one each. Any of
-// its functions may be nil. They are called from many goroutines at once, but for one
+// its functions may be nil. They are called from many goroutines at once, except for one
 // socket in order and one at a time, and under no lock: a function that blocks, or that
 // calls this package, delays only its own socket. Do not change the arguments. A
 // handshake contains no credentials once the socket has authenticated

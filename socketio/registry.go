@@ -226,7 +226,7 @@ func (r *Registry) each(f Filter, do func(*Session)) {
 }
 
 // names returns what a session of the token can be found by, in the order of the
-// indexes. An empty name is none, but for the one that all have.
+// indexes. An empty name is none, except for the one that all have.
 func names(t *verifier.Token) [indexes]string {
 	return [indexes]string{byIssuer: t.Issuer, bySubject: t.Subject, bySessionID: t.SessionID, byTokenID: t.ID}
 }

@@ -86,8 +86,8 @@ func TestTypeIsAskedForOnce(t *testing.T) {
 	}
 }
 
-// TestPublicKeyIsNoSecret: anyone who knows it could sign.
-func TestPublicKeyIsNoSecret(t *testing.T) {
+// TestPublicKeyIsNotASecret: anyone who knows it could sign.
+func TestPublicKeyIsNotASecret(t *testing.T) {
 	pem := "-----BEGIN PUBLIC KEY-----\n" + strings.Repeat("A", 64) + "\n-----END PUBLIC KEY-----\n"
 	if _, err := NewKey([]byte(pem), KeyOptions{}); err == nil || !strings.Contains(err.Error(), "PEM") {
 		t.Errorf("%v", err)

@@ -46,7 +46,7 @@ func bringsKey(segment string) bool {
 
 func parseHeader(segment string) (Header, error) {
 	var h Header
-	// The first character of "{" in base64url is "e" but for white space before
+	// The first character of "{" in base64url is "e" except for white space before
 	// it: what is not a JSON object is told before it is decoded.
 	if segment == "" || segment[0] != 'e' && segment[0] != 'I' && segment[0] != 'C' && segment[0] != 'D' {
 		return h, strictjson.ErrNotObject

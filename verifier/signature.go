@@ -19,7 +19,7 @@ type signatureCheck func(input, signature []byte) bool
 
 // newSignatureCheck returns the check of one algorithm with the material of a
 // key, so that a key has it at hand when a token comes. Signatures are checked
-// by jwx, but for those that it is too lax or too slow for.
+// by jwx, except for those that it is too lax or too slow for.
 func newSignatureCheck(a Algorithm, material any) (signatureCheck, error) {
 	switch a {
 	case HS256:

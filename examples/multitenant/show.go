@@ -28,7 +28,7 @@ func (s *show) close() {
 	s.mallory.Close()
 }
 
-// demonstrate shows who gets in, who hears whom, and what happens when a tenant
+// demonstrate shows who gets in, which messages each hears, and what happens when a tenant
 // leaves.
 func (s *show) demonstrate(ctx context.Context, app *application, url string, out io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)

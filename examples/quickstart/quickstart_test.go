@@ -52,7 +52,7 @@ func TestDemonstrationNotices(t *testing.T) {
 	for _, test := range []struct {
 		name     string
 		option   verifier.Option
-		patience time.Duration // short where something is waited for in vain
+		patience time.Duration // short where the test expects nothing to come
 		fail     []string
 	}{
 		{"nbf is ignored", verifier.IgnoreNotBefore(), 10 * time.Second, []string{"a token of the future"}},

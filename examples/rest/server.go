@@ -94,7 +94,7 @@ func me(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(map[string]string{"sub": httpauth.Token(r.Context()).Subject})
 }
 
-// post has what is posted heard by all sockets. Who says it is in the token.
+// post emits what is posted to all sockets, with the user of the token.
 func post(chat *googollee.Namespace) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<10))

@@ -16,7 +16,7 @@ func testAdmission(w *world) {
 		c.told("connect_error", want)
 		w.server.Broadcast("", "news", 1)
 		c.sends("say", "refused")
-		c.hearsNoMore()
+		c.hearsNothingElse()
 	}
 	c, s := w.enters(token("ada", nil))
 	if s.Session() != s.session || s.session.Token().Subject != "ada" {
@@ -117,7 +117,7 @@ func testRefusal(w *world) {
 	c.told("unauthorized", errBad)
 	c.Acknowledge()
 	c.hears("disconnect")
-	c.hearsNoMore()
+	c.hearsNothingElse()
 }
 
 // testDisconnectNow: with DisconnectNow a client is disconnected right after a refusal.
@@ -129,7 +129,7 @@ func testDisconnectNow(w *world) {
 	c.authenticates(token("ada", nil)) // too late
 	c.told("unauthorized", errBad)
 	c.hears("disconnect")
-	c.hearsNoMore()
+	c.hearsNothingElse()
 	if len(w.begun) != 0 {
 		w.Error("a client that was refused has authenticated")
 	}
@@ -195,5 +195,5 @@ func testAcknowledgements(w *world) {
 	_ = c.Emit(true, "say", "late")
 	c.reason("unauthorized", errBad.Reason)
 	c.hears("disconnect")
-	c.hearsNoMore()
+	c.hearsNothingElse()
 }

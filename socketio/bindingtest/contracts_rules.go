@@ -48,5 +48,5 @@ func testRoomRules(w *world) {
 	w.server.Broadcast("org:red", "news", "red")
 	s.Emit("answer")
 	c.hears("answer")
-	c.hearsNoMore()
+	c.hearsNothingElse()
 }

@@ -31,7 +31,7 @@ func testEnd(w *world) {
 	c.sends("say", "after")
 	c.authenticates(token("ada", nil))
 	c.hears("disconnect")
-	c.hearsNoMore()
+	c.hearsNothingElse()
 	other.sends("say", "hello")
 	w.handles("say hello")
 	if s.Session() != s.session {
@@ -63,7 +63,7 @@ func testEndDuringEvent(w *world) {
 	release()
 	c.told("unauthorized", errBad)
 	c.hears("disconnect")
-	c.hearsNoMore()
+	c.hearsNothingElse()
 	_ = s.ended(w)
 	w.handles("bye ")
 	other, _ := w.enters(token("bob", nil))
@@ -145,7 +145,7 @@ func testExpiry(w *world) {
 		break
 	}
 	c.hears("disconnect")
-	c.hearsNoMore()
+	c.hearsNothingElse()
 	if err := s.ended(w); !errors.Is(err, verifier.ErrTokenExpired) {
 		w.Errorf("the session ended by %v", err)
 	}
@@ -161,7 +161,7 @@ func testRevocation(w *world) {
 	}
 	c.reason("unauthorized", socketio.ErrTokenRevoked)
 	c.hears("disconnect")
-	c.hearsNoMore()
+	c.hearsNothingElse()
 	_ = s.ended(w)
 	w.connect(token("ada", nil)).reason("connect_error", socketio.ErrTokenRevoked)
 	other.sends("say", "hello")
@@ -192,7 +192,7 @@ func testLiveness(w *world) {
 	rejected := func() {
 		w.Helper()
 		login().reason("unauthorized", socketio.ErrSessionLimit)
-		if c.hearsNoMore(); first.session.Context().Err() != nil {
+		if c.hearsNothingElse(); first.session.Context().Err() != nil {
 			w.Fatalf("the session of a live client ended: %v", first.ended(w))
 		}
 	}

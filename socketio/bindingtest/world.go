@@ -169,8 +169,8 @@ func (c client) hears(name string, args ...any) Event {
 	return e
 }
 
-// hearsNoMore checks that the client has heard everything.
-func (c client) hearsNoMore() {
+// hearsNothingElse checks that the client has heard everything.
+func (c client) hearsNothingElse() {
 	c.w.Helper()
 	if rest := c.Rest(); len(rest) > 0 {
 		c.w.Errorf("the client heard %v, want nothing", rest)

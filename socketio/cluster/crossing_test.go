@@ -76,7 +76,7 @@ func TestMatrix(t *testing.T) {
 				address := needRedis(t)
 				a, b := kinds[from](t, address), kinds[to](t, address)
 				crossing(t, a, b)
-				checkStrangers(t, a, b)
+				checkUnauthenticated(t, a, b)
 			})
 		}
 	}

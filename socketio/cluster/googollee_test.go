@@ -238,18 +238,18 @@ func (p *guardedServer) members() []member {
 }
 
 // unauthenticated clients are the clients of a peer that have not authenticated.
-func (p *guardedServer) strangers() []*jsclient.Client { return p.pending }
+func (p *guardedServer) unauthenticated() []*jsclient.Client { return p.pending }
 
-// checkStrangers: clients that have not authenticated have heard nothing and are still
+// checkUnauthenticated: clients that have not authenticated have heard nothing and are still
 // connected, whatever was sent to all.
-func checkStrangers(t *testing.T, peers ...peer) {
+func checkUnauthenticated(t *testing.T, peers ...peer) {
 	t.Helper()
 	for _, p := range peers {
-		s, ok := p.(interface{ strangers() []*jsclient.Client })
+		s, ok := p.(interface{ unauthenticated() []*jsclient.Client })
 		if !ok {
 			continue
 		}
-		for _, c := range s.strangers() {
+		for _, c := range s.unauthenticated() {
 			c.Barrier(t)
 			for _, e := range c.Seen() {
 				if e.Name != "connect" && !strings.HasPrefix(e.Name, "engine:") {
@@ -299,7 +299,7 @@ func TestAlone(t *testing.T) {
 		t.Errorf("the answers of nobody: %q", got)
 	}
 	p.serverSideEmit(t, "news", "x")
-	checkStrangers(t, p)
+	checkUnauthenticated(t, p)
 	p.disconnect(t, rooms(one.socket))
 	one.awaitGone(t)
 	if err := p.n.To(two.socket).Disconnect(false); err != nil {
@@ -311,23 +311,23 @@ func TestAlone(t *testing.T) {
 	}
 }
 
-// TestStrangers: what Node.js does to all sockets, or to those that have not
+// TestUnauthenticated: what Node.js does to all sockets, or to those that have not
 // authenticated yet by name, does not happen to them: nor does it when they
 // have authenticated afterwards.
-func TestStrangers(t *testing.T) {
+func TestUnauthenticated(t *testing.T) {
 	t.Run("googollee", func(t *testing.T) {
 		address := needRedis(t)
 		p := guarded(t, address)
-		strangers(t, nodeJS(t, address), p, &p.guardedServer)
+		unauthenticated(t, nodeJS(t, address), p, &p.guardedServer)
 	})
 	t.Run("zishang", func(t *testing.T) {
 		address := needRedis(t)
 		p := guardedZishang(t, address)
-		strangers(t, nodeJS(t, address), p, &p.guardedServer)
+		unauthenticated(t, nodeJS(t, address), p, &p.guardedServer)
 	})
 }
 
-func strangers(t *testing.T, js *jsPeer, own peer, p *guardedServer) {
+func unauthenticated(t *testing.T, js *jsPeer, own peer, p *guardedServer) {
 	t.Helper()
 	everybody := cluster.Target{}
 	for _, c := range p.pending {
@@ -354,7 +354,7 @@ func strangers(t *testing.T, js *jsPeer, own peer, p *guardedServer) {
 	for _, m := range p.clients {
 		m.heard(t)
 	}
-	checkStrangers(t, own)
+	checkUnauthenticated(t, own)
 	for _, c := range p.pending {
 		c.Emit(t, "authenticate", map[string]string{"token": "grace"})
 		c.Expect(t, "authenticated")

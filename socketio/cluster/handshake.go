@@ -113,7 +113,7 @@ func hasCredentialParameter(value string) bool {
 	}
 	parameters, err := url.ParseQuery(query)
 	if err != nil {
-		return true // who knows what is in it
+		return true // it may contain anything
 	}
 	for name := range parameters {
 		if isCredentialParameter(name) {

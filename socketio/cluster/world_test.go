@@ -258,7 +258,7 @@ func (s *server) until(what string, condition func() bool) {
 		case <-changed:
 		case <-s.log.written:
 		case <-deadline:
-			s.t.Fatalf("in vain: %s\n%s", what, s.describe())
+			s.t.Fatalf("not seen: %s\n%s", what, s.describe())
 		}
 	}
 }

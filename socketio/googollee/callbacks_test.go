@@ -185,7 +185,7 @@ func TestArguments(t *testing.T) {
 	s.want("handled", "handled")
 }
 
-// TestRooms: joining and leaving from anywhere, under broadcasts; who is gone is in
+// TestRooms: joining and leaving from anywhere, under broadcasts; a connection that is gone is in
 // none.
 func TestRooms(t *testing.T) {
 	s := serve(t, nil, func(s *server) {

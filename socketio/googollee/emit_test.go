@@ -54,9 +54,9 @@ func TestEmitWithAck(t *testing.T) {
 	s.want("left alice")
 }
 
-// TestEmitWithAckInVain: the caller gets an error when the time is up or the client
+// TestEmitWithAckUnanswered: the caller gets an error when the time is up or the client
 // disconnects. Neither leaves anything behind.
-func TestEmitWithAckInVain(t *testing.T) {
+func TestEmitWithAckUnanswered(t *testing.T) {
 	s, conns := askingServer(t)
 	ws := s.join("alice")
 	c := <-conns

@@ -55,7 +55,7 @@ func (p *prover) token() string {
 	return mint(claims{"sub": "alice", "cnf": claims{"jkt": raw64(sum[:])}})
 }
 
-// proof is a good one for the token, made now, but for the members of header and
+// proof is a good one for the token, made now, except for the members of header and
 // claims that are given; nil leaves one out.
 func (p *prover) proof(token string, header, others claims) string {
 	var jti [16]byte

@@ -167,9 +167,9 @@ func asks(event string, arg any, want string) step {
 	}
 }
 
-// asksInVain emits an event whose acknowledgement must not have come by the end
+// asksWithoutAnswer emits an event whose acknowledgement must not have come by the end
 // of the script.
-func asksInVain(event string, arg any) step {
+func asksWithoutAnswer(event string, arg any) step {
 	return func(r *run) { r.Helper(); r.acks = append(r.acks, r.client.EmitAck(r, event, arg)) }
 }
 

@@ -221,7 +221,7 @@ func eventRows() []behaviour {
 			guards: root(byEvent()),
 			script: script{
 				opens(jsclient.Options{}), connects(),
-				emits("say", "too early"), asksInVain("whoami", 0), asksInVain("hello", 0), broadcasts("/", "news", 1), silence(),
+				emits("say", "too early"), asksWithoutAnswer("whoami", 0), asksWithoutAnswer("hello", 0), broadcasts("/", "news", 1), silence(),
 				authenticates(alice), sees("authenticated", "[]"),
 				asks("whoami", 0, `["alice"]`), broadcasts("/", "news", 2), sees("news", "[2]"),
 				asks("say", "in time", "[null]"),
@@ -233,7 +233,7 @@ func eventRows() []behaviour {
 			guards: root(byEvent(socketio.Optional(), socketio.Timeout(50*time.Millisecond))),
 			script: script{
 				opens(jsclient.Options{}), connects(), asks("hello", 0, `["hello, guest"]`),
-				asksInVain("whoami", 0), broadcasts("/", "news", 1), sees("news", "[1]"),
+				asksWithoutAnswer("whoami", 0), broadcasts("/", "news", 1), sees("news", "[1]"),
 				authenticates(alice), sees("authenticated", "[]"), asks("hello", 0, `["hello, alice"]`),
 			},
 			calls: []string{"connected a guest", "authenticated alice", "success alice", "disconnected"},

@@ -90,7 +90,7 @@ func ends(err error) step {
 
 // liveRows are the ways in which a session can go on and end once it has begun.
 func liveRows() []behaviour {
-	gone := script{asksInVain("whoami", 0), broadcasts("/", "news", 2), silence()}
+	gone := script{asksWithoutAnswer("whoami", 0), broadcasts("/", "news", 2), silence()}
 	var rows []behaviour
 	for name, mode := range map[string]struct {
 		policy  policy

@@ -12,9 +12,9 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/socketio/redisstore"
 )
 
-// TestFaultsI1RedisRejectsWrites: a revocation that Redis does not take gets there
+// TestFaultsI1RedisRefusesWrites: a revocation that Redis does not take gets there
 // when it does again.
-func TestFaultsI1RedisRejectsWrites(t *testing.T) {
+func TestFaultsI1RedisRefusesWrites(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ reject, accept []any }{
 		"as a replica":        {[]any{"REPLICAOF", "127.0.0.1", "1"}, []any{"REPLICAOF", "NO", "ONE"}},

@@ -77,7 +77,7 @@ func TestKeySets(t *testing.T) {
 		<-saved
 	}
 	verify("without Redis", fifth, before+1)
-	<-saved // in vain
+	<-saved // it fails
 }
 
 // TestKeySetsRefuses: misconfiguration fails in the constructor.

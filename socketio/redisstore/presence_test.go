@@ -153,7 +153,7 @@ func (s *site) finds(t testing.TB, f socketio.Filter, want string) {
 }
 
 // loginAll has a user log in so many times at once and returns who is in, and whether a
-// login was repeated: what it had begun in vain may count for a while.
+// login was repeated: the attempts that failed may count for a while.
 func loginAll(t *testing.T, sites []*site, n int, policy socketio.LimitPolicy) (in []*socketio.Guard, again bool) {
 	t.Helper()
 	var mu sync.Mutex

@@ -37,7 +37,7 @@ const (
 	patience = 40 * time.Second
 )
 
-// node is a Socket.IO server that revokes whom it is told to, and tells whether
+// node is a Socket.IO server that revokes the users it is told to, and tells whether
 // it follows the store. It ends with its standard input.
 func node(address string) error {
 	client := redis.NewClient(&redis.Options{Addr: address, MaxRetries: -1, DialTimeout: time.Second})

@@ -30,7 +30,7 @@ var asymmetric = []verifier.Algorithm{
 //
 // The user's sessions end, and tokens issued so far are refused. Answers are 204; 400
 // for a request that cannot be read or whose subject cannot be resolved; 401 for a bad
-// JWT; 403 for a subject of another issuer; 404 for one whom Resolve does not know; 503 for what shall be sent again.
+// JWT; 403 for a subject of another issuer; 404 for one that Resolve does not know; 503 for what shall be sent again.
 func GlobalTokenRevocation(r *socketio.Registry, o *Options) (http.Handler, error) {
 	more := []verifier.Option{
 		verifier.WithExtractor(verifier.BearerHeader()), verifier.RequireClaims("sub", "exp", "iat", "jti"), verifier.Algorithms(asymmetric...),

@@ -33,7 +33,7 @@ func subject(format, role string, raw json.RawMessage) (*Subject, *refusal) {
 		required["uri"] = &s.URI
 	case "did":
 		required["url"] = &s.URI
-	default: // nobody could tell whom its members name
+	default: // its members may name anybody
 		return nil, refuse("invalid_request", "subjects of the format %.40q are not known here", format)
 	}
 	for name, field := range required {

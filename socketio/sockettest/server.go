@@ -24,7 +24,7 @@ type Server struct {
 	count int
 }
 
-// NewServer makes a server that accepts whom the authenticator does. It panics
+// NewServer makes a server that accepts the clients that the authenticator accepts. It panics
 // where an option is invalid. Without one sockets authenticate by event
 // ([socketio.ByEvent]).
 func NewServer(auth socketio.Authenticator, options ...socketio.Option) *Server {

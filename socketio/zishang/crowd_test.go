@@ -11,9 +11,9 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 )
 
-// TestOneConnectionIsNoCrowd: anyone who asks for many dynamic namespaces at
+// TestOneConnectionIsNotACrowd: anyone who asks for many dynamic namespaces at
 // once does not crowd out those who wait to authenticate.
-func TestOneConnectionIsNoCrowd(t *testing.T) {
+func TestOneConnectionIsNotACrowd(t *testing.T) {
 	web := serve(t, nil, func(io *Server) {
 		guard(t, io, regexp.MustCompile(`^/tenant-\d+$`), byName(),
 			socketio.ByEvent(), socketio.Timeout(time.Minute), socketio.MaxPending(maxNamespaces+1))

@@ -15,10 +15,10 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 )
 
-// TestEndAmidEvents: when a session ends while its client is sending, the client
+// TestEndDuringEvents: when a session ends while its client is sending, the client
 // is told, and keeps its other namespaces. The library by itself closes the
 // connection if it meets an event of a socket that has just been disconnected.
-func TestEndAmidEvents(t *testing.T) {
+func TestEndDuringEvents(t *testing.T) {
 	heard := make(chan *socketio.Session, 1) // from a session, for the first time
 	web := serve(t, nil, func(io *Server) {
 		guard(t, io, "/", byName())

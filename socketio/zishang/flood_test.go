@@ -14,7 +14,7 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 )
 
-// TestFloods: who is accepted nowhere is cut off, by whatever it sends too much of.
+// TestFloods: a client in no namespace is cut off, whatever it sends too much of.
 func TestFloods(t *testing.T) {
 	web := serve(t, withOld(), func(io *Server) { guard(t, io, "/", byName(), socketio.ByEvent()) })
 	for name, flood := range map[string]struct{ query, first, packet string }{

@@ -17,9 +17,9 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 )
 
-// TestEndsOnItsWay: a session that ends while the library connects its socket leaves
+// TestEndsInFlight: a session that ends while the library connects its socket leaves
 // nothing in the way of the next.
-func TestEndsOnItsWay(t *testing.T) {
+func TestEndsInFlight(t *testing.T) {
 	registry := socketio.NewRegistry(nil)
 	var joined atomic.Int32
 	options := socket.DefaultServerOptions()
@@ -127,7 +127,7 @@ func TestOnAnyAfterEnd(t *testing.T) {
 	}
 }
 
-// TestAcknowledgementsElsewhere: who was refused in a guarded namespace may go on in a
+// TestAcknowledgementsElsewhere: a client that was refused in a guarded namespace may go on in a
 // public one, however often it acknowledges.
 func TestAcknowledgementsElsewhere(t *testing.T) {
 	web := serve(t, nil, func(io *Server) {

@@ -27,8 +27,8 @@ func RefusalDelay(d time.Duration) ServerOption {
 	return func(c *engine.Config) { c.RefusalDelay = d }
 }
 
-// MaxUnauthenticatedMessage is the largest message in bytes that a client may send before
-// it is accepted anywhere (40 KiB): its token has to fit in.
+// MaxUnauthenticatedMessage is the largest message in bytes that a client may send while
+// it is in no namespace (40 KiB): its token has to fit in.
 func MaxUnauthenticatedMessage(n int) ServerOption {
 	return func(c *engine.Config) { c.MaxUnauthenticated = n }
 }

@@ -340,8 +340,8 @@ func TestRefusalsAreCounted(t *testing.T) {
 	}
 }
 
-// TestIdlePackets: who is accepted nowhere may ask the library for so many
-// things, and who is accepted for as many as it likes.
+// TestIdlePackets: a client in no namespace may ask the library for so many
+// things, and a client that is accepted for as many as it likes.
 func TestIdlePackets(t *testing.T) {
 	web := serve(t, nil, func(io *Server) { guard(t, io, "/", byName(), socketio.ByEvent()) })
 	for name, packet := range map[string]string{

@@ -107,7 +107,7 @@ func randomBytes(n int) ([]byte, error) {
 	return b, err
 }
 
-// proof is a good proof for a token, but for what is said otherwise.
+// proof is a good proof for a token, except for what is said otherwise.
 func (c *client) proof(token string, header, claims members) string {
 	return c.sign(with(c.header(), header), with(c.claims(token), claims))
 }

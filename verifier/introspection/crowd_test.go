@@ -42,9 +42,9 @@ func answering(t *testing.T, answer func(ctx context.Context, token string) (int
 	return c
 }
 
-// TestCrowdIsNoOutage: the client refuses tokens beyond the turns of the endpoint, and the
+// TestCrowdIsNotAnOutage: the client refuses tokens beyond the turns of the endpoint, and the
 // endpoint does not count as down.
-func TestCrowdIsNoOutage(t *testing.T) {
+func TestCrowdIsNotAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := answering(t, func(context.Context, string) (int, string) {
 			time.Sleep(2 * time.Second)

@@ -217,7 +217,7 @@ func TestFaultsB5StillActive(t *testing.T) {
 	at.advance(DefaultTTL)
 	status = 503
 	is("an outage", false, true)
-	if _, err := c.Introspect(t.Context(), "x"); err != nil { // whom MaxStale accepts meanwhile
+	if _, err := c.Introspect(t.Context(), "x"); err != nil { // which MaxStale accepts meanwhile
 		t.Errorf("within MaxStale: %v", err)
 	}
 	is("an outage, and MaxStale", false, true)

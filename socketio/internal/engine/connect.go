@@ -12,7 +12,7 @@ import (
 
 const (
 	maxRefusals = 100  // refused CONNECTs of one session, before it ends
-	maxUnproven = 16   // namespaces that a client who is accepted nowhere may leave: with each it gets a new deadline
+	maxUnproven = 16   // namespaces that an unauthenticated client may leave: with each it gets a new deadline
 	maxAttempts = 8    // "authenticate" events that wait for the library at once
 	maxOwnAcks  = 64   // acknowledgements that one session may owe before ours are not asked for
 	maxAcks     = 4096 // the same for the application's

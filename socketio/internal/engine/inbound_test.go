@@ -243,8 +243,8 @@ func TestAuthenticateIsBounded(t *testing.T) {
 	})
 }
 
-// TestIdlePackets: who is accepted nowhere is cut off when it sends too much at once,
-// also behind its end, and who is accepted, or takes its time, is not.
+// TestIdlePackets: a client in no namespace is cut off when it sends too much at once,
+// also after its end. A client that is accepted, or sends slowly, is not.
 func TestIdlePackets(t *testing.T) {
 	pending := func(_ *world, _ *Config, h *hooks) {
 		h.Decide = admitAll(Pending)

@@ -112,8 +112,8 @@ func TestInNoNamespace(t *testing.T) {
 	})
 }
 
-// TestCameAndWent: who is accepted nowhere does not win time by entering and
-// leaving; who is accepted somewhere may come and go.
+// TestCameAndWent: a client in no namespace does not win time by entering and
+// leaving; a client that is in another namespace may come and go.
 func TestCameAndWent(t *testing.T) {
 	cycle := func(ws *socket) {
 		for range maxUnproven {

@@ -1,5 +1,5 @@
-// Package flood has what the bindings share to bound what clients cost that are
-// accepted nowhere.
+// Package flood has what the bindings share to limit the cost of clients in no
+// namespace.
 package flood
 
 import (
@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Grace is how long a client may send what was in flight when it was accepted
-// nowhere any more.
+// Grace is how long a client that has left its last namespace may send what was in
+// flight.
 const Grace = 5 * time.Second
 
 // Burst counts what comes without a pause of a second. The zero value is ready.

@@ -149,5 +149,5 @@ func CacheStats(v *verifier.Verifier) func() [2]uint64 {
 }
 
 // Buckets are the upper bounds of durations, in seconds: from a token whose keys
-// are at hand to one that waits for the network in vain.
+// are at hand to one that waits for the network without an answer.
 var Buckets = []float64{0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5}

@@ -4,7 +4,7 @@
 //
 // [Start] gives the process, [Driver.Connect] one client in it, and the
 // client's Expect methods wait for what it sees, without ever sleeping: a test
-// that waits in vain fails with everything the client has seen and done.
+// that waits too long fails with everything the client has seen and done.
 // [Driver.Storm] runs thousands of clients inside the process and answers with
 // counts. A package that uses it stops the process when its tests are over:
 //

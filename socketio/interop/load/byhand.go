@@ -37,8 +37,8 @@ func (s setup) checker() (func(token string) error, error) {
 
 func nobody(string, time.Duration) (int, error) { return 0, nil }
 
-// serveGoogolleeByHand is go-socket.io with a hand-written check.
-func serveGoogolleeByHand(set setup) (*app, error) {
+// serveGoogolleeHandwritten is go-socket.io with a hand-written check.
+func serveGoogolleeHandwritten(set setup) (*app, error) {
 	check, err := set.checker()
 	if err != nil {
 		return nil, err
@@ -107,8 +107,8 @@ func serveBare(setup) (*app, error) {
 	})}, nil
 }
 
-// serveZishangByHand is socket.io for Go with a hand-written check.
-func serveZishangByHand(set setup) (*app, error) {
+// serveZishangHandwritten is socket.io for Go with a hand-written check.
+func serveZishangHandwritten(set setup) (*app, error) {
 	check, err := set.checker()
 	if err != nil {
 		return nil, err

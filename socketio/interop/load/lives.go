@@ -213,7 +213,7 @@ func (v *visit) refused() error {
 	return nil
 }
 
-// intruder is somebody whom no server accepts.
+// intruder is a client that no server accepts.
 type intruder struct {
 	name, reason string
 	token        func() string

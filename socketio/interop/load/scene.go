@@ -44,7 +44,7 @@ func (n *node) links() []*outage.Link {
 	return slices.DeleteFunc([]*outage.Link{n.clients, n.issuer, n.redis}, func(l *outage.Link) bool { return l == nil })
 }
 
-// newScene starts servers of these kinds and modes. v is what they verify with, but for
+// newScene starts servers of these kinds and modes. v is what they verify with, except for
 // the issuer and Redis, which are the scene's; flags are those of serve.
 func newScene(nodes []node, v verification, flags ...string) (_ *scene, err error) {
 	s := &scene{}

@@ -23,7 +23,7 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 )
 
-// report is what a server tells of itself. Bytes, but for CPU: nanoseconds of
+// report is what a server tells of itself. Bytes, except for CPU: nanoseconds of
 // processor time since it began.
 type report struct {
 	CPU           int64 `json:"cpu"`
@@ -71,11 +71,11 @@ type setup struct {
 // kinds are the servers in Go.
 var kinds = map[string]func(setup) (*app, error){
 	"gosio":        serveGoogollee,
-	"gosio-hand":   serveGoogolleeByHand,
+	"gosio-hand":   serveGoogolleeHandwritten,
 	"bare":         serveBare,
 	"floor":        serveFloor,
 	"zishang":      serveZishang,
-	"zishang-hand": serveZishangByHand,
+	"zishang-hand": serveZishangHandwritten,
 }
 
 // serve runs a server and answers what is asked of it, a line each: "use" tells

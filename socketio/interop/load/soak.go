@@ -74,7 +74,7 @@ func soak(args []string, out io.Writer) error {
 	return s.left(before)
 }
 
-// newIntruders are those whom no server accepts.
+// newIntruders are those that no server accepts.
 func (s *soaking) newIntruders() []intruder {
 	by := func(key *verifiertest.Key, name string, value any) func() string {
 		return func() string {

@@ -68,7 +68,7 @@ func TestObject(t *testing.T) {
 	}
 }
 
-// TestDuplicate: names that are equal but for their case are two of one name, however
+// TestDuplicate: names that are equal except for their case are two of one name, however
 // many there are, whatever their letters, and wherever they stand.
 func TestDuplicate(t *testing.T) {
 	for _, n := range []int{0, 1, 22, 23, 24, 25, 60} {

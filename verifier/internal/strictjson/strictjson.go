@@ -126,7 +126,7 @@ func at(s string, i int) byte {
 // remember notes a member's name and reports whether it is new, letter case
 // aside.
 func (o *Object) remember(name string) bool {
-	// Names that are equal but for the case of their ASCII letters have one sum
+	// Names that are equal except for the case of their ASCII letters have one sum
 	// (FNV-1a), so that others are told apart in one comparison.
 	sum, all := uint32(2166136261), byte(0)
 	for i := range len(name) {
