@@ -8,7 +8,7 @@ import (
 )
 
 // TestMemory: a used ticket is remembered until it is over. Memory that is full of
-// tickets which are not over takes no more, and takes more again a minute later.
+// tickets which are not over takes no others, and takes others again a minute later.
 func TestMemory(t *testing.T) {
 	start := time.Now()
 	now := start

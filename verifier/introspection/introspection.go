@@ -145,7 +145,7 @@ func (c *config) checkURL(endpoint string) error {
 	if err != nil {
 		return errors.New("the endpoint is not a URL") // whose text could hold a password
 	}
-	ip, _ := netip.ParseAddr(u.Hostname()) // the zero value is no loopback address
+	ip, _ := netip.ParseAddr(u.Hostname()) // the zero value is not a loopback address
 	loopback := u.Hostname() == "localhost" || ip.IsLoopback()
 	switch {
 	case u.Hostname() == "" || u.User != nil || u.Fragment != "":

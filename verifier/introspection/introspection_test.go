@@ -274,7 +274,7 @@ func TestLog(t *testing.T) {
 	}
 }
 
-// TestWarnings: a failure is a warning once a second, whoever presents the tokens, and
+// TestWarnings: a failure is a warning once a second, for all tokens together, and
 // an outage is one warning when it begins.
 func TestWarnings(t *testing.T) {
 	var log strings.Builder
@@ -297,7 +297,7 @@ func TestWarnings(t *testing.T) {
 		later                time.Duration
 		n, failures, outages int
 	}{
-		{"two tokens are no outage", 0, 2, 1, 0},
+		{"two tokens are not an outage", 0, 2, 1, 0},
 		{"less than a second later", time.Second - time.Millisecond, 1, 0, 1},
 		{"a second later", time.Millisecond, 3, 1, 0},
 		{"the clock was set back", -time.Minute, 2, 1, 0},
