@@ -102,8 +102,8 @@ func (l *search) landed(f *flight, mine bool) (found []*verifier.Key, known bool
 	return set.unnamed, true
 }
 
-// inVain has the source wait for its next fetch, after one that did not show its kid.
-func (s *source) inVain(who string, now moment) {
+// foundNothing has the source wait for its next fetch, after one that did not show its kid.
+func (s *source) foundNothing(who string, now moment) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	limits := s.limiter(now)

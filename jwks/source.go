@@ -66,7 +66,7 @@ func (s *source) keys(ctx context.Context, t *verifier.UnverifiedToken) ([]*veri
 	}
 	s.unknown.Add(1)
 	if asked {
-		s.inVain(s.sourceOf(t), now)
+		s.foundNothing(s.sourceOf(t), now)
 		return set.unnamed, nil
 	}
 	found, err := s.lookUp(ctx, t, now)

@@ -12,7 +12,7 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// inDialects runs a test in a world of its own for each revision of Engine.IO, with a
+// inDialects runs a test in a separate world for each revision of Engine.IO, with a
 // websocket that is in the root.
 func inDialects(t *testing.T, name string, change func(w *world, c *Config, h *hooks), test func(w *world, ws *socket)) {
 	t.Helper()
@@ -66,7 +66,7 @@ func TestLimitsOfDialects(t *testing.T) {
 			for w.root.Send(NewEvent(root, fmt.Appendf(nil, `["a","%1000d"]`, 0), nil), nil) {
 			}
 		}, "the client does not keep up"},
-		{"a client that says no more", nil, func(*world, *socket) { time.Sleep(time.Minute) }, "ping timeout"},
+		{"a client that sends nothing else", nil, func(*world, *socket) { time.Sleep(time.Minute) }, "ping timeout"},
 	} {
 		inDialects(t, row.name, row.change, func(w *world, ws *socket) {
 			if row.reason != "the client does not keep up" {
