@@ -24,13 +24,14 @@ var asymmetric = []verifier.Algorithm{
 // which Okta calls Universal Logout: a request names a user by sub_id, and is
 // authenticated by a JWT of the type global-token-revocation+jwt in its Authorization
 // header. Its iss and aud are the Issuer and the Audience, the endpoint's URL, of the
-// options; sub, exp, iat and jti are required, and so is an asymmetric algorithm (§3.5 of
-// revision 06). A JWT authenticates one request: with another body it is refused, with
-// [Options.Used] by every process.
+// options; sub, exp, iat and jti are required, and so is an asymmetric algorithm. A JWT
+// authenticates one request: with another body it is refused, with [Options.Used] by every
+// process.
 //
 // The user's sessions end, and tokens issued so far are refused. Answers are 204; 400
 // for a request that cannot be read or whose subject cannot be resolved; 401 for a bad
-// JWT; 403 for a subject of another issuer; 404 for one that Resolve does not know; 503 for what shall be sent again.
+// JWT; 403 for a subject of another issuer; 404 for one that Resolve does not know; 503 for
+// what shall be sent again.
 func GlobalTokenRevocation(r *socketio.Registry, o *Options) (http.Handler, error) {
 	more := []verifier.Option{
 		verifier.WithExtractor(verifier.BearerHeader()), verifier.RequireClaims("sub", "exp", "iat", "jti"), verifier.Algorithms(asymmetric...),
