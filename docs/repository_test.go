@@ -34,3 +34,21 @@ func TestActionsArePinned(t *testing.T) {
 		t.Error("no workflow uses an action")
 	}
 }
+
+// TestBadges: the badges of the README say what the repository says.
+func TestBadges(t *testing.T) {
+	readme := read(t, "../README.md")
+	version := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindStringSubmatch(read(t, "../go.mod"))
+	if version == nil {
+		t.Fatal("go.mod names no version of Go")
+	}
+	licence, _, _ := strings.Cut(read(t, "../LICENSE"), " ")
+	for _, want := range []string{
+		"/badge/Go-" + version[1] + "-", "[Go " + version[1] + "]", "/badge/licence-" + licence + "-",
+		strings.TrimPrefix(strings.Fields(read(t, "../go.mod"))[1], "https://") + "/actions/workflows/ci.yml/badge.svg",
+	} {
+		if !strings.Contains(readme, want) {
+			t.Errorf("no badge of README.md has %q", want)
+		}
+	}
+}
