@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -76,11 +77,15 @@ func TestDemonstrationNotices(t *testing.T) {
 			app.site.ServeHTTP(w, r)
 			return
 		}
-		_, _ = w.Write([]byte("socketio_jwt_sessions 1\nsocketio_jwt_session_ends_total{reason=\"disconnected\"} 2\n"))
+		for _, e := range expected { // what it waits for
+			if strings.HasPrefix(e.metric, "session_ends_total") || e.metric == "sessions" {
+				_, _ = fmt.Fprintf(w, "socketio_jwt_%s %s\n", e.metric, e.value)
+			}
+		}
 	}))
 	defer silent.Close()
 	var out strings.Builder
-	if err := demonstrate(t.Context(), app, issuer, silent.URL, &out); err == nil || strings.Count(out.String(), "  FAIL  ") != len(expected)-2 {
+	if err := demonstrate(t.Context(), app, issuer, silent.URL, &out); err == nil || strings.Count(out.String(), "  FAIL  ") != len(expected)-4 {
 		t.Errorf("%v:\n%s", err, out.String())
 	}
 }
