@@ -14,7 +14,10 @@ import (
 )
 
 // memory is a store for one process. Use Redis or a database to share the key sets.
-type memory struct{ sync.Map }
+type memory struct {
+	sync.Map
+	saved chan string // the URL of each set, if not nil
+}
 
 func (m *memory) Load(_ context.Context, url string) ([]byte, error) {
 	value, _ := m.Map.Load(url)
@@ -24,14 +27,20 @@ func (m *memory) Load(_ context.Context, url string) ([]byte, error) {
 
 func (m *memory) Save(_ context.Context, url string, value []byte, _ time.Duration) error {
 	m.Store(url, value)
+	if m.saved != nil {
+		m.saved <- url
+	}
 	return nil
 }
 
 // A server that starts takes the key set from the store, without a request to the issuer.
 func ExampleWithStore() {
 	issuer := verifiertest.NewIssuer("https://login.example/")
-	store := new(memory)
-	for range 2 { // two servers
+	store := &memory{saved: make(chan string, 1)}
+	for server := range 2 {
+		if server == 1 {
+			<-store.saved // the first server saves the set after it has used it
+		}
 		keys, err := jwks.OIDC(issuer.URL(), jwks.HTTPClient(issuer.Client()), jwks.WithStore(store))
 		if err != nil {
 			fmt.Println(err)

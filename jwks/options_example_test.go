@@ -17,12 +17,13 @@ import (
 // An issuer with every option.
 func ExampleOIDC() {
 	issuer := verifiertest.NewIssuer("https://login.example/")
+	events := make(chan jwks.EventKind, 10)
 	keys, err := jwks.OIDC("https://login.example/",
 		jwks.HTTPClient(issuer.Client()), // otherwise one with time-outs
 		jwks.TTL(5*time.Minute),
 		jwks.MaxStale(12*time.Hour), // while the issuer cannot be reached
 		jwks.WithLogger(slog.New(slog.DiscardHandler)),
-		jwks.OnEvent(func(e jwks.Event) { fmt.Println(e.Kind) }),
+		jwks.OnEvent(func(e jwks.Event) { events <- e.Kind }),
 		jwks.ClientAddress(func(h *verifier.Handshake) string { return h.Header.Get("X-Forwarded-For") }),
 		jwks.RequestHeader(func(context.Context) (http.Header, error) {
 			return http.Header{"X-Tenant": {"acme"}}, nil
@@ -35,9 +36,10 @@ func ExampleOIDC() {
 	v := verifier.Must(verifier.New(keys))
 	token, err := v.Verify(context.Background(), issuer.Token(verifiertest.Claims{"sub": "ada"}))
 	fmt.Println(token.Subject, err)
+	fmt.Println(<-events)
 	// Output:
-	// fetch
 	// ada <nil>
+	// fetch
 }
 
 // Issuers whose number is known. Each may have another kind of provider.

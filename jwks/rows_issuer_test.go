@@ -150,10 +150,10 @@ var issuersAnswers = []behaviour{
 	{"a symmetric key is never used", nil, func(w *world) {
 		secret := verifiertest.NewKey(verifier.HS256, "oct")
 		w.issuer.Publish(secret)
-		w.refused("no fetch for it", secret, verifier.ErrKeyNotFound)
+		w.refused("no fetch for it", secret, verifier.ErrAlgorithmNotAllowed)
 		w.fetched(0)
 		w.good("the other")
-		w.refused("published", secret, verifier.ErrKeyNotFound)
+		w.refused("published", secret, verifier.ErrAlgorithmNotAllowed)
 		confused := w.issuer.TokenBy(secret, verifiertest.Claims{"kid": "key-1"}, nil)
 		refusedFor(w.t, "under the other's kid", w.verify(confused, "192.0.2.1:1"), verifier.ErrAlgorithmNotAllowed)
 	}, 1},

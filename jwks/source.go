@@ -2,6 +2,7 @@ package jwks
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -38,6 +39,12 @@ type source struct {
 // maxWithdrawn is how many keys a source remembers that its set had and lost.
 const maxWithdrawn = 256
 
+// errShared refuses a token for which the verifier would need a shared secret.
+var errShared = &verifier.UnauthorizedError{
+	Code: verifier.CodeInvalidToken, Message: "invalid algorithm", Reason: verifier.ErrAlgorithmNotAllowed,
+	Err: errors.New("alg is HS256, HS384 or HS512, which need a shared secret: a key set has public keys"),
+}
+
 func newSource(c *config, l location, n *counters) *source {
 	return &source{config: c, counters: n, location: l, name: shown(l.url)}
 }
@@ -48,10 +55,7 @@ func (s *source) keys(ctx context.Context, t *verifier.UnverifiedToken) ([]*veri
 	now := s.moment()
 	set := s.current.Load()
 	if strings.HasPrefix(string(t.Header.Algorithm), "HS") { // no fetch would bring a shared secret
-		if set == nil {
-			return nil, nil
-		}
-		return set.find(kid), nil
+		return nil, errShared
 	}
 	asked := false
 	if set.due(now) {

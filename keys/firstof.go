@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,8 +17,9 @@ import (
 //
 // An error of a provider ends the chain, because the keys that could not be fetched may be those of the
 // token: to go on would tell the client that its token is forged. Put providers that can fail last.
-// The one exception is [verifier.ErrIssuerMismatch], the answer of a provider for the tokens of another
-// issuer: the next provider is asked.
+// There are two exceptions, after which the next provider is asked: [verifier.ErrIssuerMismatch], the
+// answer of a provider for the tokens of another issuer, and [verifier.ErrAlgorithmNotAllowed], that of
+// a provider which has no keys for the alg.
 //
 // FirstOf returns an error if there is no provider, or one is nil.
 func FirstOf(providers ...verifier.KeyProvider) (verifier.KeyProvider, error) {
@@ -40,13 +42,17 @@ var _ verifier.KeyChecker = firstOf(nil)
 func (f firstOf) Keys(ctx context.Context, t *verifier.UnverifiedToken) ([]*verifier.Key, error) {
 	var known []*verifier.Key
 	var mismatches []error
+	var notAllowed error
 	for _, p := range f {
 		found, err := p.Keys(ctx, t)
-		if errors.Is(err, verifier.ErrIssuerMismatch) {
+		switch {
+		case errors.Is(err, verifier.ErrIssuerMismatch):
 			mismatches = append(mismatches, err)
 			continue
-		}
-		if err != nil {
+		case errors.Is(err, verifier.ErrAlgorithmNotAllowed):
+			notAllowed = cmp.Or(notAllowed, err)
+			continue
+		case err != nil:
 			return nil, err
 		}
 		for _, k := range found {
@@ -58,10 +64,15 @@ func (f firstOf) Keys(ctx context.Context, t *verifier.UnverifiedToken) ([]*veri
 			known = found
 		}
 	}
-	if len(known) == 0 && len(mismatches) > 0 {
+	switch {
+	case len(known) > 0:
+		return known, nil
+	case notAllowed != nil:
+		return nil, notAllowed
+	case len(mismatches) > 0:
 		return nil, mismatch(mismatches)
 	}
-	return known, nil
+	return nil, nil
 }
 
 // mismatch makes one refusal of several, with the causes of all.

@@ -99,6 +99,12 @@ func TestFirstOfVerifies(t *testing.T) {
 	}
 	wantReason(t, both, mintHS256("another secret", `{}`), verifier.ErrSignatureInvalid)
 	wantReason(t, must(verifier.New(must(keys.FirstOf(rsa)))), token, verifier.ErrAlgorithmNotAllowed)
+	public := answer(nil, verifier.ErrAlgorithmNotAllowed) // as a key set answers for HS256
+	if _, err := must(verifier.New(must(keys.FirstOf(public, hmac)))).Verify(t.Context(), token); err != nil {
+		t.Error(err)
+	}
+	wantReason(t, must(verifier.New(must(keys.FirstOf(public, rsa, answer(nil, nil))))), token, verifier.ErrAlgorithmNotAllowed)
+	wantReason(t, must(verifier.New(must(keys.FirstOf(public, answer(nil, nil))))), token, verifier.ErrAlgorithmNotAllowed)
 	wantReason(t, must(verifier.New(must(keys.FirstOf(answer(nil, nil))))), token, verifier.ErrKeyNotFound)
 	wantReason(t, must(verifier.New(must(keys.FirstOf(answer(nil, errors.New("down")), hmac)))), token, verifier.ErrKeysUnavailable)
 }

@@ -151,7 +151,7 @@ func TestTwoIssuers(t *testing.T) {
 }
 
 func TestOwnKeys(t *testing.T) {
-	issuer := verifiertest.NewIssuer("https://login.example.com/")
+	issuer := verifiertest.NewIssuer("https://login.example.com")
 	v, err := ownKeys(issuer.JWKSURL(), jwks.HTTPClient(issuer.Client()))
 	if err != nil {
 		t.Fatal(err)

@@ -154,7 +154,7 @@ var providers = map[string]provider{
 		},
 		token:   claims{"iss": nil, "aud": []string{"spiffe://example.org/chat"}, "sub": "spiffe://example.org/cart"},
 		refused: map[string]claims{"another trust domain": {"sub": "spiffe://evil.org/cart"}, "no exp": {"exp": nil}}},
-	"own": {program: own, issuer: "https://login.example.com", key: ecKey, keys: "https://login.example.com/keys.json",
+	"own": {program: own, issuer: "https://login.example.com", key: ecKey, keys: "https://login.example.com/jwks.json",
 		token:   claims{"aud": "chat", "sub": "ada"},
 		refused: map[string]claims{"no exp": {"exp": nil}}},
 }

@@ -218,8 +218,11 @@ func (e *explanation) algorithms(alg string) (expected, hint string) {
 		if len(e.setup.algorithms) > 0 {
 			expected = e.setup.algorithms.String()
 		}
-		if strings.EqualFold(alg, "none") {
+		switch {
+		case strings.EqualFold(alg, "none"):
 			hint = "a token that nobody signed is never accepted"
+		case strings.HasPrefix(alg, "HS") && len(e.setup.algorithms) == 0:
+			expected, hint = "one for public keys, such as RS256", secretForPublic
 		}
 		return expected, hint
 	}
@@ -227,7 +230,7 @@ func (e *explanation) algorithms(alg string) (expected, hint string) {
 	symmetric, secret := strings.HasPrefix(alg, "HS"), strings.HasPrefix(allowed[0], "HS")
 	switch {
 	case symmetric && !secret:
-		hint = "the token is signed with a shared secret, and these are public keys: a public key as a secret would let anybody sign (RFC 8725 §3.1)"
+		hint = secretForPublic
 	case !symmetric && secret:
 		hint = "the token is signed with a private key, and this is a shared secret: give the issuer's public key"
 	case symmetric:
@@ -237,6 +240,8 @@ func (e *explanation) algorithms(alg string) (expected, hint string) {
 	}
 	return expected, hint
 }
+
+const secretForPublic = "the token is signed with a shared secret, and these are public keys: a public key as a secret would let anybody sign (RFC 8725 §3.1)"
 
 // signatureHint tries what a secret is often taken for.
 func (e *explanation) signatureHint(ctx context.Context) string {

@@ -215,6 +215,7 @@ func TestNetwork(t *testing.T) {
 	issuer.Now = func() time.Time { return now }
 	token := issuer.Token(verifiertest.Claims{"sub": "ada"})
 	unknown := issuer.TokenBy(verifiertest.NewKey(verifier.ES256, "2026-09"), nil, verifiertest.Claims{"sub": "ada"})
+	shared := issuer.TokenBy(verifiertest.NewKey(verifier.HS256, "2026-11"), nil, verifiertest.Claims{"sub": "ada"})
 	strange := issuer.Token(verifiertest.Claims{"iss": "https://elsewhere.test/"})
 	for _, row := range []struct {
 		name, token string
@@ -225,6 +226,7 @@ func TestNetwork(t *testing.T) {
 		{"good", token, []string{"-oidc", issuer.URL(), "-issuer", issuer.URL()}, 0, []string{`ok    key         kid "2026-11" (ES256)`, "accepts this token"}},
 		{"good, by URL", token, []string{"-jwks", issuer.JWKSURL()}, 0, []string{`kid "2026-11" (ES256)`}},
 		{"an unknown kid", unknown, []string{"-jwks", issuer.JWKSURL()}, 1, []string{`expected one of kid "2026-11" (ES256)`, `got kid "2026-09"`, "rotated out"}},
+		{"a shared secret", shared, []string{"-jwks", issuer.JWKSURL()}, 1, []string{"FAIL  algorithm   expected one for public keys, such as RS256", "signed with a shared secret"}},
 		{"another's", strange, []string{"-oidc", issuer.URL()}, 1, []string{`the token's iss is "https://elsewhere.test/"`}},
 		{"no server", token, []string{"-jwks", "http://127.0.0.1:1/jwks.json"}, 1, []string{"FAIL  key         expected the keys", `"retryable":true`}},
 	} {
