@@ -130,3 +130,22 @@ func TestBroadcastToOtherRooms(t *testing.T) {
 		})
 	}
 }
+
+// TestBroadcastAckedByAll: a socket that leaves the room before the write is not waited for.
+func TestBroadcastAckedByAll(t *testing.T) {
+	for adapter, set := range broadcasters {
+		t.Run(adapter, func(t *testing.T) {
+			options := socket.DefaultServerOptions()
+			set(t, options)
+			r := newRuled(t, options)
+			_, s := r.enters(t, r.token("ada", "w", "red"))
+			s.Join("org:red:a")
+			s.OnAnyOutgoing(func(...any) { s.Leave("org:red:a") })
+			answered := make(chan error, 1)
+			r.chat.To("org:red:a").Timeout(5 * time.Second).EmitWithAck("ask")(func(_ []any, err error) { answered <- err })
+			if err := <-answered; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}

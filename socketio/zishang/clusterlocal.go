@@ -51,25 +51,26 @@ func (a *clusterAdapter) each(to cluster.Target, f func(*socket.Socket)) {
 	})
 }
 
-// send sends a packet to the sockets of a target. The application's listeners of outgoing
-// events run in before.
-func (a *clusterAdapter) send(e *engine.Event, to cluster.Target, before func(*socket.Socket)) {
+// send sends a packet to the sockets of a target, and returns to how many it did. The
+// application's listeners of outgoing events run in before.
+func (a *clusterAdapter) send(e *engine.Event, to cluster.Target, before func(*socket.Socket)) (sent int) {
 	rooms := roomsOf(to.Rooms)
 	a.each(to, func(s *socket.Socket) {
 		if before != nil {
 			before(s)
 		}
-		if c, ok := s.Conn().(*conn); ok {
-			c.guarded.Deliver(e, nil, to.Volatile, func() bool { return c.guarded.isIn(rooms) })
+		if c, ok := s.Conn().(*conn); ok && c.guarded.Deliver(e, nil, to.Volatile, func() bool { return c.guarded.isIn(rooms) }) {
+			sent++
 		}
 	})
+	return sent
 }
 
 // ask sends a packet that has an id to the sockets of a target, and returns how many there
 // are. What they acknowledge before the context ends is given to answer.
 func (a *clusterAdapter) ask(ctx context.Context, e *engine.Event, to cluster.Target, id uint64, answer func([]any), before func(*socket.Socket)) int {
 	var asked []*socket.Socket
-	a.send(e, to, func(s *socket.Socket) {
+	sent := a.send(e, to, func(s *socket.Socket) {
 		asked = append(asked, s)
 		var answered atomic.Bool
 		s.Acks().Store(id, func(args []any, err error) {
@@ -86,7 +87,7 @@ func (a *clusterAdapter) ask(ctx context.Context, e *engine.Event, to cluster.Ta
 			s.Acks().Delete(id)
 		}
 	})
-	return len(asked)
+	return sent
 }
 
 // packetOf is a packet as the library's encoder makes it, of an event of another node.

@@ -84,7 +84,9 @@ func (g *guarded) send(text []byte, attachments [][]byte, options *packet.Option
 		e = engine.NewPacket(g.Stay.Namespace(), text, attachments)
 		b.event.Store(e)
 	}
-	g.Deliver(e, nil, false, func() bool { return g.isIn(b.rooms) })
+	if !g.Deliver(e, nil, false, func() bool { return g.isIn(b.rooms) }) {
+		b.missed.Add(1)
+	}
 }
 
 // eventOf is a packet of the library's encoder.

@@ -122,25 +122,27 @@ var _ socketio.RoomLeaver = (*guarded)(nil)
 type broadcast struct {
 	rooms []socket.Room
 	event atomic.Pointer[engine.Event] // encoded once for all sockets
+
+	missed atomic.Uint64 // sockets that the adapter counts, and that were not sent it
 }
 
 // Broadcast sends an event to many sockets.
 func (a *adapter) Broadcast(p *parser.Packet, opts *socket.BroadcastOptions) {
-	opts, end := a.server.beginBroadcast(opts)
+	opts, _, end := a.server.beginBroadcast(opts)
 	defer end()
 	a.Adapter.Broadcast(p, opts)
 }
 
 // BroadcastWithAck is Broadcast for an event that asks for acknowledgements.
 func (a *adapter) BroadcastWithAck(p *parser.Packet, opts *socket.BroadcastOptions, count func(uint64), ack socket.Ack) {
-	opts, end := a.server.beginBroadcast(opts)
+	opts, b, end := a.server.beginBroadcast(opts)
 	defer end()
-	a.Adapter.BroadcastWithAck(p, opts, count, ack)
+	a.Adapter.BroadcastWithAck(p, opts, func(n uint64) { count(n - min(n, b.missed.Swap(0))) }, ack)
 }
 
 // beginBroadcast returns options by which outgoing recognizes the writes of a broadcast,
 // until end is called: adapters hand the pointer Compress to every write of it.
-func (s *Server) beginBroadcast(opts *socket.BroadcastOptions) (marked *socket.BroadcastOptions, end func()) {
+func (s *Server) beginBroadcast(opts *socket.BroadcastOptions) (marked *socket.BroadcastOptions, b *broadcast, end func()) {
 	marked = &socket.BroadcastOptions{Flags: &socket.BroadcastFlags{}}
 	if opts != nil {
 		marked.Rooms, marked.Except = opts.Rooms, opts.Except
@@ -150,12 +152,12 @@ func (s *Server) beginBroadcast(opts *socket.BroadcastOptions) (marked *socket.B
 	}
 	mark := marked.Flags.Compress == nil || *marked.Flags.Compress // nil means true
 	marked.Flags.Compress = &mark
-	b := &broadcast{}
+	b = &broadcast{}
 	if marked.Rooms != nil {
 		b.rooms = marked.Rooms.Keys()
 	}
 	s.broadcasts.Store(&mark, b)
-	return marked, func() { s.broadcasts.Delete(&mark) }
+	return marked, b, func() { s.broadcasts.Delete(&mark) }
 }
 
 // broadcastOf returns the broadcast that a write with these options is part of, or nil.

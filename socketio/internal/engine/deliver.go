@@ -32,6 +32,7 @@ func (s *Session) pushLocked(d delivery) {
 	s.in.delivering = true
 	if s.in.receiving && s.server.taker != nil {
 		s.in.mine = true
+		s.server.tasks.Add(1) // see take
 		return
 	}
 	s.server.run(s, "delivery", func() { s.deliver(nil) })
@@ -53,6 +54,7 @@ func (s *Session) deliver(first *Packet) {
 
 // take gives the library what it takes without waiting, in the goroutine of the reader.
 func (s *Session) take() {
+	defer s.server.tasks.Done()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for len(s.in.queue) > 0 && s.in.queue[0].stay.entered {

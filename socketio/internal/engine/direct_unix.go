@@ -1,4 +1,4 @@
-//go:build unix
+//go:build unix && !aix
 
 package engine
 
@@ -6,10 +6,11 @@ import "syscall"
 
 const canWriteDirectly = true
 
-// writeNow writes as much to a non-blocking socket as it takes.
+// writeNow writes as much to a socket as it takes. The application may have made the socket
+// one that blocks: (*net.TCPConn).File and its Fd do.
 func writeNow(fd uintptr, b []byte) (int, error) {
 	for {
-		n, err := syscall.Write(int(fd), b)
+		n, err := syscall.SendmsgN(int(fd), b, nil, nil, syscall.MSG_DONTWAIT)
 		switch err {
 		case syscall.EINTR:
 		case syscall.EAGAIN:

@@ -78,12 +78,12 @@ func (s *Session) tryWrite() {
 		s.mu.Unlock()
 		return
 	}
-	frames := (*buffer)[:0]
+	frames, n := (*buffer)[:0], 0 // out.bytes may have those of a poll as well
 	for i := range s.out.queue {
 		frames = appendFrame(frames, &s.out.queue[i])
+		n += s.out.queue[i].size()
 	}
 	*buffer = frames
-	n := s.out.bytes
 	clear(s.out.queue)
 	if s.out.queue = s.out.queue[:0]; cap(s.out.queue) > 4 {
 		s.out.queue = nil

@@ -240,21 +240,7 @@ func TestFlushDeadline(t *testing.T) {
 // TestFlushHeld: what is held while a write waits stays behind it, and a deadline that has
 // passed fails no later write.
 func TestFlushHeld(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	client, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	conn, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
+	conn, client := tcpPair(t)
 	c := &corked{Conn: conn, direct: newDirectWriter(conn), free: true}
 	var want bytes.Buffer
 	write := func(text string) bool {
@@ -290,4 +276,57 @@ func TestFlushHeld(t *testing.T) {
 		t.Error("a direct write was held")
 	}
 	read()
+}
+
+// tcpPair returns the two ends of a connection.
+func tcpPair(t *testing.T) (server, client net.Conn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if client, err = net.Dial("tcp", l.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	if server, err = l.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	return server, client
+}
+
+// TestFlushBlockingSocket: a direct write does not wait either if the application has made
+// the socket one that blocks.
+func TestFlushBlockingSocket(t *testing.T) {
+	conn, client := tcpPair(t)
+	f, err := conn.(*net.TCPConn).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Fd() // the socket blocks from now on
+	f.Close()
+	c := &corked{Conn: conn, direct: newDirectWriter(conn), free: true}
+	full := make(chan error, 1)
+	go func() {
+		for b := make([]byte, 10_000); ; {
+			if result, err := c.try(b); err != nil || result != written {
+				full <- err
+				return
+			}
+		}
+	}()
+	timer := time.NewTimer(10 * time.Second)
+	defer timer.Stop()
+	select {
+	case err := <-full:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-timer.C:
+		t.Error("a direct write waits for the client")
+		client.Close() // which ends it
+		<-full
+	}
 }

@@ -51,6 +51,7 @@ func (s *Session) receiveAll(frames []frame) (goOn, mine bool) {
 			if s.in.mine {
 				s.in.mine = false
 				s.server.run(s, "delivery", func() { s.deliver(nil) })
+				s.server.tasks.Done()
 			}
 			s.in.waiting++
 			s.cond.Wait()

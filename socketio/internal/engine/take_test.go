@@ -1,13 +1,17 @@
 package engine
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/gorilla/websocket"
 )
@@ -63,40 +67,82 @@ func TestTakePost(t *testing.T) {
 			close(done)
 		}
 	}
-	do := func(method, sid, body string) string {
-		t.Helper()
-		r, err := http.NewRequestWithContext(t.Context(), method, c.web.URL+"/socket.io/?EIO=4&transport=polling"+sid, strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		res, err := http.DefaultClient.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer res.Body.Close()
-		b, err := io.ReadAll(res.Body)
-		if err != nil || res.StatusCode != http.StatusOK {
-			t.Fatalf("%s: %s, %q, %v", method, res.Status, b, err)
-		}
-		return string(b)
-	}
-	var open struct{ SID string }
-	if err := json.Unmarshal([]byte(do("GET", "", "")[1:]), &open); err != nil {
-		t.Fatal(err)
-	}
-	sid := "&sid=" + open.SID
-	do("POST", sid, "40")
-	<-c.entered
+	post := c.poll(t)
 	var events []string
 	for i := range n {
 		events = append(events, fmt.Sprintf(`42["e",%d]`, i))
 	}
-	do("POST", sid, strings.Join(events, "\x1e"))
+	post(strings.Join(events, "\x1e"))
 	<-done
 	for i, data := range order {
 		if data != fmt.Sprintf(`["e",%d]`, i) {
 			t.Fatalf("packet %d is %s", i, data)
 		}
 	}
-	http.DefaultClient.CloseIdleConnections()
+}
+
+// poll connects a client by polling, and returns how it sends.
+func (c *crowd) poll(t *testing.T) (post func(body string)) {
+	t.Helper()
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	do := func(method, sid, body string) string {
+		r, err := http.NewRequestWithContext(context.Background(), method, c.web.URL+"/socket.io/?EIO=4&transport=polling"+sid, strings.NewReader(body))
+		if err != nil {
+			t.Error(err)
+			return ""
+		}
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Error(err)
+			return ""
+		}
+		defer res.Body.Close()
+		b, err := io.ReadAll(res.Body)
+		if err != nil || res.StatusCode != http.StatusOK {
+			t.Errorf("%s: %s, %q, %v", method, res.Status, b, err)
+		}
+		return string(b)
+	}
+	var open struct{ SID string }
+	if err := json.Unmarshal([]byte(strings.TrimPrefix(do(http.MethodGet, "", ""), "0")), &open); err != nil {
+		t.Fatal(err)
+	}
+	post = func(body string) { do(http.MethodPost, "&sid="+open.SID, body) }
+	post("40")
+	<-c.entered
+	return post
+}
+
+// TestTakeShutdown: Shutdown waits for a Take that runs for a POST, and for the Packet that
+// follows it.
+func TestTakeShutdown(t *testing.T) {
+	c := newCrowd(t, 0, Config{CloseTimeout: 50 * time.Millisecond})
+	taking, goOn, answered := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	var over, late atomic.Bool
+	c.take = func(*Stay, *Packet) bool {
+		close(taking)
+		<-goOn
+		return false
+	}
+	c.packet = func(*Stay, *Packet) { late.Store(over.Load()) }
+	post := c.poll(t)
+	go func() {
+		defer close(answered)
+		post(`42["e"]`)
+	}()
+	<-taking
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if err := c.server.Shutdown(ctx, nil); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Shutdown returned %v while Take was running", err)
+	}
+	close(goOn)
+	if err := c.server.Shutdown(t.Context(), nil); err != nil {
+		t.Error(err)
+	}
+	over.Store(true)
+	<-answered
+	if late.Load() {
+		t.Error("Packet was called after Shutdown")
+	}
 }
