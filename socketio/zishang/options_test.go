@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -134,19 +135,22 @@ func TestRecoveredPassMiddlewares(t *testing.T) {
 // TestAllowRequestIsAskedOnce: AllowRequest decides about handshakes, by polling and by
 // websocket, and about no later request of a connection.
 func TestAllowRequestIsAskedOnce(t *testing.T) {
-	asked := 0
+	var asked atomic.Int32
 	options := socket.DefaultServerOptions()
-	options.SetAllowRequest(func(*types.HttpContext) error { asked++; return nil })
+	options.SetAllowRequest(func(*types.HttpContext) error {
+		asked.Add(1)
+		return nil
+	})
 	web := serve(t, options, func(s *Server) { public(t, s, "/") })
 	c := dial(t, web)
 	c.send("40")
 	c.connected("/")
-	if asked != 1 {
-		t.Errorf("a connection by polling was asked about %d times", asked)
+	if n := asked.Swap(0); n != 1 {
+		t.Errorf("a connection by polling was asked about %d times", n)
 	}
 	upgrade(t, web)
-	if asked != 2 {
-		t.Errorf("a connection by websocket was asked about %d times", asked-1)
+	if n := asked.Load(); n != 1 {
+		t.Errorf("a connection by websocket was asked about %d times", n)
 	}
 }
 
