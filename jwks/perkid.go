@@ -21,9 +21,9 @@ import (
 // slash. The provider does not know the issuer: give the verifier [verifier.Issuer] too, and check who
 // signed ([verifier.HeaderEquals]).
 //
-// Each key is fetched, kept and refreshed like a set of [URL]. An answer of status 400 to 410, except
-// 401, 407 and 408, says that there is no such key. The limits on unknown kids apply to all keys
-// together. A kid is asked for only if it consists of letters, digits, "-", ".", "_" and "~". The provider
+// Each key is fetched, kept and refreshed like a set of [URL]. A status from 400 to 410 means that the
+// key does not exist; 401, 407 and 408 mean that the fetch failed. All keys share the limits on unknown
+// kids. A kid is asked for only if it consists of letters, digits, "-", ".", "_" and "~". The provider
 // keeps the 100 keys that were used last. It does not use a [Store].
 func PEMByKID(address string, options ...Option) (*Provider, error) {
 	c, err := configure("PEMByKID", options)

@@ -51,12 +51,12 @@ func newSource(c *config, l location, n *counters) *source {
 
 // keys returns the keys for the token.
 func (s *source) keys(ctx context.Context, t *verifier.UnverifiedToken) ([]*verifier.Key, error) {
-	kid := t.Header.KeyID
-	now := s.moment()
-	set := s.current.Load()
 	if strings.HasPrefix(string(t.Header.Algorithm), "HS") { // no fetch would bring a shared secret
 		return nil, errShared
 	}
+	kid := t.Header.KeyID
+	now := s.moment()
+	set := s.current.Load()
 	asked := false
 	if set.due(now) {
 		var err error

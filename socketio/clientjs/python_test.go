@@ -71,14 +71,21 @@ func snippet(t *testing.T) (script string) {
 	return script
 }
 
+// pythonSession has the snippet authenticate with tokens of this lifetime.
+func pythonSession(t *testing.T, lifetime time.Duration) (i *issuer, n *node, c *client, done chan struct{}) {
+	t.Helper()
+	program, script := python(t), snippet(t)
+	i = newIssuer(t, lifetime)
+	n = newNode(t, startZishang, i, nil, socketio.ByHandshake())
+	c, done = pythonClient(t, exec.Command(program, script, n.url(), i.tokens("ada")))
+	c.expect(t, "authenticated")
+	return i, n, c, done
+}
+
 // TestPythonRefusedRenewal: the snippet asks for another token if a renewal was refused, and
 // stops if no token of the user would do.
 func TestPythonRefusedRenewal(t *testing.T) {
-	program, script := python(t), snippet(t)
-	i := newIssuer(t, 3*time.Second)
-	n := newNode(t, startZishang, i, nil, socketio.ByHandshake())
-	c, done := pythonClient(t, exec.Command(program, script, n.url(), i.tokens("ada")))
-	c.expect(t, "authenticated")
+	i, _, c, done := pythonSession(t, 3*time.Second)
 	i.set(func(i *issuer) {
 		i.more, i.lifetime = `,"nbf":4e9`, time.Hour
 		i.calls = append(i.calls, &call{user: "ada", at: time.Now()})
@@ -110,11 +117,7 @@ func TestPythonRefusedRenewal(t *testing.T) {
 // TestPython: the snippet of docs/client.md renews, comes back with fresh tokens,
 // and stops when its user is revoked.
 func TestPython(t *testing.T) {
-	program, script := python(t), snippet(t)
-	i := newIssuer(t, 2*time.Second)
-	n := newNode(t, startZishang, i, nil, socketio.ByHandshake())
-	c, done := pythonClient(t, exec.Command(program, script, n.url(), i.tokens("ada")))
-	c.expect(t, "authenticated")
+	i, n, c, done := pythonSession(t, 2*time.Second)
 	eventually(t, "three renewals", func() bool { return i.renewals() >= 3 })
 	if got := c.count("authenticated"); got != 1 {
 		t.Errorf("the connection did not stay: %d sessions", got)
