@@ -49,6 +49,7 @@ type guarded struct {
 	next     func(*socket.ExtendedError) // nil once it was called
 	greeting string                      // to be said when the session is known
 	denied   error                       // of another middleware
+	denying  bool                        // the client is about to be told of it
 	handlers []func(*socket.Socket, *socketio.Session) error
 }
 
@@ -201,7 +202,7 @@ func (g *guarded) Authenticated(s *socketio.Session) error {
 		g.enter(recovered)
 	}
 	g.mu.Lock()
-	for g.state < open || g.state == open && g.Current.Load() == nil {
+	for g.state < open || g.state == open && g.Current.Load() == nil || g.denying {
 		g.changed.Wait()
 	}
 	handlers, denied := g.handlers, g.denied // the handlers of a guest
@@ -284,7 +285,7 @@ func (g *guarded) socketOf() *socket.Socket {
 }
 
 // deny takes another middleware's refusal. Of a client that believes itself connected
-// Authenticated ends the session.
+// Authenticated ends the session, once the client has been told in the middleware's words.
 func (g *guarded) deny(data json.RawMessage) {
 	var refusal engine.ConnectError
 	_ = json.Unmarshal(data, &refusal)
@@ -296,6 +297,7 @@ func (g *guarded) deny(data json.RawMessage) {
 		Code: verifier.CodeUnknown, Message: refusal.Message, Reason: verifier.ErrRejected, Err: errOther,
 	}
 	ended := g.stepLocked(serverEnded)
+	g.denying = true
 	g.mu.Unlock()
 	if !ended { // the client has left: forget may have met a closed queue
 		g.forgetLater(serverDisconnect)
@@ -305,6 +307,10 @@ func (g *guarded) deny(data json.RawMessage) {
 		told = data
 	}
 	g.Stay.Refuse("refused by a middleware", &engine.Refusal{Error: told, Hold: true})
+	g.mu.Lock()
+	g.denying = false
+	g.changed.Broadcast()
+	g.mu.Unlock()
 }
 
 // Close ends the stay in one step, behind the event.

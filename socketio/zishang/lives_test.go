@@ -252,7 +252,7 @@ func TestRecoveryIsNotUsedUp(t *testing.T) {
 // TestApplicationDisconnects: when the application disconnects a socket, the client may
 // come back at once, and what it has sent meanwhile does not cost it the connection.
 func TestApplicationDisconnects(t *testing.T) {
-	read := make(chan struct{}, 1)
+	read := make(chan struct{}, 100) // for each event: at the end of the test nobody may be left to take it
 	web := serve(t, nil, func(io *Server) {
 		guard(t, io, "/", byName())
 		_ = io.IO().On("connection", func(args ...any) {
