@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/tasks"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
@@ -19,7 +20,7 @@ type Registry struct {
 	failOpen bool
 	logger   *slog.Logger
 	stop     context.CancelFunc
-	tasks    sync.WaitGroup
+	tasks    tasks.Group
 
 	wake      chan struct{} // has pending revocations put
 	presences presences
@@ -129,19 +130,12 @@ func (r *Registry) Close() error {
 		return nil
 	}
 	r.stop()
-	done := make(chan struct{})
-	go func() {
-		r.tasks.Wait()
-		close(done)
-	}()
-	timeout := time.NewTimer(closeTimeout)
-	defer timeout.Stop()
-	select {
-	case <-done:
-		return nil
-	case <-timeout.C:
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	if r.tasks.Wait(ctx) != nil {
 		return errors.New("socketio: Close: the store or the presence ignores its context")
 	}
+	return nil
 }
 
 // Filter selects sessions: those whose names are all the given ones. An empty

@@ -130,7 +130,7 @@ func (s *socket) start() bool {
 		return false
 	}
 	s.running++
-	s.namespace.server.library.Tasks.Add(1)
+	s.namespace.server.library.Tasks.Add()
 	s.greeted = true
 	return true
 }

@@ -12,11 +12,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"sync"
 	"time"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/engine"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/tasks"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
@@ -28,7 +28,7 @@ type Library struct {
 	Enter func(a *engine.Arrival, h *verifier.Handshake) (Handler, error)
 
 	// Tasks are the goroutines of the application's that Shutdown waits for.
-	Tasks sync.WaitGroup
+	Tasks tasks.Group
 }
 
 var (
@@ -149,7 +149,7 @@ func (l *Library) Left(st *engine.Stay, reason string) {
 	}
 	g := h.socket().Guard()
 	if g != nil {
-		l.Tasks.Add(1)
+		l.Tasks.Add()
 		defer g.Notified(l.Tasks.Done)
 	}
 	h.Left(reason)
@@ -167,17 +167,10 @@ func (l *Library) Closed(*engine.Session, string) {}
 
 // Wait waits until no task runs, or ctx ends.
 func (l *Library) Wait(ctx context.Context) error {
-	done := make(chan struct{})
-	go func() {
-		l.Tasks.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("handlers are still running: %w", ctx.Err())
+	if err := l.Tasks.Wait(ctx); err != nil {
+		return fmt.Errorf("handlers are still running: %w", err)
 	}
+	return nil
 }
 
 // Close calls shutdown with a limit of twenty seconds, in which every client has been

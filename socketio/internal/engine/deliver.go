@@ -32,7 +32,7 @@ func (s *Session) pushLocked(d delivery) {
 	s.in.delivering = true
 	if s.in.receiving && s.server.taker != nil {
 		s.in.mine = true
-		s.server.tasks.Add(1) // see take
+		s.server.tasks.Add() // see take
 		return
 	}
 	s.server.run(s, "delivery", func() { s.deliver(nil) })

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/tasks"
 )
 
 // Server is the http.Handler that clients talk to, in front of a [Library]. Make
@@ -23,9 +25,9 @@ type Server struct {
 	library    Library
 	taker      Taker // the library, if it is one
 	upgrader   websocket.Upgrader
-	tasks      sync.WaitGroup // every goroutine of a session's
-	handshakes atomic.Int64   // clients that are in no namespace, or have not ended their handshake
-	refused    atomic.Int64   // clients whose handshake was refused, until they are gone
+	tasks      tasks.Group  // every goroutine of a session's
+	handshakes atomic.Int64 // clients that are in no namespace, or have not ended their handshake
+	refused    atomic.Int64 // clients whose handshake was refused, until they are gone
 	flusher    flusher
 
 	mu       sync.Mutex // guards the rest
@@ -302,18 +304,15 @@ func (e *Server) Shutdown(ctx context.Context, r *Refusal) error {
 	for _, s := range all {
 		s.End("server shutting down", r)
 	}
-	done := make(chan struct{})
-	go func() {
-		<-e.drained
-		e.tasks.Wait()
-		close(done)
-	}()
 	select {
-	case <-done:
-		return nil
+	case <-e.drained:
 	case <-ctx.Done():
 		return fmt.Errorf("engine: %d sessions are left: %w", e.Count(), ctx.Err())
 	}
+	if err := e.tasks.Wait(ctx); err != nil {
+		return fmt.Errorf("engine: calls of the library have not returned: %w", err)
+	}
+	return nil
 }
 
 // guard calls a function that may be, or may call, another's. Its panic is

@@ -158,7 +158,7 @@ func (c *wsConn) read(limit func() int) (frame, error) {
 // attach gives a new session its websocket, and writes the first messages. It does so in
 // the goroutine of the request, whose stack has grown already.
 func (s *Session) attach(ws *wsConn) {
-	s.server.tasks.Add(1)
+	s.server.tasks.Add()
 	defer s.server.tasks.Done()
 	s.mu.Lock()
 	if s.cutOff {
