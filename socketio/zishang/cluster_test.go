@@ -1,0 +1,454 @@
+package zishang
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"github.com/zishang520/socket.io/parsers/socket/v3/parser"
+	"github.com/zishang520/socket.io/servers/socket/v3"
+	"github.com/zishang520/socket.io/v3/pkg/types"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/cluster"
+)
+
+// node is a server of a cluster with one client, whose socket is in the namespace and in
+// the room of its user's name.
+type node struct {
+	cluster *cluster.Cluster
+	io      *Server
+	nsp     socket.Namespace
+	client  *frames
+	socket  *socket.Socket
+	prefix  string // of the namespace in packets
+}
+
+// newNodes makes a cluster of two nodes, one for ada and one for bob.
+func newNodes(t *testing.T, namespace string, o *cluster.Options) (ada, bob *node) {
+	t.Helper()
+	if o == nil {
+		o = &cluster.Options{RequestTimeout: time.Minute}
+	}
+	broker := cluster.NewMemory()
+	var nodes [2]*node
+	for i := range nodes {
+		c, err := cluster.New(broker, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		nodes[i] = newNode(t, c, namespace)
+	}
+	for i, name := range []string{"ada", "bob"} {
+		if err := nodes[i].cluster.Ready(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		nodes[i].connect(t, name)
+	}
+	return nodes[0], nodes[1]
+}
+
+func newNode(t *testing.T, c *cluster.Cluster, namespace string) *node {
+	t.Helper()
+	options := socket.DefaultServerOptions()
+	options.SetAdapter(ClusterAdapter(c))
+	n := &node{cluster: c, io: NewServer(options)}
+	n.nsp = guard(t, n.io, namespace, byName())
+	if namespace != "/" {
+		n.prefix = namespace + ","
+	}
+	return n
+}
+
+func (n *node) connect(t *testing.T, name string) {
+	t.Helper()
+	sockets := make(chan *socket.Socket, 1)
+	OnAuthenticated(n.nsp, func(s *socket.Socket, _ *socketio.Session) error {
+		s.Join(socket.Room(name))
+		sockets <- s
+		return nil
+	})
+	n.client = upgrade(t, serveServer(t, n.io))
+	n.client.send("40" + n.prefix + `{"token":"` + name + `"}`)
+	n.client.expect("40" + n.prefix)
+	n.socket = <-sockets
+}
+
+// hears returns what the client hears before the event "end".
+func (n *node) hears() string {
+	var all []string
+	for {
+		got := strings.Replace(n.client.next(), n.prefix, "", 1)
+		if got == `42["end"]` {
+			return strings.Join(all, " ")
+		}
+		all = append(all, got)
+	}
+}
+
+var namespaces = []string{"/", "/chat"}
+
+// TestClusterBroadcasts: an event reaches the sockets of its target on both nodes, and
+// their listeners of outgoing events hear it, on the node that sends it.
+func TestClusterBroadcasts(t *testing.T) {
+	all := func(n socket.Namespace) *socket.BroadcastOperator { return n.Except() }
+	for name, test := range map[string]struct {
+		to       func(socket.Namespace) *socket.BroadcastOperator
+		args     []any
+		ada, bob string
+	}{
+		"all":       {all, []any{"1", 2.0}, `42["news","1",2]`, `42["news","1",2]`},
+		"a room":    {func(n socket.Namespace) *socket.BroadcastOperator { return n.To("bob") }, nil, "", `42["news"]`},
+		"two rooms": {func(n socket.Namespace) *socket.BroadcastOperator { return n.To("ada", "bob") }, nil, `42["news"]`, `42["news"]`},
+		"except":    {func(n socket.Namespace) *socket.BroadcastOperator { return n.Except("bob") }, nil, `42["news"]`, ""},
+		"this node": {func(n socket.Namespace) *socket.BroadcastOperator { return n.Local() }, nil, `42["news"]`, ""},
+		"binary": {all, []any{[]byte{1}, []byte("/2")},
+			`452-["news",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}] ` + "\x01 /2",
+			`452-["news",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}] ` + "\x01 /2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, namespace := range namespaces {
+				ada, bob := newNodes(t, namespace, nil)
+				noticed := 0
+				ada.socket.OnAnyOutgoing(func(...any) { noticed++ })
+				if err := test.to(ada.nsp).Emit("news", test.args...); err != nil {
+					t.Fatal(err)
+				}
+				if (noticed == 1) != (test.ada != "") {
+					t.Errorf("%s: the listener of outgoing events heard %d", namespace, noticed)
+				}
+				_ = ada.nsp.Emit("end")
+				if got := ada.hears(); got != test.ada {
+					t.Errorf("%s: ada hears %q, want %q", namespace, got, test.ada)
+				}
+				if got := bob.hears(); got != test.bob {
+					t.Errorf("%s: bob hears %q, want %q", namespace, got, test.bob)
+				}
+			}
+		})
+	}
+}
+
+// TestClusterVolatile: a client that is not ready misses volatile events, and no others.
+func TestClusterVolatile(t *testing.T) {
+	c, err := cluster.New(cluster.NewMemory(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	n := newNode(t, c, "/")
+	polls := dial(t, serveServer(t, n.io))
+	polls.send(`40{"token":"ada"}`)
+	polls.connected("/")
+	_ = n.nsp.Emit("first")
+	_ = n.nsp.Volatile().Emit("volatile")
+	_ = n.nsp.Emit("last")
+	polls.expect(`42["first"]`)
+	polls.expect(`42["last"]`)
+	polls.send("1")
+}
+
+// answer has a client answer the next event with the arguments, which are JSON.
+func (n *node) answer(event, args string) {
+	n.client.t.Helper()
+	packet := n.client.next()
+	id, ok := strings.CutPrefix(packet, "42"+n.prefix)
+	if id, ok = strings.CutSuffix(id, event); !ok {
+		n.client.t.Errorf("got %s, want the event %s", packet, event)
+	}
+	kind, attached := "43", strings.Contains(args, "_placeholder")
+	if attached {
+		kind = "461-"
+	}
+	n.client.send(kind + n.prefix + id + args)
+	if attached {
+		if err := n.client.conn.WriteMessage(websocket.BinaryMessage, []byte{7}); err != nil {
+			n.client.t.Error(err)
+		}
+	}
+}
+
+// TestClusterAcknowledgements: the server that asks gets the first value of each client.
+func TestClusterAcknowledgements(t *testing.T) {
+	for _, test := range []struct{ answer, want string }{
+		{`["yes"]`, "yes"},
+		{`["yes","no"]`, "yes"},
+		{`[]`, "<nil>"},
+		{`[{"a":[{"_placeholder":true,"num":0}]}]`, "map[a:[<07>]]"},
+	} {
+		for _, namespace := range namespaces {
+			ada, bob := newNodes(t, namespace, nil)
+			ask := func(to *socket.BroadcastOperator) <-chan string {
+				result := make(chan string, 1)
+				to.Timeout(time.Minute).EmitWithAck("ask", 1.0)(func(values []any, err error) { result <- show(values, err) })
+				return result
+			}
+			result := ask(ada.nsp.Except())
+			ada.answer(`["ask",1]`, test.answer)
+			bob.answer(`["ask",1]`, test.answer)
+			if got, want := <-result, fmt.Sprintf("[%s %[1]s] <nil>", test.want); got != want {
+				t.Errorf("%s: %s: both: got %s, want %s", namespace, test.answer, got, want)
+			}
+			result = ask(ada.nsp.To("bob"))
+			bob.answer(`["ask",1]`, test.answer)
+			if got, want := <-result, fmt.Sprintf("[%s] <nil>", test.want); got != want {
+				t.Errorf("%s: %s: bob: got %s, want %s", namespace, test.answer, got, want)
+			}
+		}
+	}
+}
+
+// TestClusterAsksThisNode: with the flag for this node the other one is not asked.
+func TestClusterAsksThisNode(t *testing.T) {
+	ada, bob := newNodes(t, "/", nil)
+	counts, answers := make(chan uint64, 9), make(chan []any, 9)
+	ask := func(opts *socket.BroadcastOptions) {
+		p := &parser.Packet{Type: parser.EVENT, Data: []any{"ask"}}
+		ada.nsp.Adapter().BroadcastWithAck(p, opts, func(n uint64) { counts <- n }, func(values []any, _ error) { answers <- values })
+	}
+	long := time.Minute
+	ask(&socket.BroadcastOptions{Flags: &socket.BroadcastFlags{Local: true, Timeout: &long}})
+	ada.answer(`["ask"]`, `["ada"]`)
+	if n, got := <-counts, <-answers; n != 1 || fmt.Sprint(got) != "[ada]" {
+		t.Errorf("%d sockets of this node were asked, and answered %v", n, got)
+	}
+	ask(&socket.BroadcastOptions{Flags: &socket.BroadcastFlags{Timeout: &long}})
+	bob.answer(`["ask"]`, `["bob"]`) // the first that it hears
+	if n, got := (<-counts)+(<-counts), <-answers; n != 2 || fmt.Sprint(got) != "[bob]" {
+		t.Errorf("%d sockets of both nodes were asked, and answered %v", n, got)
+	}
+	ask(nil)
+	if n := <-counts; n != 1 {
+		t.Errorf("%d sockets of this node were asked without options", n)
+	}
+}
+
+// show is what a callback is given, with buffers as <hex>.
+func show(v any, err error) string { return fmt.Sprint(bytesOf(v), " ", err) }
+
+func bytesOf(v any) any {
+	switch v := v.(type) {
+	case types.BufferInterface:
+		return fmt.Sprintf("<%x>", v.Bytes())
+	case []any:
+		list := make([]any, len(v))
+		for i, e := range v {
+			list[i] = bytesOf(e)
+		}
+		return list
+	case map[string]any:
+		m := make(map[string]any)
+		for k, e := range v {
+			m[k] = bytesOf(e)
+		}
+		return m
+	}
+	return v
+}
+
+// fetch lists the sockets that an adapter knows.
+func fetch(t *testing.T, a socket.Adapter, opts *socket.BroadcastOptions) (list []socket.SocketDetails) {
+	t.Helper()
+	done := make(chan error, 1)
+	a.FetchSockets(opts)(func(all []socket.SocketDetails, err error) {
+		list = all
+		done <- err
+	})
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+func ids(list []socket.SocketDetails) (ids []socket.SocketId) {
+	for _, s := range list {
+		ids = append(ids, s.Id())
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// TestClusterFetch: a server sees the sockets of the other one, with their rooms, data
+// and handshake, but not their tokens.
+func TestClusterFetch(t *testing.T) {
+	ada, bob := newNodes(t, "/chat", nil)
+	a := ada.nsp.Adapter()
+	both := []socket.SocketId{ada.socket.Id(), bob.socket.Id()}
+	slices.Sort(both)
+	here := []socket.SocketId{ada.socket.Id()}
+	for _, test := range []struct {
+		opts *socket.BroadcastOptions
+		want []socket.SocketId
+	}{
+		{nil, both},
+		{&socket.BroadcastOptions{}, both},
+		{&socket.BroadcastOptions{Flags: &socket.BroadcastFlags{}}, both},
+		{&socket.BroadcastOptions{Flags: &socket.BroadcastFlags{Local: true}}, here},
+		{&socket.BroadcastOptions{Rooms: newRooms("ada")}, here},
+		{&socket.BroadcastOptions{Except: newRooms("bob")}, here},
+	} {
+		if got := ids(fetch(t, a, test.opts)); !slices.Equal(got, test.want) {
+			t.Errorf("%+v: got %v, want %v", test.opts, got, test.want)
+		}
+	}
+	toBob := &socket.BroadcastOptions{Rooms: newRooms("bob")}
+	if s := fetch(t, a, toBob)[0]; fmt.Sprint(s.Data()) != "map[]" {
+		t.Errorf("the data of a socket without data: %#v", s.Data())
+	}
+	bob.socket.SetData(map[string]any{"n": 1})
+	s := fetch(t, a, toBob)[0]
+	h := s.Handshake()
+	host, _ := h.Headers["host"].(string)
+	if h.Url != "/socket.io/?EIO=4&transport=websocket" || fmt.Sprint(h.Query["transport"]) != "[websocket]" || host == "" || h.Issued != bob.socket.Handshake().Issued || len(h.Auth) > 0 {
+		t.Errorf("the handshake of a socket of another node: %+v", h)
+	}
+	if rooms := s.Rooms(); rooms.Len() != 2 || !rooms.Has("bob") || !rooms.Has(socket.Room(s.Id())) || fmt.Sprint(s.Data()) != "map[n:1]" {
+		t.Errorf("a socket of another node is in %v and has the data %v", rooms.Keys(), s.Data())
+	}
+	bob.socket.SetData(func() {})
+	if s := fetch(t, a, toBob)[0]; fmt.Sprint(s.Data()) != "map[]" {
+		t.Errorf("data that cannot be encoded: %#v", s.Data())
+	}
+}
+
+// TestClusterFetchPublic: so it is where sockets have no session.
+func TestClusterFetchPublic(t *testing.T) {
+	ada, bob := newNodes(t, "/chat", nil)
+	const name = "/public"
+	public(t, bob.io, name)
+	n := public(t, ada.io, name)
+	if err := errors.Join(ada.cluster.Ready(t.Context()), bob.cluster.Ready(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	bob.client.send("40" + name + ",")
+	bob.client.expect("40" + name)
+	list := fetch(t, n.Adapter(), nil)
+	if len(list) != 1 || fmt.Sprint(list[0].Handshake().Query["EIO"]) != "[4]" {
+		t.Errorf("the other server shows %v", list)
+	}
+}
+
+// TestClusterRooms: a server puts sockets of the other one into rooms, takes them out, and
+// disconnects them, unless the sockets of its own node alone are meant.
+func TestClusterRooms(t *testing.T) {
+	for _, namespace := range namespaces {
+		ada, bob := newNodes(t, namespace, nil)
+		is := func(n *node, room socket.Room, want bool) {
+			t.Helper()
+			eventually(t, func() (bool, string) {
+				return n.socket.Rooms().Has(room) == want, fmt.Sprintf("%s: in %v, which should have %s: %v", namespace, n.socket.Rooms().Keys(), room, want)
+			})
+		}
+		ada.nsp.Local().SocketsJoin("here")
+		ada.nsp.SocketsJoin("red", "blue")
+		for _, n := range []*node{ada, bob} {
+			is(n, "red", true)
+			is(n, "blue", true)
+			is(n, "here", n == ada)
+		}
+		ada.nsp.Local().SocketsLeave("blue")
+		ada.nsp.SocketsLeave("red")
+		for _, n := range []*node{ada, bob} {
+			is(n, "red", false)
+			is(n, "blue", n == bob)
+		}
+		ada.nsp.To("blue").Local().DisconnectSockets(true)
+		ada.nsp.To("blue").Emit("end")
+		if got := bob.hears(); got != "" {
+			t.Errorf("%s: bob hears %s", namespace, got)
+		}
+		ada.nsp.To("blue").DisconnectSockets(false)
+		bob.client.expect("41")
+		ada.nsp.Local().DisconnectSockets(false)
+		ada.client.expect("41")
+	}
+}
+
+// TestClusterServerEvents: servers send each other events, and answer them.
+func TestClusterServerEvents(t *testing.T) {
+	for _, namespace := range namespaces {
+		ada, bob := newNodes(t, namespace, nil)
+		heard := make(chan string, 9)
+		_ = bob.nsp.On("news", func(args ...any) { heard <- show(args, nil) })
+		_ = bob.nsp.On("ask", func(args ...any) {
+			last := len(args) - 1
+			args[last].(socket.Ack)([]any{map[string]any{
+				"args": args[:last], "buffer": types.NewBytesBuffer([]byte{8}), "text": types.NewStringBufferString("t"),
+				"reader": strings.NewReader("r"), "list": []any{types.NewBytesBuffer([]byte{9})},
+			}, "dropped"}, nil)
+		})
+		_ = ada.nsp.On("news", func(...any) { t.Error("the server hears its own event") })
+		if err := errors.Join(ada.nsp.ServerSideEmit("news"), ada.nsp.ServerSideEmit("news", "/1", []byte{7})); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"[] <nil>", "[/1 <07>] <nil>"} {
+			if got := <-heard; got != want {
+				t.Errorf("%s: got %s, want %s", namespace, got, want)
+			}
+		}
+		answered := make(chan string, 1)
+		err := ada.nsp.ServerSideEmitWithAck("ask", 1.0)(func(values []any, err error) { answered <- show(values, err) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := <-answered; got != "[map[args:[1] buffer:<08> list:[<09>] reader:<72> text:t]] <nil>" {
+			t.Errorf("%s: the answer is %s", namespace, got)
+		}
+		if err := ada.nsp.ServerSideEmit("news", make(chan int)); err == nil {
+			t.Errorf("%s: an event that cannot be encoded was sent", namespace)
+		}
+	}
+}
+
+// TestClusterServerRefuses: a server that answers with an error has not answered.
+func TestClusterServerRefuses(t *testing.T) {
+	ada, bob := newNodes(t, "/", &cluster.Options{RequestTimeout: 100 * time.Millisecond})
+	refused := errors.New("refused")
+	_ = bob.nsp.On("ask", func(args ...any) { args[0].(socket.Ack)([]any{"x"}, refused) })
+	answered := make(chan string, 1)
+	_ = ada.nsp.ServerSideEmitWithAck("ask")(func(values []any, err error) {
+		answered <- fmt.Sprint(values, errors.Is(err, context.DeadlineExceeded))
+	})
+	if got := <-answered; got != "[] true" {
+		t.Errorf("got %s", got)
+	}
+}
+
+// TestClusterServerCount: servers that close, or have not joined, are not counted.
+func TestClusterServerCount(t *testing.T) {
+	ada, bob := newNodes(t, "/", nil)
+	count := func(n *node) int64 { return n.nsp.Adapter().ServerCount() }
+	if n := count(ada); n != 2 {
+		t.Errorf("%d servers, want 2", n)
+	}
+	another := newNode(t, ada.cluster, "/") // the cluster has this namespace
+	another.connect(t, "eve")
+	if n := count(another); n != 1 {
+		t.Errorf("%d servers, want only that which has not joined", n)
+	}
+	if err := another.nsp.ServerSideEmit("news"); !errors.Is(err, errNotJoined) {
+		t.Errorf("an event of a server that has not joined: %v", err)
+	}
+	if list := fetch(t, another.nsp.Adapter(), nil); len(list) != 1 {
+		t.Errorf("a server that has not joined sees %d sockets", len(list))
+	}
+	_ = another.nsp.Emit("end")
+	if got := another.hears(); got != "" {
+		t.Errorf("a client of a server that has not joined hears %s", got)
+	}
+	_ = bob.client.conn.Close()
+	if err := bob.io.Close(); err != nil {
+		t.Error(err)
+	}
+	eventually(t, func() (bool, string) { return count(ada) == 1, "the server that is closed is counted" })
+	_ = ada.cluster.Close()
+	if n := count(ada); n != -1 {
+		t.Errorf("%d servers, want -1 for a broker that cannot be asked", n)
+	}
+}
