@@ -3,6 +3,8 @@ package engine
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -47,6 +49,12 @@ func (c *crowd) Take(st *Stay, p *Packet) bool { return c.take != nil && c.take(
 
 func newCrowd(t testing.TB, n int, config Config) *crowd {
 	t.Helper()
+	return newCrowdOver(t, false, n, config)
+}
+
+// newCrowdOver is newCrowd with or without TLS, over which nothing is written directly.
+func newCrowdOver(t testing.TB, secure bool, n int, config Config) *crowd {
+	t.Helper()
 	c := &crowd{ended: make(chan string, n+1), entered: make(chan *Stay, 1)}
 	var err error
 	config.PingInterval = time.Hour // no test waits for it
@@ -59,10 +67,17 @@ func newCrowd(t testing.TB, n int, config Config) *crowd {
 	c.web = httptest.NewUnstartedServer(c.server)
 	c.web.Config.ConnState = func(conn net.Conn, state http.ConnState) {
 		if state == http.StateNew {
+			if over, ok := conn.(*tls.Conn); ok {
+				conn = over.NetConn()
+			}
 			_ = conn.(*net.TCPConn).SetWriteBuffer(kernelBuffer)
 		}
 	}
-	c.web.Start()
+	if secure {
+		c.web.StartTLS()
+	} else {
+		c.web.Start()
+	}
 	t.Cleanup(c.close)
 	dialer := websocket.Dialer{NetDial: func(network, address string) (net.Conn, error) {
 		conn, err := net.Dial(network, address)
@@ -70,9 +85,12 @@ func newCrowd(t testing.TB, n int, config Config) *crowd {
 			err = conn.(*net.TCPConn).SetReadBuffer(kernelBuffer)
 		}
 		return conn, err
-	}}
+	}, TLSClientConfig: &tls.Config{RootCAs: x509.NewCertPool()}}
+	if secure {
+		dialer.TLSClientConfig.RootCAs.AddCert(c.web.Certificate())
+	}
 	for range n {
-		conn, response, err := dialer.Dial("ws"+strings.TrimPrefix(c.web.URL, "http")+"/socket.io/?EIO=4&transport=websocket", nil)
+		conn, response, err := dialer.Dial(strings.Replace(c.web.URL, "http", "ws", 1)+"/socket.io/?EIO=4&transport=websocket", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -117,8 +135,11 @@ func event(text string) *Event { return NewEvent(root, []byte(`["e","`+text+`"]`
 
 // TestFlush: everything arrives once, in order, whatever it is written with.
 func TestFlush(t *testing.T) {
-	for _, compress := range []int{0, 500} {
-		c := newCrowd(t, 20, Config{CompressFrom: compress})
+	for _, kind := range []struct {
+		secure   bool
+		compress int
+	}{{false, 0}, {false, 500}, {true, 0}, {true, 500}} {
+		c := newCrowdOver(t, kind.secure, 20, Config{CompressFrom: kind.compress})
 		binary := NewEvent(root, []byte(`["e",{"_placeholder":true,"num":0}]`), [][]byte{[]byte("attached")})
 		var readers sync.WaitGroup
 		for _, conn := range c.conns {
@@ -161,7 +182,12 @@ func readTexts(t *testing.T, conn *websocket.Conn) {
 // TestFlushSlowClient: a client that stops reading delays no other, and gets everything
 // when it goes on, answers to its pings included.
 func TestFlushSlowClient(t *testing.T) {
-	c := newCrowd(t, 2, Config{MaxOutbound: 64 << 20})
+	for name, secure := range map[string]bool{"TCP": false, "TLS": true} {
+		t.Run(name, func(t *testing.T) { slowClient(t, newCrowdOver(t, secure, 2, Config{MaxOutbound: 64 << 20})) })
+	}
+}
+
+func slowClient(t *testing.T, c *crowd) {
 	slow, other := c.stays[0], c.stays[1]
 	big := event(strings.Repeat("x", 10_000))
 	n := 0
