@@ -48,7 +48,7 @@ func TestWait(t *testing.T) {
 	})
 }
 
-// TestWaitEndsWithItsContext: who waits in vain gets the context's error, and the others
+// TestWaitEndsWithItsContext: who waits too long gets the context's error, and the others
 // go on waiting.
 func TestWaitEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -22,6 +22,9 @@ type trouble struct {
 	excuses    []string      // what sockets may meet meanwhile
 }
 
+// fetchBound is how long after a cut a server may log that a fetch of keys has failed.
+const fetchBound = 5 * time.Second
+
 var withoutRedis = []string{noRevocations, "presence_unavailable", noReason, noAnswer, notShared}
 
 // troubles are what goes wrong, in turn.
@@ -29,7 +32,7 @@ var troubles = []trouble{
 	{"Redis stopped", func(s *soaking) error { s.redis.Stop(); return nil }, func(s *soaking) error { return s.redis.Start() }, restartBound, withoutRedis},
 	{"clients cut off", onClients((*outage.Link).Cut), onClients((*outage.Link).Mend), networkBound, []string{noNetwork}},
 	{"Redis paused", func(s *soaking) error { return s.redis.Pause() }, func(s *soaking) error { return s.redis.Resume() }, silentBound, withoutRedis},
-	{"issuer cut off", onIssuers((*outage.Link).Cut), onIssuers((*outage.Link).Mend), 0, nil},
+	{"issuer cut off", onIssuers((*outage.Link).Cut), onIssuers((*outage.Link).Mend), fetchBound, nil},
 }
 
 // onClients does something to the links of one node's clients: another's each time.
