@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"syscall"
 	"time"
 )
 
@@ -139,10 +138,10 @@ func (r *Redis) ping() error {
 }
 
 // Pause has it do nothing, with its connections open, until [Redis.Resume].
-func (r *Redis) Pause() error { return r.cmd.Process.Signal(syscall.SIGSTOP) }
+func (r *Redis) Pause() error { return Pause(r.cmd.Process) }
 
 // Resume ends a pause.
-func (r *Redis) Resume() error { return r.cmd.Process.Signal(syscall.SIGCONT) }
+func (r *Redis) Resume() error { return Resume(r.cmd.Process) }
 
 // Stop kills it.
 func (r *Redis) Stop() {

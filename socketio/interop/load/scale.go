@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"syscall"
 	"text/tabwriter"
 	"time"
 )
@@ -127,12 +126,8 @@ func ours(kind string) bool { return kind == "gosio" || kind == "zishang" }
 
 // filesFor reports whether a process may have n connections open, and says so if not.
 func filesFor(n int, out io.Writer) bool {
-	var limit syscall.Rlimit
-	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
-		return true
-	}
-	if uint64(n)+500 > limit.Max {
-		fmt.Fprintf(out, "%d sockets: skipped, a process may open %d files here (ulimit -Hn)\n", n, limit.Max)
+	if limit := mostFiles(); uint64(n)+500 > limit {
+		fmt.Fprintf(out, "%d sockets: skipped, a process may open %d files here (ulimit -Hn)\n", n, limit)
 		return false
 	}
 	return true

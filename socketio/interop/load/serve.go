@@ -17,7 +17,6 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
@@ -247,14 +246,4 @@ func writeHeap(name string) error {
 	}
 	defer file.Close()
 	return pprof.Lookup("heap").WriteTo(file, 0)
-}
-
-// processorTime is the process's, in nanoseconds: a busy machine changes it
-// little.
-func processorTime() int64 {
-	var u syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
-		return 0
-	}
-	return u.Utime.Nano() + u.Stime.Nano()
 }

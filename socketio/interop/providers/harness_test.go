@@ -12,13 +12,13 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/zishang520/socket.io/servers/socket/v3"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/outage"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/interop/jsclient"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/zishang"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
@@ -114,13 +114,13 @@ func (p *process) start() {
 
 // pause stops the process without ending it, until resume: nothing answers meanwhile, and
 // what it keeps in memory is there afterwards.
-func (p *process) pause() { p.signal(syscall.SIGSTOP) }
+func (p *process) pause() { p.signal(outage.Pause) }
 
-func (p *process) resume() { p.signal(syscall.SIGCONT) }
+func (p *process) resume() { p.signal(outage.Resume) }
 
-func (p *process) signal(s os.Signal) {
+func (p *process) signal(send func(*os.Process) error) {
 	p.t.Helper()
-	if err := p.cmd.Process.Signal(s); err != nil {
+	if err := send(p.cmd.Process); err != nil {
 		p.t.Fatal(err)
 	}
 }
