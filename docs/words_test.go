@@ -7,13 +7,14 @@ import (
 	"go/token"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 )
 
 // plain maps phrases that readers stumble over to what to write instead. A match
-// that ends with one of the words in except is fine.
+// that has one of the words in except is fine.
 var plain = []struct {
 	phrase  *regexp.Regexp
 	except  []string
@@ -49,6 +50,9 @@ var plain = []struct {
 	{phrase: phrase(`(somebody|those|one|users?|tenants?|accepts|revokes|refuses|hears|ends) whom`), instead: "that, which"},
 	{phrase: phrase(`in vain|but for (what|those|their|the|its|one|all)`), instead: "without success; except for"},
 	{phrase: phrase(`rejects|rejecting|rejections?|(is|are|was|were|be|been|a|the|of|to|should|should have) rejected|(to|should|can|may) reject`), instead: "refuse: the one word for it"},
+	{phrase: phrase(`(by|for|of|to) (\w+ ){1,2}alone|in (this|each|one|that) (\w+ )?alone`), except: []string{"library", "signature"}, instead: "only, before the word that it limits"},
+	{phrase: phrase(`(OIDC|certificate|client|key|letter case|node|owner|part|scheme|server|spaces|standard library|token|value|it|what|which) alone`), instead: "only, before the word that it limits"},
+	{phrase: phrase(`told apart|lest|as good as (absent|none|gone)|(one's|published|and|it|name) is none|are to be told`), instead: "distinguished; so that not; counts as; is not one"},
 	{phrase: phrase(`ha(s|ve|ving) (it|them|(the|a|an|its) \w+) (taken|told|forgotten|looked|flooded|sent|read|refused|found)`), instead: "active voice: say who does it"},
 }
 
@@ -103,12 +107,7 @@ func stumbles(text string) (all []string) {
 var capital = regexp.MustCompile(`([a-z0-9])([A-Z])`)
 
 func fine(words, except []string) bool {
-	for _, e := range except {
-		if words[len(words)-1] == e || strings.EqualFold(words[0], "there") && e == "there" {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(words, func(w string) bool { return slices.Contains(except, strings.ToLower(w)) })
 }
 
 // prose returns the comments and strings of a Go file, and tells of private names.

@@ -112,7 +112,7 @@ func TestFaultsG5MetadataURL(t *testing.T) {
 			return jwks.OIDC("https://a.test/", jwks.MetadataURL("http://a.test/"))
 		},
 		`the issuer is ""`: func() (*jwks.Provider, error) { return jwks.OIDC("", jwks.MetadataURL("https://a.test/")) },
-		"MetadataURL is for OIDC alone": func() (*jwks.Provider, error) {
+		"MetadataURL is only for OIDC": func() (*jwks.Provider, error) {
 			return jwks.URL("https://a.test/", jwks.MetadataURL("https://a.test/"))
 		},
 		"RequestHeader: the function is nil": func() (*jwks.Provider, error) { return jwks.URL("https://a.test/", jwks.RequestHeader(nil)) },
@@ -175,7 +175,7 @@ func TestFaultsG6LyingETag(t *testing.T) {
 	})
 }
 
-// TestFaultsG7RetryAfter: an issuer that asks to be left alone is, up to a bound.
+// TestFaultsG7RetryAfter: an issuer that asks for a pause gets one, up to a bound.
 func TestFaultsG7RetryAfter(t *testing.T) {
 	for value, want := range map[string]time.Duration{
 		"120": 2 * time.Minute, "date": 2 * time.Minute, "999999999": 15 * time.Minute, "99999999999999999999999": 15 * time.Minute,

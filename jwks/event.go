@@ -61,7 +61,7 @@ type Stats struct {
 	TooEarly    uint64 // of them, told to retry because of a limit
 }
 
-// counters are Stats as they are counted. The hits stand apart, since they alone
+// counters are Stats as they are counted. The hits stand apart, since only they
 // are counted on every verification.
 type counters struct {
 	hits atomic.Uint64
@@ -111,7 +111,7 @@ func (n *news) add(e Event, first bool) {
 	n.queue = append(n.queue, bulletin{e, first})
 }
 
-// deliver tells what there is to be told, unless somebody does already.
+// deliver calls the callbacks with what is queued, unless another goroutine already does.
 func (n *news) deliver(c *config) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

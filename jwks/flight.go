@@ -17,7 +17,7 @@ const (
 	neededWithin = 15 * time.Second
 )
 
-// maxRetryAfter is how long an issuer can have itself left alone by Retry-After.
+// maxRetryAfter is the longest pause that an issuer can ask for by Retry-After.
 const maxRetryAfter = 15 * time.Minute
 
 // flight is a fetch. Those who wait for it share it.

@@ -240,7 +240,7 @@ func TestOutageWithoutKeys(t *testing.T) {
 	})
 }
 
-// A fetch belongs to all who wait for it: none of them can end it for the others.
+// A fetch belongs to all callers that wait for it: none of them can end it for the others.
 func TestGivingUpEndsNoFetch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

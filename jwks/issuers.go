@@ -194,7 +194,7 @@ func (d *directory) renewNow(ctx context.Context) error {
 	return together(ctx, all)
 }
 
-// issuerError says what is wrong with the iss of a token, to the server alone.
+// issuerError says what is wrong with the iss of a token, to the server only.
 type issuerError struct {
 	iss      string
 	expected []string // nil if a function decides

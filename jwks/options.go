@@ -69,7 +69,7 @@ func configure(constructor string, options []Option) (*config, error) {
 		}
 	}
 	if c.metadata != "" && constructor != "OIDC" {
-		return nil, fmt.Errorf("jwks: %s: MetadataURL is for OIDC alone: with URL give the address of the key set", constructor)
+		return nil, fmt.Errorf("jwks: %s: MetadataURL is only for OIDC: with URL give the address of the key set", constructor)
 	}
 	if c.client == nil {
 		// An issuer is asked every few minutes: a connection kept for the next

@@ -177,8 +177,8 @@ func (p *perKID) renewNow(ctx context.Context) error {
 	return together(ctx, all)
 }
 
-// missing reports whether the answer says that there is no such key: of a key that is
-// published alone that is an answer, and not an outage.
+// missing reports whether the answer says that the key does not exist. Where each key has
+// its own file, that is an answer and not an outage.
 func (l *location) missing(err error) bool {
 	var status *statusError
 	return l.kid != "" && errors.As(err, &status) && status.code >= http.StatusBadRequest && status.code <= http.StatusGone &&

@@ -84,7 +84,7 @@ func (s *snapshot) renewed() *snapshot {
 }
 
 // dated sets the times, for a set that was asked for at that moment and is good
-// for the TTL. Refreshes are spread, lest all servers of a fleet ask at once.
+// for the TTL. The time of the refresh is random, so that the servers of a fleet do not ask at once.
 func (s *snapshot) dated(asked moment, ttl, maxStale time.Duration) *snapshot {
 	s.asked, s.ttl, s.maxStale = asked, ttl, maxStale
 	s.refreshAfter = time.Duration((0.75 + 0.1*rand.Float64()) * float64(ttl))

@@ -92,7 +92,7 @@ func describeText(text string) string {
 	case strings.Contains(text, "apiVersion:") && strings.Contains(text, "kind:"):
 		return "it is a manifest of Kubernetes: mount the Secret or ConfigMap and give the path of the mounted file"
 	case setting.MatchString(text) && strings.Contains(first, "="):
-		return "it is a file of settings (NAME=value): give the value alone"
+		return "it is a file of settings (NAME=value): give only the value"
 	}
 	return ""
 }
@@ -162,7 +162,7 @@ func describeJSON(members map[string]json.RawMessage) string {
 	case has("Keys"), has("KEYS"):
 		return `its member "keys" must be in small letters`
 	case has("jwks"):
-		return `the set is its member "jwks": give that alone`
+		return `the set is its member "jwks": give only that`
 	case has("realm", "public_key"):
 		return `it is a realm of Keycloak: its keys are at "protocol/openid-connect/certs" behind the realm's address, for package jwks`
 	case has("error"):
@@ -296,7 +296,7 @@ func parseSubject(der []byte) (material any, restrict bool, err error) {
 		_, err := x509.ParsePKIXPublicKey(der)
 		return nil, false, fmt.Errorf("it is damaged: %w", err)
 	}
-	if info.Algorithm.Algorithm.String() == "1.2.840.113549.1.1.10" { // an RSA key that is for PSS alone
+	if info.Algorithm.Algorithm.String() == "1.2.840.113549.1.1.10" { // an RSA key only for PSS
 		k, err := x509.ParsePKCS1PublicKey(info.Key.RightAlign())
 		return k, true, err
 	}

@@ -288,9 +288,9 @@ func TestFaultsG10Files(t *testing.T) {
 		{"a set in another", `{"jwks":{"keys":[]}}`, `the set is its member "jwks"`, true},
 		{"an error message", `{"error":"not_found"}`, "it is an error message", true},
 		{"a private JWK", set(jwkOf(edKey(), members{"d": b64(edKey().Seed())})), "it is a private key, by its member", true},
-		{"white space alone", " \n\t", "it is empty", true},
+		{"only white space", " \n\t", "it is empty", true},
 
-		{"a chain of certificates", chain, "block 2 is the certificate of the authority that issued block 1: give the signer's certificate alone", true},
+		{"a chain of certificates", chain, "block 2 is the certificate of the authority that issued block 1: give only the signer's certificate", true},
 		{"a certificate and an authority of the same name", issued("signer", "authority", p256Key(), rsaKey()) + issued("authority", "authority", edKey(), edKey()), "ES256", false},
 		{"a certificate and one of the same signer", issued("signer", "authority", p256Key(), rsaKey()) + issued("other", "other", rsaKey(), rsaKey()), "ES256", false},
 		{"a certificate and a public key", issued("signer", "authority", p256Key(), rsaKey()) + publicPEM(edKey()), "ES256", false},
@@ -308,7 +308,7 @@ func TestFaultsG10Files(t *testing.T) {
 		{"an SSH key, Ed25519", sshEd25519, `which ssh-keygen does not write in PEM: write it as a JWK, {"kty":"OKP","crv":"Ed25519","x":"` + b64(edKey().Public().(ed25519.PublicKey)) + `"}`, true},
 		{"an SSH key of a security key", "sk-ssh-ed25519@openssh.com AAAAGnNr ada\n", "of a security key, which signs no tokens", true},
 		{"an array of JWKs", "[" + jwkOf(edKey(), nil).String() + "]", `a JWK Set is an object, {"keys": [...]}`, true},
-		{"settings", "JWT_SECRET=abc\nOTHER=1\n", "it is a file of settings (NAME=value): give the value alone", true},
+		{"settings", "JWT_SECRET=abc\nOTHER=1\n", "it is a file of settings (NAME=value): give only the value", true},
 		{"a manifest of Kubernetes", "apiVersion: v1\nkind: Secret\ndata:\n  key: LS0tLS1\n", "it is a manifest of Kubernetes: mount", true},
 		{"a realm of Keycloak", `{"realm":"staff","public_key":"MIIB","token-service":"x"}`, "it is a realm of Keycloak", true},
 		{"a zip file", "PK\x03\x04\x14\x00", "it is compressed (zip)", true},
@@ -346,7 +346,7 @@ func issued(subject, issuer string, key, by crypto.Signer) string {
 	return block("CERTIFICATE", must(x509.CreateCertificate(rand.Reader, named(subject), named(issuer), key.Public(), by)))
 }
 
-// TestFaultsG10PSS: an RSA key that is for PSS alone is never used with another scheme.
+// TestFaultsG10PSS: an RSA key only for PSS is never used with another scheme.
 func TestFaultsG10PSS(t *testing.T) {
 	text := []byte(spki(oid(1, 2, 840, 113549, 1, 1, 10), nil, x509.MarshalPKCS1PublicKey(&rsaKey().PublicKey)))
 	s, err := keys.PEM(text)
@@ -357,7 +357,7 @@ func TestFaultsG10PSS(t *testing.T) {
 		t.Errorf("the key allows %v", k.Algorithms())
 	}
 	_, err = keys.PEM(text, keys.Algorithms(verifier.RS256))
-	refused(t, err, "for RSASSA-PSS alone")
+	refused(t, err, "only for RSASSA-PSS")
 	if _, err := keys.PEM(text, keys.Algorithms(verifier.PS512)); err != nil {
 		t.Error(err)
 	}

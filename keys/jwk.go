@@ -110,13 +110,13 @@ func (j *jsonWebKey) checkType(allowSymmetric bool) error {
 	case !known:
 		return unknown("its kty is %.32q: expected RSA, EC, OKP or oct", j.kty)
 	case j.kty == "oct" && !allowSymmetric:
-		return errors.New("it is symmetric: a secret that is published is none")
+		return errors.New("it is symmetric: a published key cannot be a secret")
 	case j.kty == "oct":
 		return nil
 	}
 	for _, name := range private {
 		if says(j.members[name]) {
-			return fmt.Errorf("it is a private key, by its member %q: give the public key alone, a verifier must not hold the private one", name)
+			return fmt.Errorf("it is a private key, by its member %q: give only the public key, a verifier must not hold the private one", name)
 		}
 	}
 	return nil

@@ -66,7 +66,7 @@ var badJWKs = []struct {
 	{"alg a list", func() members { return jwkOf(rsaKey(), members{"alg": []string{"RS256"}}) }, "its alg is not a string"},
 
 	{"RSA, private", func() members { return jwkOf(rsaKey(), members{"d": b64(rsaKey().D.Bytes())}) }, `it is a private key, by its member "d"`},
-	{"RSA, private by a prime alone", func() members { return jwkOf(rsaKey(), members{"p": b64(rsaKey().Primes[0].Bytes())}) }, `it is a private key, by its member "p"`},
+	{"RSA, private by one prime", func() members { return jwkOf(rsaKey(), members{"p": b64(rsaKey().Primes[0].Bytes())}) }, `it is a private key, by its member "p"`},
 	{"EC, private", func() members { return jwkOf(p256Key(), members{"d": "AAAA"}) }, `it is a private key, by its member "d"`},
 	{"Ed25519, private", func() members { return jwkOf(edKey(), members{"d": b64(edKey().Seed())}) }, `it is a private key, by its member "d"`},
 	{"private by a member that is not a string", func() members { return jwkOf(edKey(), members{"d": 0}) }, `it is a private key, by its member "d"`},
@@ -205,7 +205,7 @@ func TestParseJWKSet(t *testing.T) {
 		{"all good", set(jwkOf(rsaKey(), members{"kid": "a"}), jwkOf(edKey(), members{"kid": "b"})), []string{"a", "b"}, nil, ""},
 		{"one kid, two keys", set(jwkOf(rsaKey(), members{"kid": "a"}), jwkOf(edKey(), members{"kid": "a"})), []string{"a", "a"}, nil, ""},
 		{"a secret", set(jwkOf(secret, members{"kid": "s"}), jwkOf(edKey(), members{"kid": "b"})), []string{"b"},
-			[]string{`JWK 1 (kid "s"): it is symmetric: a secret that is published is none`}, ""},
+			[]string{`JWK 1 (kid "s"): it is symmetric: a published key cannot be a secret`}, ""},
 		{"several bad ones", `{"keys":[1,` + jwkOf(edKey(), members{"kid": "b"}).String() + `,{"kty":"AKP"}]}`, []string{"b"},
 			[]string{"JWK 1: not a JSON object", `JWK 3: its kty is "AKP"`}, ""},
 		{"empty", `{"keys":[]}`, nil, nil, ""},

@@ -145,7 +145,7 @@ func splitJWKSet(data []byte, orSingle bool) ([]entry, error) {
 	return entries, nil
 }
 
-// splitPEMs returns the keys of an object of PEM by kid, nil if it is none.
+// splitPEMs returns the keys of an object of PEM by kid, nil if it is not one.
 func splitPEMs(members map[string]json.RawMessage) []entry {
 	var list []entry
 	for _, kid := range slices.Sorted(maps.Keys(members)) {

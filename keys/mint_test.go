@@ -25,7 +25,7 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-// Keys are made and written with the standard library alone, so that what the
+// Keys are made and written only with the standard library, so that what the
 // tests load does not come from what loads it.
 
 const secret = "0123456789abcdef0123456789abcdef"

@@ -57,7 +57,7 @@ func loadPEM(what string, data []byte, options []Option) (*Set, error) {
 		return nil, fmt.Errorf("keys: %s: ID(%q) names one key, and there are %d", what, o.ID, len(loaded))
 	}
 	if i, j := authority(certificates); j > 0 {
-		return nil, fmt.Errorf("keys: %s: block %d is the certificate of the authority that issued block %d: give the signer's certificate alone", what, j, i)
+		return nil, fmt.Errorf("keys: %s: block %d is the certificate of the authority that issued block %d: give only the signer's certificate", what, j, i)
 	}
 	return newSet(what, loaded)
 }
@@ -123,8 +123,7 @@ func label(block []byte, mark string) string {
 	return string(name)
 }
 
-// publicKey reads the key of a block. pss says that it may be used with RSASSA-PSS
-// alone.
+// publicKey reads the key of a block. pss says that it may only be used with RSASSA-PSS.
 func publicKey(block *pem.Block) (material any, pss bool, err error) {
 	switch block.Type {
 	case "PUBLIC KEY":
@@ -152,7 +151,7 @@ func certificateKey(der []byte) (material any, pss bool, err error) {
 	}
 	if signs := x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment; c.KeyUsage != 0 && c.KeyUsage&signs == 0 {
 		return nil, false, errors.New("the certificate's key usage is not signing of data (RFC 5280 §4.2.1.3): " +
-			"it is for encryption, or an authority's; give the signer's certificate alone")
+			"it is for encryption, or an authority's; give only the signer's certificate")
 	}
 	return parseSubject(c.RawSubjectPublicKeyInfo)
 }
@@ -197,7 +196,7 @@ func keyOfMaterial(material any, pss bool, o verifier.KeyOptions) (*verifier.Key
 	}
 	for _, a := range o.Algorithms {
 		if !slices.Contains(allowed, a) {
-			return nil, fmt.Errorf("algorithm %s does not fit the key, which is for RSASSA-PSS alone", a)
+			return nil, fmt.Errorf("algorithm %s does not fit the key, which is only for RSASSA-PSS", a)
 		}
 	}
 	if o.Algorithms == nil {

@@ -98,7 +98,7 @@ func TestBase64Secret(t *testing.T) {
 		{"either", base64.StdEncoding.EncodeToString(zero), zero, ""},
 
 		{"empty", "", nil, "the secret is empty"},
-		{"padding alone", "====", nil, "the padding of the base64 is wrong"},
+		{"only padding", "====", nil, "the padding of the base64 is wrong"},
 		{"both alphabets", "-_+/" + strings.Repeat("A", 40), nil, "mixes the standard alphabet (+ /) with the URL one (- _)"},
 		{"a line break at the end", base64.StdEncoding.EncodeToString(zero) + "\n", nil, "there is white space in the base64: trim it"},
 		{"white space", strings.Repeat("AAAA ", 10), nil, "there is white space in the base64: trim it"},

@@ -32,7 +32,7 @@ func TestSetChoosesByKid(t *testing.T) {
 		want []string
 	}{
 		{"without a kid, all", mixed, "", []string{"a:RS256", ":HS256", "b:ES256"}},
-		{"a known kid, that key alone", mixed, "b", []string{"b:ES256"}},
+		{"a known kid, only that key", mixed, "b", []string{"b:ES256"}},
 		{"an unknown kid, the keys without an id", mixed, "c", []string{":HS256"}},
 		{"an unknown kid where all have one, none", ids, "c", nil},
 		{"a kid in another case is another", ids, "A", nil},

@@ -36,7 +36,7 @@ type failures struct {
 	perMinute int
 	total     *rate.Limiter                         // nil for no limit
 	addresses *lru.Cache[addressKey, *rate.Limiter] // those with failures; nil for no limit
-	shared    *sharedFailures                       // nil: this process is alone
+	shared    *sharedFailures                       // nil: counted in this process only
 }
 
 var forged = []verifier.Reason{verifier.ErrSignatureInvalid, verifier.ErrTokenMalformed, verifier.ErrTokenTooLong, verifier.ErrAlgorithmNotAllowed}

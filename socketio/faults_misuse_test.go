@@ -140,7 +140,7 @@ func TestFaultsD4Misuse(t *testing.T) {
 		{"header or query by event", verify(verifier.OneOf(verifier.BearerHeader(), verifier.Query("t"))), nil, "use ByHandshake"},
 		{"cookie by event", verify(verifier.Cookie("jwt")), nil, ""},
 		{"header or payload by event", verify(verifier.DefaultExtractor()), nil, ""},
-		{"one's own extractor", verify(verifier.ExtractorFunc(func(context.Context, *verifier.Handshake) (string, error) { return "", nil })), nil, ""},
+		{"a custom extractor", verify(verifier.ExtractorFunc(func(context.Context, *verifier.Handshake) (string, error) { return "", nil })), nil, ""},
 	}
 	for _, event := range []string{"disconnect", "connect", "connect_error", "error", "disconnecting", "newListener", "removeListener", "reconnect", "ping", "authenticated"} {
 		tests = append(tests, struct {

@@ -145,7 +145,7 @@ func TestFaultsA1Attach(t *testing.T) {
 }
 
 // TestFaultsD1CallbacksMayCallBack: callbacks run under no lock, so that they may ask
-// whatever they like; who revokes waits for none of them.
+// anything; Revoke waits for none of them.
 func TestFaultsD1CallbacksMayCallBack(t *testing.T) {
 	ask := func(r *socketio.Registry) {
 		for s := range r.Sessions(socketio.Filter{}) {

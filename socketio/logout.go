@@ -60,7 +60,7 @@ type UsedIDs interface {
 // token names, in this process and in all processes that share the registry's Store, and
 // refuses their tokens. A sid names the sessions whose token has it. If the logout token
 // also has a sub, it also names the user's sessions whose token has no sid: access
-// tokens usually have none (RFC 9068). A sub alone names all of the user's sessions.
+// tokens usually have none (RFC 9068). A sub without a sid names all of the user's sessions.
 //
 // The verifier is for logout tokens, not for those of clients. Give it the provider's
 // keys, [verifier.Issuer], [verifier.Audience] with this server's client id at the
@@ -97,7 +97,7 @@ type logout struct {
 	verifier *verifier.Verifier
 	registry *Registry
 	lifetime time.Duration
-	used     UsedIDs // nil: this process is alone
+	used     UsedIDs // nil: this process only
 	logger   *slog.Logger
 	observe  func(*verifier.Token, int)
 	seen     *lru.Cache[[2]string, time.Time] // by issuer and jti, until exp

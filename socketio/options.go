@@ -108,7 +108,7 @@ type config struct {
 	registry          *Registry
 	maxPending        int
 	failuresByAddress int            // a minute; zero for no limit
-	failureCounter    FailureCounter // nil: they are counted in this process alone
+	failureCounter    FailureCounter // nil: they are counted in this process only
 	failuresInTotal   int
 	clientAddress     func(*verifier.Handshake) string
 }

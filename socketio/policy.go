@@ -28,7 +28,7 @@ func (f DeciderFunc) Decide(ctx context.Context, s *Session, action Action, reso
 	return f(ctx, s, action, resource)
 }
 
-// tokenRule decides by the token alone. A decision is made once, and remains while the
+// tokenRule decides only by the token. A decision is made once, and remains while the
 // token is in force.
 type tokenRule func(t *verifier.Token) error
 
@@ -131,7 +131,7 @@ type policy struct {
 	rooms  []roomRule
 	all    rules // of WithDecider
 
-	numbered int // deciders by token alone
+	numbered int // deciders that look only at the token
 
 	roomTokens    Authenticator
 	onRoomRevoked []func(*Session, string, *verifier.UnauthorizedError)

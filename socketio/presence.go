@@ -109,17 +109,17 @@ type present struct {
 
 // presences is a registry's part of a [Presence].
 type presences struct {
-	shared   Presence // nil: this process is alone
+	shared   Presence // nil: this process only
 	failOpen bool
 	wake     chan struct{}
 	updating sync.Mutex // held during an update; taken before mu
 
 	mu    sync.Mutex          // guards the rest; taken after the registry's
 	mine  map[string]*present // by ID
-	queue map[string]bool     // what others are to be told: whether to put or remove
+	queue map[string]bool     // what to tell the others: whether to put or remove
 }
 
-// tell queues what others are to be told. The caller holds mu.
+// tell queues a message to the others. The caller holds mu.
 func (p *presences) tell(id string, put bool) {
 	p.queue[id] = put
 	select {
@@ -317,7 +317,7 @@ func (r *Registry) startPresence(ctx context.Context) {
 		policy: "sockets of users with a session limit are refused until it is back",
 	}
 	if r.presences.failOpen {
-		r.absent.policy = "session limits hold in each process alone"
+		r.absent.policy = "session limits hold only within each process"
 	}
 	r.tasks.Go(func() { r.followPresence(ctx) })
 	r.tasks.Go(func() { r.tellPresence(ctx) })

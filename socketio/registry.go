@@ -77,8 +77,8 @@ type RegistryOptions struct {
 	Presence Presence
 
 	// PresenceFailOpen says what to do with sockets of users with a session limit
-	// while the Presence is out of reach: accept them, with the limit of this process
-	// alone. By default they are refused with [ErrPresenceUnavailable], which is
+	// while the Presence is unreachable: accept them, with the limit of this process
+	// only. By default they are refused with [ErrPresenceUnavailable], which is
 	// retryable. Live sessions stay in either case.
 	PresenceFailOpen bool
 
@@ -220,7 +220,7 @@ func (r *Registry) each(f Filter, do func(*Session)) {
 }
 
 // names returns what a session of the token can be found by, in the order of the
-// indexes. An empty name is none, except for the one that all have.
+// indexes. An empty name finds nothing, except for the one that all have.
 func names(t *verifier.Token) [indexes]string {
 	return [indexes]string{byIssuer: t.Issuer, bySubject: t.Subject, bySessionID: t.SessionID, byTokenID: t.ID}
 }

@@ -25,7 +25,7 @@ type FailureCounter interface {
 // counter. Failures are told to the others in the background, so that no client waits
 // for them: an address whose failures in all processes are more than its limit is
 // refused here from its next failure here until the minute is over. While the counter
-// is out of reach, the limits hold in each process alone.
+// is out of reach, the limits hold only within each process.
 func ShareFailures(c FailureCounter) Option {
 	return once("ShareFailures", func(o *config) error {
 		if c == nil {

@@ -257,7 +257,7 @@ func TestFaultsB5OpaqueTokens(t *testing.T) {
 			t.Errorf("asked %d times for nobody", known.asked)
 		}
 	})
-	// The tokens of another kind are left alone.
+	// The tokens of another kind stay.
 	synctest.Test(t, func(t *testing.T) {
 		known := &tokensAlive{err: verifier.Inactive(nil)}
 		a, err := socketio.New(rawTokens(t), quiet(), socketio.EndOnInactiveToken(known, time.Minute))

@@ -53,7 +53,7 @@ const (
 	allAlgorithms = bitEdDSA<<1 - 1
 )
 
-// bit returns the set that holds a alone, empty for an unknown algorithm.
+// bit returns the set with only a, empty for an unknown algorithm.
 func (a Algorithm) bit() algorithmSet {
 	switch a {
 	case HS256:

@@ -21,7 +21,7 @@ func TestAttackForm(t *testing.T) {
 		malformed("one part", header), malformed("two parts", header+"."+payload), malformed("four parts", good+"."),
 		malformed("five parts", good+".x.y"), malformed("a dot before", "."+good), malformed("not a token", "null"),
 		malformed("a dot", "."), malformed("a scheme before", "Bearer "+header),
-		invalid("dots alone", ".."), invalid("an empty header", join("", payload, sig)),
+		invalid("only dots", ".."), invalid("an empty header", join("", payload, sig)),
 		{"an empty payload", join(header, "", sig), ErrSignatureInvalid, "invalid signature"},
 		invalid("a scheme", "Bearer "+good),
 		invalid("quotes", `"`+good+`"`),

@@ -157,7 +157,7 @@ func TestAttackSignature(t *testing.T) {
 			{"very long", withSignature(header, payload, make([]byte, 8<<10)), ErrSignatureInvalid, "invalid signature"},
 			{"of another payload", withSignature(header, `{"sub":"john"}`, good), ErrSignatureInvalid, "invalid signature"},
 			{"of another header", withSignature(fmt.Sprintf(`{"alg":%q,"kid":"x"}`, a), payload, good), ErrSignatureInvalid, "invalid signature"},
-			{"of the payload alone", withSignature(header, payload, signature(a, signer(a), encode(payload))), ErrSignatureInvalid, "invalid signature"},
+			{"of only the payload", withSignature(header, payload, signature(a, signer(a), encode(payload))), ErrSignatureInvalid, "invalid signature"},
 			{"none", input + ".", ErrSignatureInvalid, "jwt signature is required"},
 		}
 		v := newVerifier(t, keyFor(t, a))
@@ -298,7 +298,7 @@ func TestAttackHeader(t *testing.T) {
 		{"two members nobody reads", token(`{"alg":"HS256","x":1,"X":2}`), ErrTokenMalformed, "invalid token"},
 		{"two among many", token(`{"alg":"HS256"` + many.String() + `,"M59":1}`), ErrTokenMalformed, "invalid token"},
 		{"two by the Kelvin sign", token("{\"alg\":\"HS256\",\"kid\":\"a\",\"\u212aid\":\"b\"}"), ErrTokenMalformed, "invalid token"},
-		{"alg in capitals alone", token(`{"ALG":"HS256"}`), ErrTokenMalformed, "invalid token"},
+		{"alg only in capitals", token(`{"ALG":"HS256"}`), ErrTokenMalformed, "invalid token"},
 
 		{"kid a number", token(`{"alg":"HS256","kid":1}`), ErrTokenMalformed, "invalid token"},
 		{"kid null", token(`{"alg":"HS256","kid":null}`), ErrTokenMalformed, "invalid token"},

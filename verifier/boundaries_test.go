@@ -146,7 +146,7 @@ func TestKindOfWords(t *testing.T) {
 		}
 	}
 	if _, err := newVerifier(t, keyFor(t, HS256), IgnoreTokenUse()).Verify(t.Context(), mintWith(HS256, secret, `{"alg":"HS256","typ":"refresh"}`, `{}`)); err != nil {
-		t.Errorf("a typ that is to be ignored: %v", err)
+		t.Errorf("an ignored typ: %v", err)
 	}
 }
 
@@ -208,11 +208,11 @@ type Embedded struct {
 	X int `json:"x"`
 }
 
-// TestOneOfPlaces: RequireBearerHeader stands alone, also inside of OneOf.
+// TestOneOfPlaces: RequireBearerHeader allows no other place, also inside of OneOf.
 func TestOneOfPlaces(t *testing.T) {
 	h := &Handshake{Header: map[string][]string{"Authorization": {"Bearer x"}}}
 	if raw, err := OneOf(RequireBearerHeader()).Extract(t.Context(), h); raw != "x" || err != nil {
-		t.Errorf("alone: got %q, %v", raw, err)
+		t.Errorf("by itself: got %q, %v", raw, err)
 	}
 	if raw, err := OneOf(OneOf(RequireBearerHeader()), Query("t")).Extract(t.Context(), h); raw != "" || err == nil || !strings.Contains(err.Error(), "RequireBearerHeader refuses") {
 		t.Errorf("beside another: got %q, %v", raw, err)

@@ -137,7 +137,7 @@ func TestAudience(t *testing.T) {
 		{"a list with a number in it", `{"aud":["a",1]}`, two, shown},
 		{"a list with null in it", `{"aud":["a",null]}`, two, shown},
 		{"a list of lists", `{"aud":[["a"]]}`, two, shown},
-		{"one alone", `{"aud":"x"}`, Audience("a"), "jwt audience invalid. expected: a"},
+		{"only one", `{"aud":"x"}`, Audience("a"), "jwt audience invalid. expected: a"},
 		{"by pattern", `{"aud":"https://chat.example"}`, pattern, ""},
 		{"by pattern in a list", `{"aud":["x","https://chat.example"]}`, pattern, ""},
 		{"pattern and a line more", `{"aud":"https://chat.example\n"}`, pattern, shownPattern},

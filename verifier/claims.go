@@ -55,7 +55,7 @@ func decodeClaims(text string, v any) error {
 }
 
 // checkNames refuses JSON text in which an object has two members of the same
-// name, or a member that differs in letter case alone from the field it would be
+// name, or a member that differs only in letter case from the field it would be
 // decoded into. t is the type that the text will be decoded into, nil if that is
 // not known. The text is a value that skipValue has been over.
 func checkNames(text string, t reflect.Type) error {

@@ -49,7 +49,7 @@ var stricter = []class{
 	{"not the compact serialization (RFC 7519 §1)", func(p *presented) bool {
 		return len(p.segments) != 3 || strings.ContainsAny(p.raw, " \t\r\n{")
 	}},
-	{"alg is not that of the key, which jwx takes from its caller alone (RFC 7515 §4.1.1)", func(p *presented) bool {
+	{"alg is not that of the key, which jwx takes only from its caller (RFC 7515 §4.1.1)", func(p *presented) bool {
 		var alg string
 		json.Unmarshal(p.members["alg"], &alg)
 		return alg != string(p.alg)

@@ -135,7 +135,7 @@ func ExampleKeyProviderFunc() {
 }
 
 // A custom check. Its message reaches the client because it is an
-// UnauthorizedError; any other error would be told to the log alone.
+// UnauthorizedError; the server writes any other error only to the log.
 func ExampleValidate() {
 	verified := verifier.ClaimValidatorFunc(func(_ context.Context, t *verifier.Token, _ *verifier.Handshake) error {
 		var claims struct {

@@ -233,7 +233,7 @@ func describe(extractors []Extractor) (*extractor, error) {
 		case ours.misused != nil:
 			return nil, ours.misused
 		case ours.only && len(extractors) > 1:
-			return nil, errors.New("verifier: OneOf: RequireBearerHeader refuses whatever the other extractors find: give BearerHeader, or it alone")
+			return nil, errors.New("verifier: OneOf: RequireBearerHeader refuses whatever the other extractors find: give BearerHeader, or only RequireBearerHeader")
 		default:
 			all.inBand = all.inBand || ours.inBand
 			all.cookie = all.cookie || ours.cookie

@@ -77,7 +77,7 @@ func TestFaultsB5Lifetime(t *testing.T) {
 	}
 }
 
-// TestFaultsB3: what says that it is a refresh token is none that gives access.
+// TestFaultsB3: a token that says it is a refresh token gives no access.
 func TestFaultsB3(t *testing.T) {
 	const access, refresh, id, other = 0, 1, 2, 3
 	rows := map[string]int{

@@ -35,7 +35,7 @@ func TestFaultsB1HasKey(t *testing.T) {
 		err      error
 	}{
 		{"among others", answer([]*verifier.Key{nil, other, newKey("one")}, nil), true, nil},
-		{"others alone", answer([]*verifier.Key{other}, nil), false, nil},
+		{"only others", answer([]*verifier.Key{other}, nil), false, nil},
 		{"none", answer(nil, nil), false, nil},
 		{"an outage", answer([]*verifier.Key{other}, down), false, down},
 		{"a retryable refusal", answer(nil, &verifier.UnauthorizedError{Reason: verifier.ErrKeysUnavailable, Retryable: true}), false, verifier.ErrKeysUnavailable},

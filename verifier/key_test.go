@@ -205,7 +205,7 @@ func TestKeyProviders(t *testing.T) {
 		{"others do not count", static(append(slices.Repeat([]*Key{other}, 16), good)...), good, "", "", "", false},
 		{"another key", static(bad), nil, CodeInvalidToken, "invalid signature", ErrSignatureInvalid, false},
 		{"a key of another algorithm", static(other), nil, CodeInvalidToken, "invalid algorithm", ErrAlgorithmNotAllowed, false},
-		{"a nil key alone", static(nil), nil, CodeInvalidToken, "invalid algorithm", ErrAlgorithmNotAllowed, false},
+		{"only a nil key", static(nil), nil, CodeInvalidToken, "invalid algorithm", ErrAlgorithmNotAllowed, false},
 		{"no key", static(), nil, CodeInvalidSecret, "secret or public key must be provided", ErrKeyNotFound, false},
 		{"an outage", provider(nil, errDown), nil, CodeInvalidSecret, "keys unavailable, try again later", ErrKeysUnavailable, true},
 		{"an outage, though there are keys", provider([]*Key{good}, errDown), nil, CodeInvalidSecret, "keys unavailable, try again later", ErrKeysUnavailable, true},

@@ -17,7 +17,7 @@ const (
 	kindID                           // an ID token
 	kindOther                        // a token of another kind, such as a logout token
 	kindUnknown                      // a token_use that names no kind known here
-	shapeOfIDToken                   // it has claims that ID tokens alone have
+	shapeOfIDToken                   // it has claims that only ID tokens have
 
 	anotherKind = kindRefresh | kindID | kindOther | kindUnknown
 )

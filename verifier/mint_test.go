@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// Tokens are minted with the standard library alone, so that what the tests
+// Tokens are minted only with the standard library, so that what the tests
 // hold for right does not come from the code that is tested.
 
 // secret is long enough for every HMAC.

@@ -20,7 +20,7 @@ import (
 
 // A public key that is loaded as a shared secret lets everybody sign: HMAC with the
 // public key verifies. So whatever reads as a key or a certificate, in any usual
-// wrapping, is refused as a secret. What cannot be told from random bytes is not: a
+// wrapping, is refused as a secret. What looks like random bytes is not: a
 // bare Ed25519 key of 32 bytes, a compressed point, a bare RSA modulus.
 
 // maxWrappings bounds how many encodings are undone, one inside the other.
@@ -225,7 +225,7 @@ func binaryForm(data []byte) string {
 	return derForm(whole.FullBytes)
 }
 
-// derForm tells what a value in DER is. It looks at the shape alone, since a key
+// derForm tells what a value in DER is. It looks only at the shape, since a key
 // that this package cannot use is not a secret either.
 func derForm(der []byte) string {
 	if _, err := x509.ParseCertificate(der); err == nil {

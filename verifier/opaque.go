@@ -97,7 +97,7 @@ func (v *Verifier) verifyOpaque(ctx context.Context, raw string, h *Handshake) (
 	return t, nil
 }
 
-// maxOpaqueLifetime is as far ahead as an end is told from none.
+// maxOpaqueLifetime is the longest time to an expiry: a later one counts as none.
 const maxOpaqueLifetime = 100 * 365 * 24 * time.Hour
 
 var errPrefix = errors.New("the token has none of the prefixes of TokenPrefix")
@@ -117,7 +117,7 @@ func TokenPrefix(prefixes ...string) Option {
 
 var errVSCHAR = errors.New("a token is 1*VSCHAR (RFC 6749 §A.12)")
 
-// printable reports whether a token consists of VSCHAR alone. Nobody is asked about
+// printable reports whether a token consists only of VSCHAR. Nobody is asked about
 // any other: clients must not be able to try what an introspector does with control
 // characters.
 func printable(token string) bool {

@@ -38,7 +38,7 @@ func TestPlaces(t *testing.T) {
 		{"a subprotocol, without a space", Subprotocol("access_token"), protocols("access_token,x.y.z"), "x.y.z", ""},
 		{"a subprotocol behind another", Subprotocol("access_token"), protocols("chat, access_token,\tx.y.z , v2"), "x.y.z", ""},
 		{"a subprotocol, in two headers", Subprotocol("access_token"), protocols("chat, access_token", "x.y.z"), "x.y.z", ""},
-		{"a subprotocol, alone", Subprotocol("access_token"), protocols("access_token"), "", ""},
+		{"only a subprotocol", Subprotocol("access_token"), protocols("access_token"), "", ""},
 		{"a subprotocol, last", Subprotocol("access_token"), protocols("x.y.z, access_token"), "", ""},
 		{"a subprotocol, in another case", Subprotocol("access_token"), protocols("Access_Token, x.y.z"), "", ""},
 		{"a subprotocol, none", Subprotocol("access_token"), protocols("chat"), "", ""},

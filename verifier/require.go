@@ -248,7 +248,7 @@ func demand(option string, values []string, holds func(t *Token, want []string) 
 
 func mismatch(name string) error { return refuse(ErrClaimMismatch, "jwt "+name+" invalid", nil) }
 
-// checking makes an option of a check that knows the token alone.
+// checking makes an option of a check that sees only the token.
 func checking(f func(*Token) error) Option {
 	return Validate(ClaimValidatorFunc(func(_ context.Context, t *Token, _ *Handshake) error { return f(t) }))
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // maxKeys bounds how many keys are tried for one token: more candidates than
-// this cannot be told apart by kid, and each costs a signature check.
+// this cannot be distinguished by kid, and each costs a signature check.
 const maxKeys = 16
 
 var (
@@ -28,8 +28,8 @@ func (e lengthError) Error() string {
 	return fmt.Sprintf("the token has %d bytes: at most %d are read", e.length, e.limit)
 }
 
-// verify checks in jsonwebtoken's order, with two exceptions that cannot be
-// told from outside by a good token: the algorithm is checked before keys are
+// verify checks in jsonwebtoken's order, with two exceptions that nobody
+// notices with a good token: the algorithm is checked before keys are
 // asked for, so that nobody causes a key fetch with a token that no key could
 // verify; and the payload is decoded after the signature, so that nobody makes
 // us read what nobody signed.

@@ -135,7 +135,7 @@ var providers = map[string]provider{
 		refused: map[string]claims{"an ID token": {"scope": nil}, "one with a nonce": {"nonce": "n"}}},
 	"zitadel": {program: zitadel, issuer: "https://example.zitadel.cloud", key: rsaKey, keys: "https://example.zitadel.cloud/oauth/v2/keys",
 		token:   claims{"aud": []string{"web@chat", "229185432123456789"}, "sub": "u", "jti": "j"},
-		refused: map[string]claims{"an ID token": {"at_hash": "h", "jti": nil}, "for the client alone": {"aud": "web@chat"}}},
+		refused: map[string]claims{"an ID token": {"at_hash": "h", "jti": nil}, "only for the client": {"aud": "web@chat"}}},
 	"dex": {program: dex, issuer: "https://login.example.com/dex", key: rsaKey, keys: "https://login.example.com/dex/keys",
 		token:   claims{"aud": "chat-web", "sub": "CgR0ZXN0", "groups": []string{"chatters"}, "at_hash": "h", "email": "ada@example.com"},
 		refused: map[string]claims{"another group": {"groups": []string{"readers"}}}},

@@ -42,7 +42,7 @@ func (d *demonstration) run(ctx context.Context, out io.Writer) error {
 	show("a proof without the server's nonce", "use_dpop_nonce (retry)", ada.credential(token, d.target(), ""))
 	seen := ada.credential(token, d.target(), d.nonce) // what somebody reads in flight
 	show("the token with a proof", trial.Authenticated, seen)
-	show("the stolen token alone", "dpop_proof_missing", map[string]any{"token": token})
+	show("the stolen token without a proof", "dpop_proof_missing", map[string]any{"token": token})
 	show("the stolen token and its old proof", "dpop_proof_replayed", seen)
 	show("the stolen token and the thief's own key", "dpop_key_mismatch", thief.credential(token, d.target(), d.nonce))
 	show("a proof made for another server", "dpop_proof_invalid", ada.credential(token, "https://evil.example/socket.io/", d.nonce))

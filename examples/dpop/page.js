@@ -39,7 +39,7 @@ const credentials = {
     show();
     return { token: me.token, dpop: lastProof };
   },
-  alone: async () => ({ token: me.token }),
+  unproved: async () => ({ token: me.token }),
   replay: async () => ({ token: me.token, dpop: lastProof }),
   key: async () => ({ token: me.token, dpop: await makeProof(await makeKey(), me.token, here, nonce) }),
   url: async () => ({ token: me.token, dpop: await makeProof(me.key, me.token, 'https://evil.example/socket.io/', nonce) }),

@@ -23,7 +23,7 @@ func TestPage(t *testing.T) {
 		page.Wait(t, attempts+`.filter((a) => a.dataset.state !== 'wait').length === `+n)
 	}
 	settled("1")
-	for i, button := range []string{"alone", "replay", "key", "url", "owner"} {
+	for i, button := range []string{"unproved", "replay", "key", "url", "owner"} {
 		page.Eval(t, `document.querySelector('[data-try=`+button+`]').click()`)
 		settled(string(rune('2' + i)))
 	}

@@ -25,8 +25,8 @@ func newServer(secret []byte) (*zishang.Server, error) {
 		return nil, err
 	}
 
-	// Anyone who comes, guests too. The handler of an event asks at the time of
-	// the event who it is.
+	// Every client, guests too. The handler of an event looks up the session
+	// when the event arrives.
 	err = chat.On("connection", func(args ...any) {
 		s := args[0].(*socket.Socket)
 		_ = s.On("message", func(args ...any) {

@@ -15,7 +15,7 @@ import (
 
 var ada = verifiertest.Claims{"sub": "ada", "aud": "chat"}
 
-// show has two tenants, and one who is none.
+// show has two tenants, and an issuer that is not a tenant.
 type show struct{ acme, globex, mallory *verifiertest.Issuer }
 
 func newShow() *show {
@@ -48,7 +48,7 @@ func (s *show) demonstrate(ctx context.Context, app *application, url string, ou
 	r.Expect("requests to mallory's issuer", "0", fmt.Sprint(len(s.mallory.Requests())), nil)
 
 	got, err := s.whoHears(ctx, url)
-	r.Expect("what somebody of acme's says", "heard by acme alone", got, err)
+	r.Expect("what somebody of acme's says", "heard only by acme", got, err)
 
 	got, err = s.leaving(ctx, app, url)
 	r.Expect("a session of acme's when acme leaves", "tenant_gone", got, err)
@@ -97,7 +97,7 @@ func (s *show) whoHears(ctx context.Context, url string) (string, error) {
 	if said["acme"] != "of acme" || said["globex"] != "of globex" {
 		return fmt.Sprintf("acme heard %q, globex %q", said["acme"], said["globex"]), nil
 	}
-	return "heard by acme alone", nil
+	return "heard only by acme", nil
 }
 
 // leaving has acme leave while somebody of it is connected.

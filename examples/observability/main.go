@@ -23,7 +23,7 @@ import (
 
 func main() {
 	once := flag.Bool("once", false, "end after the demonstration, with the exit status 0 only if all of it held")
-	debug := flag.Bool("debug", false, "log every decision, rather than trouble alone")
+	debug := flag.Bool("debug", false, "log every decision, not only failures")
 	addr := flag.String("addr", "localhost:3000", "the address to listen on")
 	flag.Parse()
 	level := slog.LevelError

@@ -59,7 +59,7 @@ func newFleet() *fleet {
 	return &fleet{devices: make(map[string]*verifier.Key), stolen: make(map[string]bool)}
 }
 
-// keys is a key provider: a device's tokens are verified by its own key alone. What
+// keys is a key provider: only a device's own key verifies its tokens. What
 // it goes by is not verified yet, and chooses nothing but the key. No key and no
 // error is an unknown device; an error is an outage, which the client is told to
 // retry after.

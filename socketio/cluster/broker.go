@@ -11,7 +11,7 @@ type Broker interface {
 	Publish(ctx context.Context, messages ...Message) error
 
 	// Open makes a link that calls receive for each message of its topics, one
-	// call at a time, in the order of arrival. The context is for opening alone.
+	// call at a time, in the order of arrival. The context is only for opening.
 	Open(ctx context.Context, receive func(Topic, Message)) (Link, error)
 
 	// Subscribers returns how many links of all nodes are subscribed to the topic

@@ -16,7 +16,7 @@ type Namespace struct {
 	name    string
 	local   Local
 
-	broadcasts, requests, responses, answers Topic // answers: the responses for this node alone
+	broadcasts, requests, responses, answers Topic // answers: the responses for this node only
 
 	events  chan serverEvent // of other servers, in order
 	context context.Context  // ends with the namespace

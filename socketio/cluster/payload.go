@@ -116,7 +116,7 @@ var reserved = map[string]bool{
 }
 
 // check reports whether the payload is an event that clients can be sent. It looks
-// at the beginning alone: the rest is checked where it is encoded.
+// only at the beginning: the rest is checked where it is encoded.
 func (p Payload) check() error {
 	list := bytes.TrimLeft(p.JSON, " \t\r\n")
 	if len(list) == 0 || list[0] != '[' {

@@ -239,7 +239,7 @@ type message struct {
 }
 
 // decodeMessage reads a request or a response: JSON, or MessagePack where it does
-// not begin with "{". Both are read as JSON, whose fields are told apart by case:
+// not begin with "{". Both are read as JSON, whose field names are case-sensitive:
 // nodes 2.x use the same channels with "requestid" and other numbers.
 func decodeMessage(data []byte) (*message, error) {
 	p := Payload{JSON: data}

@@ -59,7 +59,7 @@ func TestVariadic(t *testing.T) {
 }
 
 // TestAttachmentsWithoutBuffer: where an argument's type is any, at whatever depth, an
-// attachment is a []byte. A type that reads its own JSON is left alone.
+// attachment is a []byte. A type that reads its own JSON does so.
 func TestAttachmentsWithoutBuffer(t *testing.T) {
 	type inner struct{ Any any }
 	type outer struct {

@@ -59,7 +59,7 @@ func (b BroadcastOperator) Volatile() BroadcastOperator {
 	return b
 }
 
-// remote returns the cluster, nil if the operator is for this node alone.
+// remote returns the cluster, nil if the operator is only for this node.
 func (b BroadcastOperator) remote() *cluster.Namespace {
 	if b.local {
 		return nil

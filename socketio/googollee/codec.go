@@ -72,7 +72,7 @@ func parametersOf(f reflect.Type, skip int) parameters {
 }
 
 // holdsBuffer reports whether go-socket.io finds a parser.Buffer in a value of a type. It
-// knows the type by its name alone.
+// knows only the name of the type.
 func holdsBuffer(t reflect.Type, seen map[reflect.Type]bool) bool {
 	if seen[t] {
 		return false

@@ -63,7 +63,7 @@ type Options struct {
 
 	// Cluster joins the namespaces of the server to those of other nodes: then
 	// broadcasts, and what [Namespace.To] and [Namespace.ServerSideEmit] do, reach all
-	// nodes. By default the server is alone. Close the cluster after the server.
+	// nodes. By default there is one node. Close the cluster after the server.
 	Cluster *cluster.Cluster
 
 	// Logger is told of panics and of what ends a connection before its time:

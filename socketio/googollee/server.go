@@ -20,7 +20,7 @@ import (
 type Server struct {
 	engine          *engine.Server
 	logger          *slog.Logger
-	cluster         *cluster.Cluster // nil: the server is alone
+	cluster         *cluster.Cluster // nil: one node
 	unauthenticated int              // bytes that an unauthenticated client may send
 
 	library binding.Library

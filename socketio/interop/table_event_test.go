@@ -65,7 +65,7 @@ func eventRows() []behaviour {
 			calls:  []string{"failure token_missing"},
 		},
 		{
-			name:   "event/a token in the query is none",
+			name:   "event/a token in the query does not count",
 			guards: root(byEvent()),
 			script: script{opens(withQuery(alice)), connects(), emits("authenticate", map[string]any{}), unauthorized(nothingInside), acknowledges(), disconnected()},
 			calls:  []string{"failure token_missing"},

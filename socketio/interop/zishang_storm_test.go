@@ -63,7 +63,7 @@ func serveZishang(t testing.TB, setUp func(*zishang.Server)) string {
 	return web.URL
 }
 
-// serveStock is that of the library alone.
+// serveStock is that of the library without this module.
 func serveStock(t testing.TB, setUp func(*socket.Server)) string {
 	t.Helper()
 	options := socket.DefaultServerOptions()

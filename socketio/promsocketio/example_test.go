@@ -14,7 +14,7 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier/introspection"
 )
 
-// One collector for each namespace, told apart by a label.
+// One collector for each namespace, distinguished by a label.
 func Example() {
 	secret, err := keys.Secret([]byte("a secret of at least 32 bytes is fine"))
 	if err != nil {

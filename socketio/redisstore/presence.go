@@ -207,7 +207,7 @@ func (p *Presence) Find(ctx context.Context, f socketio.Filter) ([]socketio.Pres
 }
 
 // Count returns how many sessions the filter selects. Without any field, and by
-// namespace alone, it costs no more than asking.
+// only one namespace, it costs no more than asking.
 func (p *Presence) Count(ctx context.Context, f socketio.Filter) (int, error) {
 	if f != (socketio.Filter{Namespace: f.Namespace}) {
 		found, err := p.Find(ctx, f)

@@ -130,7 +130,7 @@ func TestPresenceAway(t *testing.T) {
 			in = append(in, g)
 		}
 		if _, _, err := open.login("sub=alice"); !errors.Is(err, socketio.ErrSessionLimit) {
-			t.Errorf("%s: the limit of the process alone: %v", name, err)
+			t.Errorf("%s: the limit in one process: %v", name, err)
 		}
 		u, _, err := unlimited.login("sub=alice&jti=20")
 		if err != nil {

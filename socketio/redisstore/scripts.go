@@ -7,9 +7,9 @@ import "github.com/redis/go-redis/v9"
 // back what they know, whose scores are the second until which they count, negative.
 // All times are those of Redis' own clock.
 
-// putScript stores revocations and publishes those that are new; one alone is
-// published in any case. An expiry far enough in the future by the clock of the
-// process that puts it is so by Redis' clock, too.
+// putScript stores revocations and publishes those that are new; a single one is
+// published in any case. The score of each is its expiry by Redis' clock: the script
+// adds what that clock is ahead of the process's.
 //
 // ARGV: the channel, how long expired ones are kept, the process's clock in seconds,
 // and then a score and a member for each.

@@ -248,11 +248,12 @@ func (rc *receiver) aliases(ctx context.Context, all []json.RawMessage, session 
 }
 
 // complex takes a user, a session, or both. Other members, such as a device, narrow
-// the subject further than sessions can be told apart: more of the user's end.
+// the subject further than sessions can be distinguished: then more of the user's
+// sessions end than the sender meant.
 func (rc *receiver) complex(ctx context.Context, members map[string]json.RawMessage) ([]socketio.Revocation, *refusal) {
 	for _, name := range rc.o.CriticalMembers {
 		if _, ok := members[name]; ok && name != "user" && name != "session" {
-			return nil, refuse("invalid_request", "sub_id has the critical member %s, which cannot be told apart here", name)
+			return nil, refuse("invalid_request", "sub_id has the critical member %s, by which sessions cannot be distinguished", name)
 		}
 	}
 	user, err := part(members, "user")

@@ -178,7 +178,7 @@ func TestNotOpen(t *testing.T) {
 func TestHandlers(t *testing.T) {
 	s := sockettest.NewServer(as(nil))
 	for name, f := range map[string]any{
-		"nil": nil, "no function": 1, "nil function": (func(*sockettest.Conn))(nil), "no parameter": func() {}, "another first": func(string, *sockettest.Conn) {}, "variadic alone": func(...any) {},
+		"nil": nil, "no function": 1, "nil function": (func(*sockettest.Conn))(nil), "no parameter": func() {}, "another first": func(string, *sockettest.Conn) {}, "only variadic": func(...any) {},
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer func() {

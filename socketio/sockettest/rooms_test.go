@@ -117,7 +117,7 @@ func TestRoomsOfASocket(t *testing.T) {
 	})
 }
 
-// TestRoomTokens: a room token admits to its room alone.
+// TestRoomTokens: a room token admits to no other room.
 func TestRoomTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rooms := verifiertest.NewIssuer("https://rooms.test/")

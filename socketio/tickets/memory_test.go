@@ -42,7 +42,7 @@ func TestOpen(t *testing.T) {
 	for text, want := range map[string]string{
 		strings.Repeat("A", maxTicket):   "these secrets",
 		strings.Repeat("A", maxTicket+1): "too long",
-		strings.Repeat("A", 22):          "cannot be read", // the salt alone
+		strings.Repeat("A", 22):          "cannot be read", // only the salt
 		strings.Repeat("A", 24):          "these secrets",
 		strings.Repeat("A", 40) + "!":    "cannot be read",
 	} {

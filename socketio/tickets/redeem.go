@@ -116,8 +116,8 @@ func sameOrigin(issued string, h *verifier.Handshake) bool {
 	return issued == "" || isHost(issued, h.Host) && (site == "" || site == "same-origin")
 }
 
-// normalOrigin spells an origin without the default port, in small letters. One that
-// is none, such as "null", stays as it is.
+// normalOrigin spells an origin without the default port, in small letters. The text
+// "null" and the like stay unchanged.
 func normalOrigin(origin string) string {
 	u, err := url.Parse(strings.ToLower(origin))
 	if err != nil || u.Host == "" {

@@ -33,7 +33,7 @@ var secret = []byte("a secret of the tests of tickets, of 32 bytes and more")
 type sharedStore struct {
 	mu   sync.Mutex
 	used map[string]bool
-	last time.Time // until when the last one is to be kept
+	last time.Time // until when to keep the last one
 	err  error
 }
 

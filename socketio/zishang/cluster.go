@@ -81,7 +81,7 @@ func (a *clusterAdapter) ServerCount() int64 {
 
 const askTimeout = 5 * time.Second
 
-// isLocal reports whether something is for the sockets of this node alone.
+// isLocal reports whether something is only for the sockets of this node.
 func (a *clusterAdapter) isLocal(opts *socket.BroadcastOptions) bool {
 	return a.remote == nil || opts != nil && opts.Flags != nil && opts.Flags.Local
 }

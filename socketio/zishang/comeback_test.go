@@ -199,7 +199,7 @@ func TestFaultsA5(t *testing.T) {
 	}
 }
 
-// TestFaultsA7: a persisted session that nobody has marked as a guarded one's is none.
+// TestFaultsA7: a persisted session without the mark of a guarded namespace is not recovered.
 // The client begins a new one, without the old packets and without a refusal.
 func TestFaultsA7(t *testing.T) {
 	for _, mode := range []string{"by handshake", "by event"} {

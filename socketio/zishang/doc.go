@@ -23,10 +23,10 @@
 //
 // # One stay, one library client
 //
-// The engine calls a client's presence in one namespace a stay. For each the library is
-// given its own connection, which ends with the stay, whatever becomes of the client's
-// other namespaces. What is left of a former stay therefore cannot speak to or for a
-// later one. Which packets pass is the engine's decision alone; see the table of states
+// The engine calls a client's presence in one namespace a stay. For each stay the
+// binding gives the library a separate connection. It ends with the stay; the client's
+// other namespaces do not matter. The rest of a former stay therefore cannot send to a
+// later one, or in its name. Only the engine decides which packets pass; see the table of states
 // in socketio/internal/engine.
 //
 // What the library has of a stay is one state, whose table is in state.go. Packets wait

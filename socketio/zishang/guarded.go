@@ -289,7 +289,7 @@ func (g *guarded) socketOf() *socket.Socket {
 func (g *guarded) deny(data json.RawMessage) {
 	var refusal engine.ConnectError
 	_ = json.Unmarshal(data, &refusal)
-	if refusal.Message == "" { // clients 2.x: the data, or the message alone
+	if refusal.Message == "" { // clients 2.x: the data, or only the message
 		_ = json.Unmarshal(data, &refusal.Message)
 	}
 	g.mu.Lock()

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// BenchmarkProof is what a proof costs on top of the token: the signature alone,
+// BenchmarkProof is what a proof costs on top of the token: only the signature,
 // by the standard library, stands beside it.
 func BenchmarkProof(b *testing.B) {
 	forgetful := WithCache(CacheFunc(func(context.Context, string, time.Time) (bool, error) { return true, nil }))
@@ -34,7 +34,7 @@ func BenchmarkProof(b *testing.B) {
 			}
 		})
 	}
-	b.Run("ES256 signature alone", func(b *testing.B) {
+	b.Run("ES256 only the signature", func(b *testing.B) {
 		c := alice()
 		key := c.key.(*ecdsa.PrivateKey)
 		digest := sha256.Sum256([]byte("input"))

@@ -97,8 +97,8 @@ func (v *Validator) Validate(ctx context.Context, t *verifier.Token, h *verifier
 }
 
 // needed returns the proof that must be checked for a token that is bound to that
-// thumbprint. There is none without an error only for a bearer token, where [AllowBearer]
-// allows that.
+// thumbprint. It returns no proof and no error only for a bearer token, if [AllowBearer]
+// allows those.
 func (v *Validator) needed(t *verifier.Token, bound string, h *verifier.Handshake) (raw string, err error) {
 	if raw, err = proofOf(h); err != nil {
 		return "", err

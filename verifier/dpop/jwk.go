@@ -68,7 +68,7 @@ func parseJWK(text []byte) (material any, thumbprint string, err error) {
 	return material, b64.EncodeToString(sum[:]), nil
 }
 
-// text returns a member that is a string. One of another type is as good as absent.
+// text returns a member that is a string. A member of another type counts as absent.
 func (jwk jwkMembers) text(name string) string {
 	var s string
 	_ = json.Unmarshal(jwk[name], &s)

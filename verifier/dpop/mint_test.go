@@ -21,7 +21,7 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
-// Proofs and tokens are minted with the standard library alone, so that what the
+// Proofs and tokens are minted only with the standard library, so that what the
 // tests hold for right does not come from the code that is tested.
 
 // now is the time in all tests that do not say otherwise.

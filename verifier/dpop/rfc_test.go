@@ -119,7 +119,7 @@ func FuzzProof(f *testing.F) {
 }
 
 // FuzzJWK: a key that is read has a thumbprint, makes a key for the verifier or an
-// error, and is none if it has a private member.
+// error, and a key with a private member is refused.
 func FuzzJWK(f *testing.F) {
 	for _, c := range []*client{alice(), newClient("EdDSA"), newClient("RS256"), newClient("ES512")} {
 		f.Add(string(must(json.Marshal(c.jwk))))

@@ -169,8 +169,8 @@ func (c Claims) with(others Claims) Claims {
 }
 
 // VerifiedToken returns a token of the claims as a [verifier.Verifier] would, for
-// tests of what comes after verification. It has no exp unless the claims do, and
-// one that has passed is not an error, nor is a cnf that nobody confirms.
+// tests of what comes after verification. It has an exp only if the claims do. An
+// expired token is not an error, and neither is a cnf without a proof.
 func VerifiedToken(claims Claims) *verifier.Token {
 	issuer := NewIssuer("https://issuer.test/", NewKey(verifier.HS256, ""))
 	// Nothing would end by a token whose exp was ignored: this is verified at a

@@ -151,8 +151,8 @@ func (c *Client) Authenticate(token string) (string, error) {
 	return c.Answer()
 }
 
-// Answer waits for the next word on the token: "authenticated", or the reason why
-// it is none.
+// Answer waits for the server's answer to the token: "authenticated", or the reason of
+// the refusal.
 func (c *Client) Answer() (string, error) {
 	for {
 		name, args, err := c.Next()

@@ -81,7 +81,7 @@ func refuse(err error) engine.Verdict {
 	return engine.Refuse(&engine.Refusal{Error: u, Retryable: u.Retryable, Tell: u.Nonce != "", Hold: true})
 }
 
-// Misconfigured refuses a socket for what is to be changed in the program.
+// Misconfigured refuses a socket because of a mistake in the program.
 func Misconfigured(err error) *verifier.UnauthorizedError {
 	return &verifier.UnauthorizedError{Message: "internal server error", Code: "internal_error", Reason: socketio.ErrServer, Err: err}
 }
@@ -162,7 +162,7 @@ func (l *Library) Done(st *engine.Stay, reason string) {
 	}
 }
 
-// Closed has nothing to do: a connection is nothing but its sockets.
+// Closed does nothing: a connection consists only of its sockets.
 func (l *Library) Closed(*engine.Session, string) {}
 
 // Wait waits until no task runs, or ctx ends.

@@ -12,7 +12,7 @@ import (
 )
 
 // BenchmarkDelivery measures one socket's share of a broadcast, its client's part included,
-// and beside it the system call alone: what no server can go below.
+// and beside it only the system call: what no server can go below.
 func BenchmarkDelivery(b *testing.B) {
 	const sockets = 100
 	e := event("a text of a hundred bytes, more or less, as chats have them: the quick brown fox jumps over it")

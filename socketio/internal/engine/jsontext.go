@@ -15,7 +15,7 @@ const maxDepth = 64
 // compactor validates one JSON text and copies it without the white space
 // between its tokens.
 //
-// encoding/json alone is not enough: the library reads packets with its own scanner and
+// encoding/json is not enough: the library reads packets with its own scanner and
 // with encoding/json in turn, and the two disagree on white space, on commas inside an
 // event's name, and on what an attachment's placeholder is. Both read the same in the
 // output of this type.

@@ -165,7 +165,7 @@ func (e *Server) writePoll(w http.ResponseWriter, r *http.Request, d *dialect, b
 	switch {
 	case j != "":
 		// The index is a number (see serve), and the payload becomes a string
-		// that HTML, too, leaves alone.
+		// that HTML does not change either.
 		quoted, _ := json.Marshal(string(body)) // ASCII: it cannot fail
 		body = append(append([]byte("___eio["+j+"]("), quoted...), ");"...)
 		contentType = "text/javascript; charset=UTF-8"

@@ -136,7 +136,7 @@ func TestPingsKeepAlive(t *testing.T) {
 	})
 }
 
-// TestHalfOpen: the places for handshakes come back, whatever becomes of them.
+// TestHalfOpen: the places for handshakes come back, whether these succeed or fail.
 func TestHalfOpen(t *testing.T) {
 	inWorld(t, func(_ *world, c *Config, h *hooks) {
 		c.MaxHandshakes = 2

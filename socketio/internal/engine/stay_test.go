@@ -142,7 +142,7 @@ func TestCameAndWent(t *testing.T) {
 	})
 }
 
-// TestComeAndGo: stays in a namespace are told apart even while the library is
+// TestComeAndGo: stays in a namespace are distinguished even while the library is
 // busy and learns of them later.
 func TestComeAndGo(t *testing.T) {
 	release := make(chan struct{})

@@ -196,7 +196,7 @@ func askPage(method, host, path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if !bytes.HasPrefix(text, []byte("[")) { // a new one comes alone
+	if !bytes.HasPrefix(text, []byte("[")) { // a new one is not in an array
 		text = slices.Concat([]byte("["), text, []byte("]"))
 	}
 	var targets []struct {

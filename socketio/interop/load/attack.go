@@ -14,7 +14,7 @@ import (
 // pause is how long an attacker takes before it comes again.
 const pause = time.Second
 
-// attack measures honest logins: alone, and while attackers keep coming.
+// attack measures honest logins: without attackers, and while attackers keep coming.
 func attack(args []string, out io.Writer) error {
 	f := flags("attack")
 	during := f.Duration("for", 5*time.Second, "how long each attack lasts")

@@ -23,7 +23,7 @@ type channel struct {
 	timer *time.Timer
 }
 
-// receive adds n bytes to what is to be read.
+// receive adds n bytes to the unread ones.
 func (c *channel) receive(r io.Reader, n int) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

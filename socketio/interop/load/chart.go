@@ -39,7 +39,7 @@ const (
 	chartTop, chartBottom   = 50, 45
 )
 
-// Colours that are told apart on white and on black, also by people who see fewer.
+// Colours that differ on white and on black, also for colour-blind readers.
 var colours = []string{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"}
 
 // svg draws it. Text is grey, which is legible on a light and on a dark page.

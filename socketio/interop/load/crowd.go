@@ -281,7 +281,7 @@ func (l *witnesses) open(n *node, as fate, subject string, lasting time.Duration
 	exp := time.Now().Add(lasting).Truncate(time.Second)
 	s, err := n.c.open(l.scene.lasting(subject, exp), false)
 	if err != nil {
-		return fmt.Errorf("%s: opening a socket that is to be %s: %w", n.kind, as, err)
+		return fmt.Errorf("%s: opening a socket that will be %s: %w", n.kind, as, err)
 	}
 	x := &witness{node: n, fate: as}
 	if as == expiring {

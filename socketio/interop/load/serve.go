@@ -35,7 +35,7 @@ type report struct {
 	Revoked       int   `json:"revoked"`
 	Present       int   `json:"present"` // sessions of all servers
 
-	// What went wrong with a revocation: it may hold in the process alone.
+	// What went wrong with a revocation: it may hold in this process only.
 	Trouble string `json:"trouble,omitempty"`
 }
 
@@ -79,8 +79,8 @@ var kinds = map[string]func(setup) (*app, error){
 
 // serve runs a server and answers what is asked of it, a line each: "use" tells
 // of processor time, "size" of memory, "rest" of memory after a collection, "broadcast" and
-// "all" or "crowd" send an event, "broadcasts" and a number send it to all so often, "revoke", a subject and a duration end that one's
-// sessions, and refuse new ones for so long.
+// "all" or "crowd" send an event, "broadcasts" and a number send it to all so often, "revoke", a subject and a duration end the sessions
+// of that user, and refuse new ones for that time.
 func serve(args []string, in io.Reader, out io.Writer) error {
 	s, err := newSetup(args)
 	if err != nil {

@@ -173,7 +173,7 @@ func (s *soaking) judge(v *visit, name string, began time.Time, err error) error
 	return s.excuseSince(began, told(err), err)
 }
 
-// excuse is nil if what a visit met is to be expected now.
+// excuse is nil if the failure of a visit is expected now.
 func (s *soaking) excuse(_ *visit, what, detail string) error {
 	return s.excuseSince(time.Now(), what, errors.New(detail))
 }

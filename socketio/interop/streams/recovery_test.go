@@ -153,7 +153,7 @@ func startRedis(t *testing.T) *outage.Redis {
 }
 
 // TestRecoveryOnAnotherNode: a session that one node keeps is recovered at another, by
-// its owner alone: another user who presents its private id begins a new session, or is
+// its owner only: another user who presents its private id begins a new session, or is
 // refused, and the owner still gets what was missed.
 func TestRecoveryOnAnotherNode(t *testing.T) {
 	for _, byEvent := range []bool{false, true} {

@@ -14,8 +14,8 @@ import (
 
 // BenchmarkGarbage is what it costs to refuse a token of 16 KiB, the longest that
 // is read, in the ways in which it can be bad; and of one byte more. The price to
-// compare with is what=good, a good HS256 token. The last two cannot be told from
-// a good token but by its hash, and cost as much as 16 KiB take to hash; certificates
+// compare with is what=good, a good HS256 token. Only a hash distinguishes the
+// last two from a good token, so they cost as much as hashing 16 KiB; certificates
 // in a header, which is not signed by anybody yet, cost less than that.
 func BenchmarkGarbage(b *testing.B) {
 	s := samples(b)[0]

@@ -60,8 +60,8 @@ func samples(b *testing.B) []*sample {
 	}
 }
 
-// newSample signs what an identity provider puts into an access token, with the
-// standard library alone.
+// newSample signs what an identity provider puts into an access token, only with
+// the standard library.
 func newSample(b *testing.B, alg string, private, public any) *sample {
 	b.Helper()
 	encode := base64.RawURLEncoding.EncodeToString
@@ -94,7 +94,7 @@ func newSample(b *testing.B, alg string, private, public any) *sample {
 }
 
 // BenchmarkVerify verifies a token: signature, issuer, audience and time.
-// by=crypto is the signature alone through the standard library, with the
+// by=crypto is only the signature, through the standard library, with the
 // token taken apart already: the floor. by=jws is the same through jwx.
 func BenchmarkVerify(b *testing.B) {
 	for _, s := range samples(b) {

@@ -41,7 +41,7 @@ func TestGrammar(t *testing.T) {
 	}
 }
 
-// TestHalves: a surrogate that is alone is told from a pair, wherever it stands.
+// TestHalves: half a surrogate pair is distinguished from a pair, wherever it stands.
 func TestHalves(t *testing.T) {
 	for text, want := range map[string]bool{
 		`""`: false, `"a"`: false, `"\u0041"`: false, `"\ud83d\ude00"`: false, `"x\ud83d\ude00\u0041"`: false, `"\\ud83d"`: false, `"\n\ud83d\ude00"`: false,

@@ -127,7 +127,7 @@ func at(s string, i int) byte {
 // aside.
 func (o *Object) remember(name string) bool {
 	// Names that are equal except for the case of their ASCII letters have one sum
-	// (FNV-1a), so that others are told apart in one comparison.
+	// (FNV-1a), so that one comparison distinguishes all others.
 	sum, all := uint32(2166136261), byte(0)
 	for i := range len(name) {
 		all |= name[i]
@@ -161,7 +161,7 @@ func (o *Object) remember(name string) bool {
 }
 
 // Fold maps names that strings.EqualFold holds for equal to one spelling:
-// upper-casing first unites the letters that lower-casing alone keeps apart
+// upper-casing first unites the letters that lower-casing keeps apart
 // (K and the Kelvin sign, s and the long s).
 func Fold(name string) string {
 	if !ascii(name) {
@@ -371,7 +371,7 @@ func unescape(text string) (s string, ok bool) {
 }
 
 // Halves reports whether a JSON text, which must be valid, has an escape for one half
-// of a surrogate pair alone, which encoding/json replaces: two strings would become one.
+// of a surrogate pair without the other, which encoding/json replaces: two strings would become one.
 func Halves(text string) bool {
 	for i := 0; i < len(text); i++ {
 		if text[i] != '\\' {
