@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -198,6 +199,172 @@ func TestLogoutNames(t *testing.T) {
 			if !strings.Contains(log.String(), want) {
 				t.Errorf("the log is %q, want %s", log.String(), want)
 			}
+		}
+	})
+}
+
+// TestFilterSelects: a filter selects the sessions that have all the claims it names.
+func TestFilterSelects(t *testing.T) {
+	s := socketio.PresentSession{Issuer: "i", Subject: "ada", SessionID: "s", TokenID: "j", Namespace: "/chat"}
+	all := socketio.Filter{Issuer: "i", Subject: "ada", SessionID: "s", TokenID: "j", Namespace: "/chat"}
+	for _, f := range []socketio.Filter{{}, {Issuer: "i"}, {Subject: "ada"}, {SessionID: "s"}, {TokenID: "j"}, {Namespace: "/chat"}, all} {
+		if !f.Selects(s) {
+			t.Errorf("%+v does not select the session", f)
+		}
+	}
+	for _, change := range []func(*socketio.Filter){
+		func(f *socketio.Filter) { f.Issuer = "x" }, func(f *socketio.Filter) { f.Subject = "x" }, func(f *socketio.Filter) { f.SessionID = "x" },
+		func(f *socketio.Filter) { f.TokenID = "x" }, func(f *socketio.Filter) { f.Namespace = "x" },
+	} {
+		f, one := all, socketio.Filter{}
+		change(&f)
+		change(&one)
+		if f.Selects(s) || one.Selects(s) {
+			t.Errorf("%+v or %+v selects the session", f, one)
+		}
+	}
+}
+
+// TestNoGrace: no grace is a valid one, and less is not.
+func TestNoGrace(t *testing.T) {
+	if _, err := socketio.New(socketio.AuthenticatorFunc(words), socketio.ExpiryGrace(0)); err != nil {
+		t.Errorf("none: %v", err)
+	}
+	if _, err := socketio.New(socketio.AuthenticatorFunc(words), socketio.ExpiryGrace(-1)); err == nil || !strings.Contains(err.Error(), "ExpiryGrace is -1ns") {
+		t.Errorf("less than none: %v", err)
+	}
+}
+
+// TestUnrevokeExactly: only a revocation of exactly the same claims is taken back, once.
+func TestUnrevokeExactly(t *testing.T) {
+	r := socketio.NewRegistry(nil)
+	defer r.Close()
+	const none = "no revocation names exactly these claims"
+	narrow, wide := socketio.Revocation{Subject: "ada", Issuer: "issuer"}, socketio.Revocation{Subject: "ada"}
+	revoke(t, r, narrow)
+	if err := r.Unrevoke(t.Context(), wide); err == nil || !strings.Contains(err.Error(), none) {
+		t.Errorf("a wider one: %v", err)
+	}
+	if err := r.Unrevoke(t.Context(), narrow); err != nil {
+		t.Error(err)
+	}
+	if err := r.Unrevoke(t.Context(), narrow); err == nil || !strings.Contains(err.Error(), none) {
+		t.Errorf("a second time: %v", err)
+	}
+}
+
+// TestRevocationKeepsItsExpiry: a revocation expires when it was asked to, whatever else is
+// revoked of the same user.
+func TestRevocationKeepsItsExpiry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var expires time.Time
+		r, _ := cluster(t, &oddStore{put: func(_ context.Context, v socketio.Revocation) error { expires = v.Expires; return nil }})
+		revoke(t, r, socketio.Revocation{Subject: "ada", Issuer: "issuer", Expires: time.Now().Add(2 * time.Hour)})
+		want := time.Now().Add(time.Hour)
+		if revoke(t, r, socketio.Revocation{Subject: "ada", Expires: want}); !expires.Equal(want) {
+			t.Errorf("it expires %v late", expires.Sub(want))
+		}
+	})
+}
+
+// TestLimitOfEachIdentity: where one user has several identities, the end of the sessions
+// of one does not lift the limit of another.
+func TestLimitOfEachIdentity(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newLive(t, socketio.SessionLimit(1, socketio.RejectNewest), socketio.SameIdentity(func(old, renewed *verifier.Token) bool {
+			return old.SessionID == renewed.SessionID // which stands for a tenant
+		}))
+		red, _ := enter(t, a, "/", "ada sid=red")
+		blue, _ := enter(t, a, "/", "ada sid=blue")
+		defer blue.Closed()
+		if red.Session() == nil || blue.Session() == nil {
+			t.Fatal("two identities do not have a session each")
+		}
+		red.Closed()
+		synctest.Wait()
+		second, _ := enter(t, a, "/", "ada sid=blue jti=2")
+		defer second.Closed()
+		if second.Session() != nil {
+			t.Error("an identity has two sessions")
+		}
+	})
+}
+
+// TestCachedDecisions: a decision that is kept does not displace another.
+func TestCachedDecisions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := ""
+		d := socketio.DeciderFunc(func(_ context.Context, _ *socketio.Session, _ socketio.Action, event string) error {
+			asked += event
+			return nil
+		})
+		g, _ := begun(t, ruled(t, rawTokens(t), socketio.WithDecider(socketio.Cached(d, time.Minute))), signed(`{"sub":"ada"}`))
+		defer g.Closed()
+		for _, event := range []string{"a", "b", "a", "b"} {
+			g.Permit(event, nil)
+		}
+		if asked != "ab" {
+			t.Errorf("the decider was asked about %s", asked)
+		}
+	})
+}
+
+// TestSharedFailuresAtTheLimit: as many failures in all processes as are allowed do not
+// block an address, and one more does.
+func TestSharedFailuresAtTheLimit(t *testing.T) {
+	for name, limits := range map[string][2]int{"by address": {20, 0}, "in total": {0, 20}} {
+		synctest.Test(t, func(t *testing.T) {
+			c := &memoryCounter{keys: make(map[string]int)}
+			var nodes [2]*socketio.Authorizer
+			for i := range nodes {
+				nodes[i] = newLive(t, socketio.ByHandshake(), socketio.MaxFailures(limits[0], limits[1]), socketio.ShareFailures(c))
+			}
+			try := func(node int, word string, want error) {
+				if _, err := nodes[node].Admit(t.Context(), from("203.0.113.1:1", word)); !errors.Is(err, want) {
+					t.Errorf("%s: %s: %v, want %v", name, word, err, want)
+				}
+				synctest.Wait()
+			}
+			for range 19 {
+				try(0, "forged", verifier.ErrSignatureInvalid)
+			}
+			try(1, "forged", verifier.ErrSignatureInvalid)
+			try(1, "alice", nil)
+			try(1, "forged", verifier.ErrSignatureInvalid)
+			try(1, "alice", socketio.ErrTooManyAttempts)
+		})
+	}
+}
+
+// beginning is a store that notes whether the registry knew of revocations at its start.
+type beginning struct {
+	*memoryStore
+	known []bool
+}
+
+func (s *beginning) Sync(ctx context.Context, to *socketio.RevocationSync) error {
+	s.known = append(s.known, to.Begin())
+	to.Synced()
+	if len(s.known) == 1 {
+		to.Apply(socketio.Revocation{Subject: "ada", Expires: time.Now().Add(time.Hour)})
+		return errors.New("the connection is lost")
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// TestStoreLearnsWhatIsKnown: a store that is followed again learns that the process knows
+// revocations.
+func TestStoreLearnsWhatIsKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &beginning{memoryStore: newMemoryStore()}
+		r := socketio.NewRegistry(&socketio.RegistryOptions{Store: s, Logger: slog.New(slog.DiscardHandler)})
+		time.Sleep(time.Minute)
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+		if fmt.Sprint(s.known) != "[false true]" {
+			t.Errorf("the registry knew of revocations: %v", s.known)
 		}
 	})
 }

@@ -219,3 +219,39 @@ func TestPlaceGivenUp(t *testing.T) {
 		}
 	})
 }
+
+// TestPresenceDoubts: of a session that others doubt the client is asked for a sign of life.
+// If one comes, they are told that the session is there; otherwise it ends.
+func TestPresenceDoubts(t *testing.T) {
+	for name, socket := range map[string]socketio.Socket{"alive": &slowPhone{}, "silent": &silentPhone{}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newFakePresence()
+				p.begin = func(socketio.PresentSession) (bool, error) { return true, nil }
+				_, a := present(t, p, false)
+				g := a.Attach(socket, handshake, nil)
+				g.Authenticate(token("alice jti=1"))
+				synctest.Wait()
+				p.mu.Lock()
+				var id string
+				for id = range p.there {
+				}
+				clear(p.there)
+				p.mu.Unlock()
+				p.f.Doubted(id)
+				p.f.Doubted("another")
+				time.Sleep(time.Minute)
+				alive := name == "alive"
+				if ids := p.ids(); (ids == "1") != alive || (g.Session() != nil) != alive {
+					t.Errorf("others know of %q, the session is %v", ids, g.Session())
+				}
+				g.Closed()
+			})
+		})
+	}
+}
+
+// silentPhone is a client that never answers.
+type silentPhone struct{ fakeSocket }
+
+func (*silentPhone) Alive(context.Context) bool { return false }

@@ -172,13 +172,12 @@ func (s *Session) Wait() bool {
 	return s.owner.live(s)
 }
 
-// enter moves the session to a later phase. It returns false if the session is already
-// there or beyond.
-func (s *Session) enter(p phase, cause error) bool {
+// enter moves the session to a later phase, unless it is already there or beyond.
+func (s *Session) enter(p phase, cause error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.phase >= p {
-		return false
+		return
 	}
 	s.phase, s.cause = p, cause
 	if s.change != nil {
@@ -188,7 +187,6 @@ func (s *Session) enter(p phase, cause error) bool {
 	if p == ended && s.cancel != nil {
 		s.cancel(cause)
 	}
-	return true
 }
 
 func (s *Session) hasEnded() bool {
