@@ -58,14 +58,21 @@ func write(t *testing.T, dir, name string, content []byte) {
 	}
 }
 
-// mocha runs mocha in a folder. It returns why cases failed, by their names, and how
-// many ran. What has not ended after five minutes is stopped.
+// mocha runs mocha in a folder, as [node] runs a program.
 func mocha(t *testing.T, installed, dir string, nodeArgs []string, args ...string) (failures map[string]string, ran int) {
 	t.Helper()
 	write(t, dir, "reporter.js", reporterScript)
+	program := append(nodeArgs, filepath.Join(installed, "node_modules/mocha/bin/mocha.js"), "--exit", "--reporter", "./reporter.js")
+	return node(t, dir, append(program, args...)...)
+}
+
+// node runs a program that prints a line of JSON for each case. It returns why cases
+// failed, by their names, and how many ran. What has not ended after five minutes is
+// stopped.
+func node(t *testing.T, dir string, args ...string) (failures map[string]string, ran int) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	args = append(append(nodeArgs, filepath.Join(installed, "node_modules/mocha/bin/mocha.js"), "--exit", "--reporter", "./reporter.js"), args...)
 	cmd := exec.CommandContext(ctx, "node", args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "SUITE_TOKEN="+suiteIssuer.Token(verifiertest.Claims{"sub": "suite"}))
@@ -81,7 +88,7 @@ func mocha(t *testing.T, installed, dir string, nodeArgs []string, args ...strin
 		}
 	}
 	if ran == 0 || ctx.Err() != nil {
-		t.Fatalf("mocha: %v\n%s", err, out)
+		t.Fatalf("node: %v\n%s", err, out)
 	}
 	return failures, ran
 }

@@ -4,10 +4,8 @@ import (
 	"bytes"
 	_ "embed"
 	"encoding/json"
-	"net/http"
 	"path"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -53,7 +51,18 @@ func TestSocketIOJWTSuite(t *testing.T) {
 	npm.Check(t, err)
 	for name, serve := range map[string]func(*testing.T, fixture) stoppable{"package googollee": googolleeFixture, "package zishang": zishangFixture} {
 		t.Run(name, func(t *testing.T) {
-			f := &fixtures{t: t, serve: serve}
+			f := &fixtures{
+				start: func(options *json.Decoder) (stoppable, error) {
+					var one fixture
+					if err := options.Decode(&one); err != nil {
+						return nil, err
+					}
+					return serve(t, one), nil
+				},
+				profiles: map[string]verifiertest.Claims{
+					"/login": {"first_name": "John", "last_name": "Doe", "email": "john@doe.com", "id": 123},
+				},
+			}
 			t.Cleanup(f.stop)
 			address := listen(t, f)
 			suite := runFolder(t, dir)
@@ -88,59 +97,6 @@ type fixture struct {
 	Fixture    string // "index", "namespace" or "secret_function"
 	Handshake  bool
 	AuthHeader bool `json:"auth_header_required"`
-}
-
-// stoppable is a server of one of the bindings.
-type stoppable interface {
-	http.Handler
-	Close() error
-}
-
-// fixtures starts and stops servers as the suite asks, and has its "/login".
-type fixtures struct {
-	t     *testing.T
-	serve func(*testing.T, fixture) stoppable
-
-	mu     sync.Mutex // guards server
-	server stoppable
-}
-
-func (f *fixtures) stop() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.server != nil {
-		_ = f.server.Close()
-		f.server = nil
-	}
-}
-
-func (f *fixtures) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	switch r.URL.Path {
-	case "/start":
-		var one fixture
-		if err := json.NewDecoder(r.Body).Decode(&one); err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
-		}
-		f.stop()
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		f.server = f.serve(f.t, one)
-	case "/stop":
-		f.stop()
-	case "/login":
-		token := suiteIssuer.Token(verifiertest.Claims{"first_name": "John", "last_name": "Doe", "email": "john@doe.com", "id": 123})
-		_ = json.NewEncoder(w).Encode(map[string]string{"token": token})
-	default:
-		f.mu.Lock()
-		server := f.server
-		f.mu.Unlock()
-		if server == nil {
-			http.NotFound(w, r)
-			return
-		}
-		server.ServeHTTP(w, r)
-	}
 }
 
 // options are those of a fixture: of the verifier, and of the namespace.
