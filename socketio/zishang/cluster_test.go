@@ -102,6 +102,7 @@ func TestClusterBroadcasts(t *testing.T) {
 	}{
 		"all":       {all, []any{"1", 2.0}, `42["news","1",2]`, `42["news","1",2]`},
 		"a room":    {func(n socket.Namespace) *socket.BroadcastOperator { return n.To("bob") }, nil, "", `42["news"]`},
+		"its room":  {func(n socket.Namespace) *socket.BroadcastOperator { return n.To("ada") }, nil, `42["news"]`, ""},
 		"two rooms": {func(n socket.Namespace) *socket.BroadcastOperator { return n.To("ada", "bob") }, nil, `42["news"]`, `42["news"]`},
 		"except":    {func(n socket.Namespace) *socket.BroadcastOperator { return n.Except("bob") }, nil, `42["news"]`, ""},
 		"this node": {func(n socket.Namespace) *socket.BroadcastOperator { return n.Local() }, nil, `42["news"]`, ""},
