@@ -76,7 +76,7 @@ func (s *Session) decided(st *Stay, a *Arrival, tries int, v Verdict) {
 		s.late = false
 		s.tickNow() // the handshake's deadline waited for this
 	}
-	if s.state >= closing || st.state != deciding {
+	if st.state != deciding {
 		return
 	}
 	switch {
@@ -116,7 +116,7 @@ func (s *Session) putOffLocked(st *Stay, a *Arrival, tries int, r *Refusal) {
 	st.timer = s.server.after(s, wait, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if st.state == deciding && s.state == connected {
+		if st.state == deciding {
 			s.decideLocked(st, a, tries+1)
 		}
 	})

@@ -126,9 +126,7 @@ func (s *Session) popLocked() *Packet {
 		s.in.queue = nil
 	}
 	s.in.bytes -= d.size()
-	if s.in.waiting > 0 {
-		s.cond.Broadcast()
-	}
+	s.cond.Broadcast()
 	switch {
 	case d.done != nil:
 		d.done()

@@ -102,7 +102,7 @@ func (st *Stay) Forget(ack any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id, a := range s.acks {
-		if a.stay == st && a.app != nil && a.app == ack {
+		if a.stay == st && a.app == ack {
 			delete(s.acks, id)
 		}
 	}

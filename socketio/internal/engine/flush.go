@@ -144,8 +144,8 @@ func (c *wsConn) plain(batch []message) bool {
 	return true
 }
 
-// appendFrame appends the frame of a text, or a ping, as a server sends it: whole and
-// without a mask (RFC 6455, section 5.2).
+// appendFrame appends the frame of a text of at most maxHeld bytes, or a ping, as a server
+// sends it: whole and without a mask (RFC 6455, section 5.2).
 func appendFrame(b []byte, m *message) []byte {
 	const final = 0x80
 	n := len(m.text)
@@ -154,10 +154,8 @@ func appendFrame(b []byte, m *message) []byte {
 		return append(b, final|websocket.PingMessage, 0)
 	case n <= 125:
 		b = append(b, final|websocket.TextMessage, byte(n))
-	case n <= 0xffff:
-		b = binary.BigEndian.AppendUint16(append(b, final|websocket.TextMessage, 126), uint16(n))
 	default:
-		b = binary.BigEndian.AppendUint64(append(b, final|websocket.TextMessage, 127), uint64(n))
+		b = binary.BigEndian.AppendUint16(append(b, final|websocket.TextMessage, 126), uint16(n))
 	}
 	return append(b, m.text...)
 }

@@ -153,8 +153,8 @@ func (s *Session) attachmentLocked(data []byte) error {
 	if p == nil {
 		return errors.New("an attachment belongs to no packet")
 	}
-	s.in.partialSize += len(data) + 64
-	if s.in.partialSize > s.limitLocked()+64*p.attachments {
+	s.in.partialSize += len(data)
+	if s.in.partialSize > s.limitLocked() {
 		return errors.New("a packet is too large with its attachments")
 	}
 	s.in.attachments = append(s.in.attachments, data)

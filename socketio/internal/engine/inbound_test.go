@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -32,6 +33,7 @@ func TestMalformedPackets(t *testing.T) {
 		`b4AAAA`:                                "an attachment belongs to no packet",
 		`42/ö,["x"]`:                            "printable ASCII",
 		"2" + pad(65):                           "at most 64 bytes of ASCII in a PING",
+		"2\x80":                                 "at most 64 bytes of ASCII in a PING",
 		`42["` + "\xff":                         "not valid UTF-8",
 		`43["x"]`:                               "an ACK packet has no id",
 		`42["a",{"_placeholder":true,"num":0}]`: "a placeholder refers to none",
@@ -78,20 +80,32 @@ func TestAttachmentsOutOfPlace(t *testing.T) {
 	})
 }
 
+// TestAttachmentsTooLarge: MaxMessage bounds a packet together with its attachments.
 func TestAttachmentsTooLarge(t *testing.T) {
-	inWorld(t, func(_ *world, c *Config, _ *hooks) { c.MaxMessage = 1000 }, func(w *world) {
-		_, ws := w.websocket()
-		w.forget()
-		ws.write(`453-["say",{"_placeholder":true,"num":0}]`)
-		for range 2 {
-			_ = ws.WriteMessage(websocket.BinaryMessage, append([]byte{4}, pad(600)...))
+	for n := 1; n <= 3; n++ {
+		for over := range 2 {
+			inWorld(t, func(_ *world, c *Config, _ *hooks) { c.MaxMessage = 1000 }, func(w *world) {
+				_, ws := w.websocket()
+				w.forget()
+				packet := fmt.Sprintf(`5%d-["say"]`, n)
+				ws.write("4" + packet)
+				rest := 1000 + over - len(packet)
+				for i := range n {
+					size := rest / (n - i)
+					rest -= size
+					_ = ws.WriteMessage(websocket.BinaryMessage, append([]byte{4}, pad(size)...))
+				}
+				got := w.noted()
+				if over == 0 && (len(got) != 1 || got[0] != fmt.Sprintf("said %s %d", packet, n)) {
+					t.Errorf("%d attachments: got %q", n, got)
+				}
+				if over == 1 && (len(got) != 3 || !strings.Contains(got[0], "a packet is too large with its attachments")) {
+					t.Errorf("%d attachments, a byte too many: got %q", n, got)
+				}
+				ws.Conn.Close()
+			})
 		}
-		got := w.noted()
-		if len(got) != 3 || !strings.Contains(got[0], "a packet is too large with its attachments") {
-			t.Errorf("got %q", got)
-		}
-		ws.Conn.Close()
-	})
+	}
 }
 
 // TestPending: behind a closed gate nothing comes in but "authenticate", and

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -148,7 +149,7 @@ func (c *compactor) value(depth int) error {
 }
 
 func (c *compactor) literal(word string) error {
-	if len(c.src)-c.pos < len(word) || string(c.src[c.pos:c.pos+len(word)]) != word {
+	if !bytes.HasPrefix(c.src[c.pos:], []byte(word)) {
 		return fmt.Errorf("expected %q in the JSON text", word)
 	}
 	c.copy(len(word))

@@ -39,7 +39,7 @@ func NormalOrigin(origin string) string {
 // withoutForeignCookies hides the cookies of a request from another origin. For a
 // websocket, browsers send them regardless of CORS.
 func withoutForeignCookies(r *http.Request) *http.Request {
-	if r.Header.Get("Cookie") == "" || SameOrigin(r) {
+	if SameOrigin(r) {
 		return r
 	}
 	c := *r

@@ -228,7 +228,7 @@ func (p *packet) forLibrary() []byte {
 		return append(b, p.data...)
 	}
 	name := p.data[1:p.first]
-	if bytes.IndexByte(name, ',') < 0 && bytes.IndexByte(name, ']') < 0 {
+	if !bytes.ContainsAny(name, ",]") {
 		return append(b, p.data...)
 	}
 	b = append(b, '[')

@@ -47,7 +47,35 @@ func TestParsePacket(t *testing.T) {
 		{in: `50-["a"]`, want: `2["a"]`, event: "a", nsp: "/"},
 		{in: `61-4[{"_placeholder":true,"num":0}]`, want: `61-4[{"_placeholder":true,"num":0}]`, nsp: "/"},
 
+		{in: `0/!~`, want: `0/!~`, nsp: "/!~"},
+		{in: `0/` + strings.Repeat("x", 127), want: `0/` + strings.Repeat("x", 127), nsp: "/" + strings.Repeat("x", 127)},
+		{in: `29007199254740991["a"]`, want: `29007199254740991["a"]`, event: "a", nsp: "/"},
+		{in: `564-["a"]`, want: `564-["a"]`, event: "a", nsp: "/"},
+		{in: `2[0]`, want: `2["0"]`, event: "0", nsp: "/"},
+		{in: `2[9]`, want: `2["9"]`, event: "9", nsp: "/"},
+		{in: `2["a",0,9,109,90.09e-90,false]`, want: `2["a",0,9,109,90.09e-90,false]`, event: "a", nsp: "/"},
+		{in: `2["a b~","\u09aF","�"]`, want: `2["a b~","\u09aF","�"]`, event: "a b~", nsp: "/"},
+		{in: `2["a",` + nested("[", "]", 64) + `]`, want: `2["a",` + nested("[", "]", 64) + `]`, event: "a", nsp: "/"},
+		{in: `2["a",` + nested(`{"b":`, "}", 63) + `]`, want: `2["a",` + nested(`{"b":`, "}", 63) + `]`, event: "a", nsp: "/"},
+
 		{in: ``, problem: "empty"},
+		{in: `/["a"]`, problem: "unknown packet type"},
+		{in: `2/` + strings.Repeat("x", 128) + `,["a"]`, problem: "longer"},
+		{in: "2/\x7f,[\"a\"]", problem: "printable"},
+		{in: `51`, problem: "expected a number of attachments"},
+		{in: `565-["a"]`, problem: "more than"},
+		{in: `59999-["a"]`, problem: "more than"},
+		{in: `500001-["a"]`, problem: "expected a number of attachments"},
+		{in: `200000000000000001["a"]`, problem: "16 digits"},
+		{in: "2[\"\x1f\"]", problem: "control character"},
+		{in: "2[\"\x80\"]", problem: "UTF-8"},
+		{in: `2["a\`, problem: "too early"},
+		{in: `2["\u00`, problem: "too early"},
+		{in: `2["a",nul`, problem: "null"},
+		{in: `2["a",null`, problem: "comma"},
+		{in: `2["a",` + nested("[", "]", 65) + `]`, problem: "nested"},
+		{in: `2["a",` + nested(`{"b":`, "}", 64) + `]`, problem: "nested"},
+		{in: `52-["a",{"_placeholder":true,"x":0}]`, problem: "placeholder"},
 		{in: `7["a"]`, problem: "unknown packet type"},
 		{in: `2`, problem: "not a JSON array"},
 		{in: `2{}`, problem: "not a JSON array"},
@@ -60,12 +88,12 @@ func TestParsePacket(t *testing.T) {
 		{in: `2["a"`, problem: "comma"},
 		{in: `2["a`, problem: "too early"},
 		{in: `2["\x01"]`, problem: "escape"},
-		{in: `2["\u000/"]`, problem: "hexadecimal"},
-		{in: `2["\u000:"]`, problem: "hexadecimal"},
-		{in: `2["\u000@"]`, problem: "hexadecimal"},
-		{in: `2["\u000G"]`, problem: "hexadecimal"},
-		{in: "2[\"\\u000`\"]", problem: "hexadecimal"},
-		{in: `2["\u000g"]`, problem: "hexadecimal"},
+		{in: `2["a","\u000/"]`, problem: "hexadecimal"},
+		{in: `2["a","\u000:"]`, problem: "hexadecimal"},
+		{in: `2["a","\u000@"]`, problem: "hexadecimal"},
+		{in: `2["a","\u000G"]`, problem: "hexadecimal"},
+		{in: "2[\"a\",\"\\u000`\"]", problem: "hexadecimal"},
+		{in: `2["a","\u000g"]`, problem: "hexadecimal"},
 		{in: `2["a",1`, problem: "comma"},
 		{in: `2["a",-`, problem: "number"},
 		{in: `2["a",1.`, problem: "number"},
@@ -131,6 +159,29 @@ func TestParsePacket(t *testing.T) {
 			t.Errorf("%q: got %q, event %q, namespace %q", test.in, got, p.name, p.nsp)
 		}
 		checkLibrary(t, &p)
+	}
+}
+
+// nested is n arrays or objects, each within the one before.
+func nested(open, end string, n int) string {
+	value := ""
+	if open != "[" {
+		value = "1"
+	}
+	return strings.Repeat(open, n) + value + strings.Repeat(end, n)
+}
+
+// TestCheckNamespace: a name is a slash and printable ASCII without a comma or a question
+// mark.
+func TestCheckNamespace(t *testing.T) {
+	for name, problem := range map[string]string{
+		"/": "", "/a": "", "/!~": "", "/" + strings.Repeat("x", 127): "",
+		"": "slash", "a": "slash", "/" + strings.Repeat("x", 128): "longer",
+		"/a,b": "','", "/a?b": "'?'", "/a b": "printable", "/\x7f": "printable", "/\u00e4": "printable",
+	} {
+		if err := CheckNamespace(name); problem == "" && err != nil || problem != "" && (err == nil || !strings.Contains(err.Error(), problem)) {
+			t.Errorf("%q: got %v, expected %q", name, err, problem)
+		}
 	}
 }
 

@@ -59,20 +59,22 @@ var (
 
 // textFrame reads an Engine.IO packet in text form.
 func textFrame(b []byte) (frame, error) {
-	if len(b) > 0 && b[0] == 'b' {
-		if len(b) < 2 || b[1] != typeMessage {
-			return frame{}, errFrame
-		}
-		data, err := base64.StdEncoding.DecodeString(string(b[2:]))
-		if err != nil {
-			return frame{}, errBase64
-		}
-		return frame{typeMessage, true, data}, nil
+	if text, ok := bytes.CutPrefix(b, []byte{'b', typeMessage}); ok {
+		return base64Frame(text)
 	}
 	if len(b) == 0 || b[0] < typeOpen || b[0] > typeNoop {
 		return frame{}, errFrame
 	}
 	return frame{b[0], false, b[1:]}, nil
+}
+
+// base64Frame reads a binary message in base64.
+func base64Frame(text []byte) (frame, error) {
+	data, err := base64.StdEncoding.DecodeString(string(text))
+	if err != nil {
+		return frame{}, errBase64
+	}
+	return frame{typeMessage, true, data}, nil
 }
 
 // binaryFrame reads an Engine.IO packet in binary form: only messages have one.

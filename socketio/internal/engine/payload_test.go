@@ -25,6 +25,13 @@ func TestDecodePayload(t *testing.T) {
 		{"client 1.x encodes twice", "4:4\u00c3\u00a4x", false, []frame{msg("äx")}},
 		{"client 1.x, four bytes", "5:4\u00f0\u009f\u0098\u0080", false, []frame{msg("😀")}},
 		{"base64", "6:b4AQID", false, []frame{{typeMessage, true, []byte{1, 2, 3}}}},
+		{"noop", "1:6", false, []frame{{typeNoop, false, []byte{}}}},
+		{"base64, empty", "2:b4", false, []frame{{typeMessage, true, []byte{}}}},
+		{"nine digits", "000000001:3", false, []frame{{typePong, false, []byte{}}}},
+		{"ten digits", "0000000001:3", false, nil},
+		{"binary: nine digits", "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\xff3", true, []frame{{typePong, false, []byte{}}}},
+		{"binary: the digit 9", "\x00\x09\xff412345678", true, []frame{msg("12345678")}},
+		{"binary: ten digits", "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\xff3", true, nil},
 		{"binary payload, lengths in UTF-16 units", "\x00\x02\xff4ä\x01\x03\xff\x04\x01\x02", true, nil}, // no client does
 		{"binary payload, lengths in bytes", "\x00\x03\xff4ä\x01\x03\xff\x04\x01\x02", true, []frame{msg("ä"), {typeMessage, true, []byte{1, 2}}}},
 		{"close", "1:1", false, []frame{{typeClose, false, []byte{}}}},

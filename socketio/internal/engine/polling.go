@@ -183,8 +183,8 @@ func (e *Server) writePoll(w http.ResponseWriter, r *http.Request, d *dialect, b
 	_, err := w.Write(body)
 	// Flushed here so that the deadline covers it, and ends with it: the
 	// connection may serve others after us.
-	if flushErr := rc.Flush(); err == nil && !errors.Is(flushErr, http.ErrNotSupported) {
-		err = flushErr
+	if flushErr := rc.Flush(); !errors.Is(flushErr, http.ErrNotSupported) {
+		err = errors.Join(err, flushErr)
 	}
 	_ = rc.SetWriteDeadline(time.Time{})
 	return err

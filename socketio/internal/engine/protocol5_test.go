@@ -382,14 +382,3 @@ func TestSentBeforeTheAnswer(t *testing.T) {
 		}
 	}
 }
-
-// TestChosenID: a library may name its stays.
-func TestChosenID(t *testing.T) {
-	inWorld(t, func(_ *world, _ *Config, h *hooks) {
-		h.Admitted = func(st *Stay) { st.Accept("the library's own id, hard to guess", "") }
-	}, func(w *world) {
-		if got := w.websocket4().enters("", ""); got != "the library's own id, hard to guess" || w.root.ID() != got {
-			t.Errorf("got %q", got)
-		}
-	})
-}

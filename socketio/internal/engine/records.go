@@ -11,7 +11,7 @@ const recordSeparator = 0x1e
 
 // decodeRecords reads the body of an Engine.IO 4 polling POST.
 func decodeRecords(body []byte, binary bool, _ *textEncoding) ([]frame, error) {
-	if binary || len(body) == 0 || !utf8.Valid(body) {
+	if binary || !utf8.Valid(body) {
 		return nil, errRecords
 	}
 	var frames []frame
@@ -27,12 +27,8 @@ func decodeRecords(body []byte, binary bool, _ *textEncoding) ([]frame, error) {
 
 // recordFrame reads an Engine.IO 4 packet in text form.
 func recordFrame(b []byte) (frame, error) {
-	if len(b) > 0 && b[0] == 'b' {
-		data, err := base64.StdEncoding.DecodeString(string(b[1:]))
-		if err != nil {
-			return frame{}, errBase64
-		}
-		return frame{typeMessage, true, data}, nil
+	if text, ok := bytes.CutPrefix(b, []byte{'b'}); ok {
+		return base64Frame(text)
 	}
 	return textFrame(b)
 }

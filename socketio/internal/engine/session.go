@@ -349,9 +349,6 @@ func (s *Session) first(what string, f func()) {
 		return
 	}
 	s.calling = false
-	if s.in.waiting > 0 {
-		s.cond.Broadcast()
-	}
 }
 
 // callPosted is the goroutine of what was posted.
@@ -365,9 +362,7 @@ func (s *Session) callPosted() {
 		}
 		call := s.calls[0]
 		s.calls = s.calls[1:]
-		if s.in.waiting > 0 {
-			s.cond.Broadcast()
-		}
+		s.cond.Broadcast()
 		s.mu.Unlock()
 		call()
 	}

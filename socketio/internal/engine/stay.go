@@ -242,7 +242,7 @@ func (st *Stay) disconnectAfterLocked(wait time.Duration) {
 	st.timer = s.server.after(s, wait, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if st.state == closing && s.state == connected {
+		if st.state == closing {
 			st.disconnectLocked()
 		}
 	})

@@ -94,9 +94,8 @@ func (c *wsConn) write(batch []message, timeout time.Duration, last bool) error 
 			continue
 		}
 		_ = c.conn.SetWriteDeadline(deadline) // an error shows in the write
-		if c.compressFrom > 0 {
-			c.conn.EnableWriteCompression(len(m.text) >= c.compressFrom)
-		}
+		// Without effect unless the client agreed.
+		c.conn.EnableWriteCompression(len(m.text) >= c.compressFrom)
 		if err := c.conn.WriteMessage(websocket.TextMessage, m.text); err != nil {
 			return err
 		}
@@ -342,7 +341,7 @@ func (s *Session) expect(ws *wsConn, kind byte, data string) error {
 func (s *Session) changeOver(ws *wsConn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.link.candidate != ws || s.cutOff {
+	if s.link.candidate != ws {
 		return false
 	}
 	s.wakeLocked() // a poll that hangs returns with NOOP

@@ -134,7 +134,9 @@ func TestFaultsE8Subprotocol(t *testing.T) {
 		{[]string{"access_token", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln"}, "access_token"},
 		{[]string{"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln", "access_token"}, "access_token"},
 		{[]string{"a.b.c"}, ""},
-		{[]string{strings.Repeat("o", 64)}, ""},
+		{[]string{"a.b"}, "a.b"},
+		{[]string{strings.Repeat("o", 41)}, ""},
+		{[]string{strings.Repeat("o", 40)}, strings.Repeat("o", 40)},
 		{nil, ""},
 	} {
 		inWorld(t, nil, func(w *world) {
