@@ -3,7 +3,6 @@ package googollee
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"reflect"
@@ -37,11 +36,8 @@ func encode(kind parser.Type, args []any) (data []byte, attachments [][]byte, er
 	if err := parser.NewEncoder((*frameWriter)(f)).Encode(parser.Header{Type: kind}, args); err != nil {
 		return nil, nil, err
 	}
-	i := bytes.IndexByte(f.text, '[') // behind the type and the number of attachments
-	if i < 0 {
-		return nil, nil, errors.New("go-socket.io encoded no arguments")
-	}
-	return bytes.TrimSpace(f.text[i:]), f.attachments, nil
+	array := bytes.IndexByte(f.text, '[') // behind the type and the number of attachments
+	return bytes.TrimSpace(f.text[array:]), f.attachments, nil
 }
 
 // plain reports whether there is no attachment among values, without a look into them.
@@ -131,16 +127,16 @@ func decode(p *engine.Packet, into parameters) (args []reflect.Value, err error)
 	if err := d.DecodeHeader(&header, &event); err != nil {
 		return nil, err
 	}
-	args, err = d.DecodeArgs(types)
-	if err == nil && len(args) != len(types) {
-		err = fmt.Errorf("%d arguments instead of %d", len(args), len(types))
+	if args, err = d.DecodeArgs(types); err != nil {
+		return nil, err
 	}
-	if err == nil && len(p.Attachments) > 0 {
-		for _, arg := range args {
-			attach(arg, p.Attachments)
-		}
+	if len(args) != len(types) {
+		return nil, fmt.Errorf("%d arguments instead of %d", len(args), len(types))
 	}
-	return args, err
+	for _, arg := range args {
+		attach(arg, p.Attachments)
+	}
+	return args, nil
 }
 
 // unmarshal reads arguments without attachments as go-socket.io's decoder does, which reads
