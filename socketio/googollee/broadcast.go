@@ -312,11 +312,7 @@ func (l *local) Sockets(to cluster.Target) []cluster.Socket {
 // describe is what other nodes may be told of a socket.
 func (s *socket) describe() cluster.Socket {
 	d := cluster.Socket{ID: s.ID(), Rooms: s.namespace.roomsOf(s)}
-	session := s.Current.Load()
-	if g := s.Guard(); session == nil && g != nil {
-		session = g.Session()
-	}
-	if session != nil {
+	if session := s.session(); session != nil {
 		d.Handshake = cluster.NewHandshake(session.Handshake(), s.arrived)
 		d.Secrets = []string{session.Token().Raw()}
 	} else {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -220,6 +221,30 @@ func TestSetData(t *testing.T) {
 	}
 }
 
+// TestSocketsOfPublicNamespace: nodes are told of its sockets, and not of their tokens.
+func TestSocketsOfPublicNamespace(t *testing.T) {
+	var open *googollee.Namespace
+	s := serve(t, nil, func(s *server) {
+		var err error
+		if open, err = s.Public("/open"); err != nil {
+			t.Fatal(err)
+		}
+	})
+	c := s.client()
+	c.Query = url.Values{"token": {"good.secret"}}
+	ws := dial(t, c)
+	ws.read("40")
+	ws.write("40/open")
+	ws.read("40/open,")
+	list, err := open.To().Sockets(t.Context())
+	if err != nil || len(list) != 1 || list[0].ID != c.SID {
+		t.Fatalf("got %v, %v", list, err)
+	}
+	if text, err := json.Marshal(list[0].Handshake); err != nil || !strings.Contains(string(text), "polling") && !strings.Contains(string(text), "websocket") || strings.Contains(string(text), "secret") {
+		t.Errorf("got %s, %v", text, err)
+	}
+}
+
 // TestWithoutResults: a handler without results acknowledges nothing. Results that no
 // client asked for are not encoded.
 func TestWithoutResults(t *testing.T) {
@@ -237,7 +262,7 @@ func TestWithoutResults(t *testing.T) {
 // TestAnswerOfOneThatLeaves: what a client sent before it left is not handled if
 // OnAuthenticated then refuses it.
 func TestAnswerOfOneThatLeaves(t *testing.T) {
-	for name, result := range map[string]error{"accepted": nil, "refused": errors.New("no")} {
+	for _, result := range []error{nil, errors.New("no")} {
 		release := make(chan struct{})
 		s := serve(t, nil, func(s *server) {
 			s.OnAuthenticated(func(c *googollee.Conn, _ *socketio.Session) error {
@@ -259,6 +284,5 @@ func TestAnswerOfOneThatLeaves(t *testing.T) {
 		} else {
 			s.want("left")
 		}
-		_ = name
 	}
 }

@@ -222,13 +222,7 @@ func (s *socket) LeaveRoom(room string) { s.namespace.leaveRoom(room, s) }
 // OnAuthenticated. A socket that is over may have events that its client sent before it
 // left.
 func (s *socket) mayHandle(open bool) bool {
-	var session *socketio.Session
-	if g := s.Guard(); g != nil {
-		session = g.Session()
-	}
-	if session == nil {
-		session = s.Current.Load()
-	}
+	session := s.session()
 	switch {
 	case session != nil:
 		return session.Wait() || s.welcomed.Load() && errors.Is(context.Cause(session.Context()), socketio.ErrDisconnected)
@@ -237,6 +231,16 @@ func (s *socket) mayHandle(open bool) bool {
 		return true
 	}
 	return false
+}
+
+// session returns the session that the guard has, or had.
+func (s *socket) session() *socketio.Session {
+	if g := s.Guard(); g != nil {
+		if session := g.Session(); session != nil {
+			return session
+		}
+	}
+	return s.Current.Load()
 }
 
 // Left ends the socket for authorization and for broadcasts.

@@ -42,6 +42,7 @@ func TestDecodePayload(t *testing.T) {
 		{"too long", "9:4", false, nil},
 		{"huge length", "99999999999:4", false, nil},
 		{"splits a character", "2:4😀", false, nil},
+		{"splits a character before a payload", "5:43:4😀", false, nil},
 		{"not UTF-8", "2:4\xff", false, nil},
 		{"unknown type", "1:9", false, nil},
 		{"bad base64", "4:b4=!", false, nil},
