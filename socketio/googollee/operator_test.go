@@ -50,37 +50,64 @@ func nodes(t *testing.T, n int) []*server {
 	return all
 }
 
-// TestOperator: what is done to sockets reaches those of all nodes, or of this one alone.
-func TestOperator(t *testing.T) {
+// joined starts nodes with a client each.
+func joined(t *testing.T, n int) (all []*server, sockets []*socket) {
+	t.Helper()
+	all = nodes(t, n)
+	for i, s := range all {
+		sockets = append(sockets, s.join(fmt.Sprint("user", i)))
+	}
+	return all, sockets
+}
+
+// count counts the sockets of an operator.
+func count(t *testing.T, b googollee.BroadcastOperator) int {
+	t.Helper()
+	list, err := b.Sockets(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
+}
+
+func succeeds(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// TestOperatorRooms: the sockets of all nodes, or of this one, join rooms and leave them.
+func TestOperatorRooms(t *testing.T) {
 	for n := 1; n <= 2; n++ {
-		all := nodes(t, n)
+		all, _ := joined(t, n)
 		first := all[0]
-		var sockets []*socket
-		for i, s := range all {
-			sockets = append(sockets, s.join(fmt.Sprint("user", i)))
-		}
-		count := func(b googollee.BroadcastOperator) int {
-			list, err := b.Sockets(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			return len(list)
-		}
-		check := func(err error) {
-			t.Helper()
-			if err != nil {
-				t.Error(err)
-			}
-		}
-		if here, everywhere := count(first.To().Local()), count(first.To()); here != 1 || everywhere != n {
+		if here, everywhere := count(t, first.To().Local()), count(t, first.To()); here != 1 || everywhere != n {
 			t.Errorf("%d sockets here and %d on %d nodes", here, everywhere, n)
 		}
-		check(first.To().Local().Join("here"))
-		check(first.To().Join("den"))
-		first.eventually("not all are in the room", func() bool { return count(first.To("den")) == n })
-		if got := count(first.To("here")); got != 1 {
+		succeeds(t, first.To().Local().Join("here"))
+		succeeds(t, first.To().Join("den"))
+		first.eventually("not all are in the room", func() bool { return count(t, first.To("den")) == n })
+		if got := count(t, first.To("here")); got != 1 {
 			t.Errorf("%d sockets are in the room of this node", got)
 		}
+		succeeds(t, first.To().Local().Leave("here"))
+		if got := count(t, first.To("here")); got != 0 {
+			t.Errorf("%d sockets have not left", got)
+		}
+		succeeds(t, first.To().Leave("den"))
+		first.eventually("not all have left", func() bool { return count(t, first.To("den")) == 0 })
+	}
+}
+
+// TestOperatorEmit: events reach the sockets of all nodes, or of this one, and so does the
+// end.
+func TestOperatorEmit(t *testing.T) {
+	for n := 1; n <= 2; n++ {
+		all, sockets := joined(t, n)
+		first := all[0]
+		succeeds(t, first.To().Join("den"))
+		first.eventually("not all are in the room", func() bool { return count(t, first.To("den")) == n })
 		first.To("den").Emit("to the room")
 		first.To("den").Local().Emit("here")
 		first.Broadcast("to all")
@@ -103,14 +130,8 @@ func TestOperator(t *testing.T) {
 			ws.read(`421073741825["ask"]`)
 			ws.write(`431073741825["yes"]`)
 		}
-		check(<-answered)
-		check(first.To("den").Local().Leave("here"))
-		if got := count(first.To("here")); got != 0 {
-			t.Errorf("%d sockets have not left", got)
-		}
-		check(first.To().Leave("den"))
-		first.eventually("not all have left", func() bool { return count(first.To("den")) == 0 })
-		check(first.To().Disconnect(false))
+		succeeds(t, <-answered)
+		succeeds(t, first.To().Disconnect(false))
 		for i, s := range all {
 			if got := sockets[i].rest(); !slices.Equal(got, []string{"41"}) {
 				t.Errorf("got %q", got)
