@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -285,30 +286,26 @@ func TestWithoutResults(t *testing.T) {
 	s.want(`googollee: the results of the handler of "unencodable" cannot be encoded: json: unsupported type: chan int`)
 }
 
-// TestAnswerOfOneThatLeaves: what a client sent before it left is not handled if
+// TestRefusedAfterItLeft: what a client sent before it left is not handled if
 // OnAuthenticated then refuses it.
-func TestAnswerOfOneThatLeaves(t *testing.T) {
-	for _, result := range []error{nil, errors.New("no")} {
-		release := make(chan struct{})
-		s := serve(t, nil, func(s *server) {
-			s.OnAuthenticated(func(c *googollee.Conn, _ *socketio.Session) error {
-				c.Emit("question", func() { s.note("answered") })
-				<-release
-				return result
-			})
-			s.OnDisconnect(func(*googollee.Conn, string) { s.note("left") })
+func TestRefusedAfterItLeft(t *testing.T) {
+	release := make(chan struct{})
+	refuse := sync.OnceFunc(func() { close(release) })
+	s := serve(t, nil, func(s *server) {
+		s.OnAuthenticated(func(c *googollee.Conn, _ *socketio.Session) error {
+			c.Emit("question", func() { s.note("answered") })
+			<-release
+			return errors.New("no")
 		})
-		ws := dial(t, s.client())
-		ws.read("40")
-		ws.write(`42["authenticate",{"token":"good.alice"}]`)
-		ws.read(`421073741825["question"]`)
-		ws.write(`431073741825[]`, `42["say","hello"]`, "41", "2")
-		ws.read("3") // the server has read everything
-		close(release)
-		if result == nil {
-			s.want("answered", "alice says hello", "left")
-		} else {
-			s.want("left")
-		}
-	}
+		s.OnDisconnect(func(*googollee.Conn, string) { s.note("left") })
+	})
+	t.Cleanup(refuse)
+	ws := dial(t, s.client())
+	ws.read("40")
+	ws.write(`42["authenticate",{"token":"good.alice"}]`)
+	ws.read(`42["authenticated"]`, `421073741825["question"]`)
+	ws.write(`431073741825[]`, `42["say","hello"]`, "41", "2")
+	ws.read("3") // the server has read everything
+	refuse()
+	s.want("left")
 }
