@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -58,6 +60,11 @@ func TestVariadic(t *testing.T) {
 	s.want("1 [x y]")
 }
 
+// ownJSON reads its own JSON.
+type ownJSON struct{ value any }
+
+func (o *ownJSON) UnmarshalJSON(b []byte) error { return json.Unmarshal(b, &o.value) }
+
 // TestAttachmentsWithoutBuffer: where an argument's type is any, at whatever depth, an
 // attachment is a []byte. A type that reads its own JSON does so.
 func TestAttachmentsWithoutBuffer(t *testing.T) {
@@ -70,6 +77,7 @@ func TestAttachmentsWithoutBuffer(t *testing.T) {
 		Buffer *parser.Buffer
 		Nil    *inner
 		Time   time.Time
+		Own    ownJSON
 		_      any // like every field that is not exported
 	}
 	var any1 any
@@ -84,7 +92,7 @@ func TestAttachmentsWithoutBuffer(t *testing.T) {
 	ws := s.join("alice")
 	at := func(n int) string { return fmt.Sprintf(`{"_placeholder":true,"num":%d}`, n) }
 	ws.write(`453-["any",`+at(0)+`,{"x":`+at(1)+`,"list":[[`+at(2)+`]]},`+
-		`{"Any":`+at(0)+`,"Raw":`+at(1)+`,"Map":{"k":{"Any":`+at(1)+`}},"List":[`+at(2)+`],"Buffer":`+at(2)+`,"Nil":null,"hidden":1},`+at(0)+`]`,
+		`{"Any":`+at(0)+`,"Raw":`+at(1)+`,"Map":{"k":{"Any":`+at(1)+`}},"List":[`+at(2)+`],"Buffer":`+at(2)+`,"Nil":null,"Own":`+at(0)+`,"hidden":1},`+at(0)+`]`,
 		"b4AQ==", "b4Ag==", "b4Aw==")
 	s.want("[[1]]")
 	one, two, three := []byte{1}, []byte{2}, []byte{3}
@@ -100,6 +108,7 @@ func TestAttachmentsWithoutBuffer(t *testing.T) {
 	}
 	typed.Buffer = nil
 	wantTyped := outer{inner: inner{one}, Raw: json.RawMessage(at(1)), Map: map[string]inner{"k": {two}}, List: []any{three}}
+	wantTyped.Own = ownJSON{map[string]any{"_placeholder": true, "num": 0.0}}
 	if !reflect.DeepEqual(typed, wantTyped) {
 		t.Errorf("got %+v, expected %+v", typed, wantTyped)
 	}
@@ -108,7 +117,13 @@ func TestAttachmentsWithoutBuffer(t *testing.T) {
 // TestOnError: the application is told of events that failed, and a panic there ends
 // nothing.
 func TestOnError(t *testing.T) {
-	s := serve(t, nil, func(s *server) {
+	var panics atomic.Int64
+	logger := slog.New(slog.NewTextHandler(lines(func(line string) {
+		if strings.Contains(line, "OnError panicked") {
+			panics.Add(1)
+		}
+	}), nil))
+	s := serve(t, &googollee.Options{Logger: logger}, func(s *server) {
 		s.OnEvent("number", func(_ *googollee.Conn, n int) { s.note("handled") })
 		s.OnEvent("panic", func(*googollee.Conn) { panic(errors.New("an accident")) })
 		s.OnEvent("chan", func(*googollee.Conn) chan int { return nil })
@@ -132,4 +147,21 @@ func TestOnError(t *testing.T) {
 	s.want("alice: googollee: an acknowledgement does not fit its function")
 	ws.write(`42["number",1]`)
 	s.want("handled")
+	s.eventually("the panics are not logged", func() bool { return panics.Load() == 4 })
+}
+
+// lines is a writer for each line of a log.
+type lines func(line string)
+
+func (l lines) Write(b []byte) (int, error) {
+	l(string(b))
+	return len(b), nil
+}
+
+// TestAttachmentOfAny: a handler that knows no parser.Buffer takes an attachment too.
+func TestAttachmentOfAny(t *testing.T) {
+	s := serve(t, nil, nil)
+	ws := s.join("alice")
+	ws.write(`451-1["echo",{"_placeholder":true,"num":0}]`, "b4AQID")
+	ws.read(`431["AQID"]`)
 }

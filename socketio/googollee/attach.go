@@ -13,7 +13,7 @@ var unmarshalerType = reflect.TypeFor[json.Unmarshaler]()
 
 // attach replaces the placeholders in v. The engine bounds the depth of the JSON.
 func attach(v reflect.Value, attachments [][]byte) {
-	if v.Kind() != reflect.Interface && reflect.PointerTo(v.Type()).Implements(unmarshalerType) {
+	if reflect.PointerTo(v.Type()).Implements(unmarshalerType) {
 		return // its UnmarshalJSON has read the JSON
 	}
 	switch v.Kind() {

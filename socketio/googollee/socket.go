@@ -208,9 +208,7 @@ func (s *socket) acknowledged(p *engine.Packet) {
 // join puts the socket into a room, if the rules or a room token allow it. The client
 // is told if they do not.
 func (s *socket) join(room, token string) error {
-	if s.Guard() == nil {
-		<-s.attached
-	}
+	<-s.attached
 	return s.JoinRoom(room, token, func() { s.namespace.joinRoom(room, s) })
 }
 
