@@ -59,8 +59,8 @@ var allowed = map[string][]string{
 	"socketio/cluster":              {"verifier"},
 	"socketio/internal":             measured,
 	// The engine knows neither tokens nor server libraries.
-	"socketio/internal/engine":    {"socketio/internal/flood"},
-	"socketio/internal/binding":   {"verifier", "socketio", "socketio/internal/engine"},
+	"socketio/internal/engine":    {"socketio/internal/flood", "socketio/internal/tasks"},
+	"socketio/internal/binding":   {"verifier", "socketio", "socketio/internal/engine", "socketio/internal/tasks"},
 	"socketio/internal/rawclient": {},
 	"socketio/promsocketio":       measured,
 	"socketio/otelsocketio":       measured,

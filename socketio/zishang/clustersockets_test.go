@@ -98,7 +98,7 @@ func TestClusterFetchPublic(t *testing.T) {
 }
 
 // TestClusterRooms: a server puts sockets of the other one into rooms, takes them out, and
-// disconnects them, unless the sockets of its own node only are meant.
+// disconnects them, unless only the sockets of this node are meant.
 func TestClusterRooms(t *testing.T) {
 	for _, namespace := range namespaces {
 		ada, bob := newNodes(t, namespace, nil)
