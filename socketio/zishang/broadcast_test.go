@@ -13,8 +13,18 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier/verifiertest"
 )
 
-// broadcasters are servers whose broadcasts are written by different adapters.
-var broadcasters = map[string]func(t *testing.T, o *socket.ServerOptions){
+// broadcaster sets the adapter of a server.
+type broadcaster func(t *testing.T, o *socket.ServerOptions)
+
+func (set broadcaster) serve(t *testing.T) *ruled {
+	t.Helper()
+	options := socket.DefaultServerOptions()
+	set(t, options)
+	return newRuled(t, options)
+}
+
+// broadcasters are those whose broadcasts different adapters write.
+var broadcasters = map[string]broadcaster{
 	"in memory": func(*testing.T, *socket.ServerOptions) {},
 	"recovery": func(_ *testing.T, o *socket.ServerOptions) {
 		o.SetConnectionStateRecovery(socket.DefaultConnectionStateRecovery())
@@ -69,9 +79,7 @@ func TestBroadcastAcrossTheEnd(t *testing.T) {
 				name := adapter + "/" + end + map[bool]string{true: "/with acknowledgements"}[acked]
 				t.Run(name, func(t *testing.T) {
 					t.Parallel()
-					options := socket.DefaultServerOptions()
-					set(t, options)
-					broadcastAcross(t, newRuled(t, options), room, acked, finish)
+					broadcastAcross(t, set.serve(t), room, acked, finish)
 				})
 			}
 		}
@@ -115,9 +123,7 @@ func broadcastAcross(t *testing.T, r *ruled, room socket.Room, acked bool, end f
 func TestBroadcastToOtherRooms(t *testing.T) {
 	for adapter, set := range broadcasters {
 		t.Run(adapter, func(t *testing.T) {
-			options := socket.DefaultServerOptions()
-			set(t, options)
-			r := newRuled(t, options)
+			r := set.serve(t)
 			f, s := r.enters(t, r.token("ada", "w", "red"))
 			s.Join("org:red:a", "org:red:b")
 			var once sync.Once
@@ -135,9 +141,7 @@ func TestBroadcastToOtherRooms(t *testing.T) {
 func TestBroadcastAckedByAll(t *testing.T) {
 	for adapter, set := range broadcasters {
 		t.Run(adapter, func(t *testing.T) {
-			options := socket.DefaultServerOptions()
-			set(t, options)
-			r := newRuled(t, options)
+			r := set.serve(t)
 			_, s := r.enters(t, r.token("ada", "w", "red"))
 			s.Join("org:red:a")
 			s.OnAnyOutgoing(func(...any) { s.Leave("org:red:a") })

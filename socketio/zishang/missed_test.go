@@ -26,24 +26,31 @@ func offsetOf(packet string) string {
 	return packet[strings.LastIndex(packet, `,"`)+2 : strings.LastIndex(packet, `"`)]
 }
 
+// misses has a client join a room and leave, and miss an event there. It returns what the
+// client recovers its session with.
+func (r *ruled) misses(t *testing.T, token string) (pid, offset string) {
+	t.Helper()
+	f := upgrade(t, r.web)
+	f.send(`40/chat,{"token":"` + token + `"}`)
+	pid = pidOf(t, f.next())
+	s := <-r.sockets
+	s.Join("org:red:a")
+	_ = s.Emit("hello")
+	offset = offsetOf(f.next())
+	_ = f.conn.Close()
+	<-r.left
+	_ = r.chat.To("org:red:a").Emit("secret", "of red")
+	return pid, offset
+}
+
 // TestMissedOfForbiddenRoom: a client that recovers its session with fewer rights is told
 // nothing of what was sent to the rooms that it may not join any more.
 func TestMissedOfForbiddenRoom(t *testing.T) {
 	options := socket.DefaultServerOptions()
 	options.SetConnectionStateRecovery(socket.DefaultConnectionStateRecovery())
 	r := newRuled(t, options)
+	pid, offset := r.misses(t, r.token("ada", "w", "red"))
 	f := upgrade(t, r.web)
-	f.send(`40/chat,{"token":"` + r.token("ada", "w", "red") + `"}`)
-	pid := pidOf(t, f.next())
-	s := <-r.sockets
-	s.Join("org:red:a")
-	_ = s.Emit("hello")
-	offset := offsetOf(f.next())
-	_ = f.conn.Close()
-	<-r.left
-	_ = r.chat.To("org:red:a").Emit("secret", "of red")
-
-	f = upgrade(t, r.web)
 	f.send(`40/chat,{"token":"` + r.token("ada", "w", "blue") + `","pid":"` + pid + `","offset":"` + offset + `"}`)
 	heard(t, f, `40/chat,`, pid)
 	heard(t, f, `42/chat,1073741824["unauthorized"`, `"room":"org:red:a"`, `"reason":"forbidden"`)
@@ -89,18 +96,8 @@ func TestMissedAcrossRenewal(t *testing.T) {
 	renewed := make(chan struct{})
 	r := newRuled(t, options, socketio.OnRenewed(func(*socketio.Session) { close(renewed) }))
 	red := r.token("ada", "w", "red")
+	pid, offset := r.misses(t, red)
 	f := upgrade(t, r.web)
-	f.send(`40/chat,{"token":"` + red + `"}`)
-	pid := pidOf(t, f.next())
-	s := <-r.sockets
-	s.Join("org:red:a")
-	_ = s.Emit("hello")
-	offset := offsetOf(f.next())
-	_ = f.conn.Close()
-	<-r.left
-	_ = r.chat.To("org:red:a").Emit("secret", "of red")
-
-	f = upgrade(t, r.web)
 	f.send(`40/chat,{"token":"` + red + `","pid":"` + pid + `","offset":"` + offset + `"}`)
 	<-p.found
 	f.send(`42/chat,["authenticate",{"token":"` + r.token("ada", "w", "blue") + `"}]`)
