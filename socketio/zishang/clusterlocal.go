@@ -59,7 +59,7 @@ func (a *clusterAdapter) send(e *engine.Event, to cluster.Target, before func(*s
 		if before != nil {
 			before(s)
 		}
-		if c, ok := s.Conn().(*conn); ok && c.guarded.Deliver(e, nil, to.Volatile, func() bool { return c.guarded.isIn(rooms) }) {
+		if c, ok := s.Conn().(*conn); ok && c.guarded.deliver(e, to.Volatile, rooms) {
 			sent++
 		}
 	})

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"regexp"
-	"slices"
 	"sync"
 
 	"github.com/zishang520/socket.io/servers/socket/v3"
@@ -16,12 +15,11 @@ import (
 
 // declaration is a namespace that clients may enter, or a set of them.
 type declaration struct {
-	authorizer  *socketio.Authorizer // nil for a public one
-	ruledEvents bool                 // whether there are rules for events
-	ruledRooms  bool                 // whether there are rules for rooms
-	name        string               // "" for dynamic ones
-	matches     func(name string) bool
-	namespace   socket.Namespace // the parent of dynamic ones
+	authorizer  *socketio.Authorizer   // nil for a public one
+	ruledEvents bool                   // whether there are rules for events
+	ruledRooms  bool                   // whether there are rules for rooms
+	matches     func(name string) bool // of dynamic ones
+	namespace   socket.Namespace       // the parent of dynamic ones
 
 	mu       sync.Mutex // guards the rest
 	children map[string]*child
@@ -48,12 +46,12 @@ func (s *Server) declare(namespace any, a *socketio.Authorizer) (socket.Namespac
 		d.ruledEvents, d.ruledRooms = a.Decides()
 	}
 	ask := namespace // as the library wants it
+	name, named := namespace.(string)
 	switch n := namespace.(type) {
 	case string:
 		if err := engine.CheckNamespace(n); err != nil {
 			return fail(fmt.Errorf("%w: expected a slash and printable ASCII without a comma or a question mark", err))
 		}
-		d.name, d.matches = n, func(name string) bool { return name == n }
 	case *regexp.Regexp:
 		if n == nil {
 			return fail(errDynamic)
@@ -72,13 +70,13 @@ func (s *Server) declare(namespace any, a *socketio.Authorizer) (socket.Namespac
 	d.namespace = s.io.Of(ask, nil)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if d.name == "" {
-		s.declared = append(s.declared, d)
-	} else {
-		if slices.ContainsFunc(s.declared, func(other *declaration) bool { return other.name == d.name }) {
-			return fail(errDeclared)
-		}
-		s.declared = append([]*declaration{d}, s.declared...) // before all dynamic ones
+	switch {
+	case !named:
+		s.dynamic = append(s.dynamic, d)
+	case s.named[name] != nil:
+		return fail(errDeclared)
+	default:
+		s.named[name] = d
 	}
 	d.namespace.Fns().Unshift(s.arrive) // dynamic ones copy it from their parent
 	return d.namespace, nil
@@ -92,14 +90,14 @@ var (
 // declaration returns what a namespace is declared as, nil if it is not.
 func (s *Server) declaration(name string) *declaration {
 	s.mu.RLock()
-	all := s.declared
+	d, dynamic := s.named[name], s.dynamic
 	s.mu.RUnlock()
-	for _, d := range all {
-		if d.matches(name) {
-			return d
+	for i := 0; d == nil && i < len(dynamic); i++ {
+		if dynamic[i].matches(name) {
+			d = dynamic[i]
 		}
 	}
-	return nil
+	return d
 }
 
 // has reports whether a namespace of the library's is one of the declaration's.

@@ -84,7 +84,7 @@ func (g *guarded) send(text []byte, attachments [][]byte, options *packet.Option
 		e = engine.NewPacket(g.Stay.Namespace(), text, attachments)
 		b.event.Store(e)
 	}
-	if !g.Deliver(e, nil, false, func() bool { return g.isIn(b.rooms) }) {
+	if !g.deliver(e, false, b.rooms) {
 		b.missed.Add(1)
 	}
 }

@@ -22,7 +22,7 @@ const maxQueue = 64
 func (g *guarded) Packet(p *engine.Packet) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for len(g.queue) >= maxQueue && !g.state.over() {
+	for g.fullLocked() {
 		g.changed.Wait()
 	}
 	g.pushLocked(func() { g.handle(p) })
@@ -32,12 +32,14 @@ func (g *guarded) Packet(p *engine.Packet) {
 func (g *guarded) Take(p *engine.Packet) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.queue) >= maxQueue && !g.state.over() {
+	if g.fullLocked() {
 		return false
 	}
 	g.pushLocked(func() { g.handle(p) })
 	return true
 }
+
+func (g *guarded) fullLocked() bool { return len(g.queue) >= maxQueue && !g.state.over() }
 
 // pushLocked queues something behind the packets that came before.
 func (g *guarded) pushLocked(f func()) {
@@ -75,7 +77,7 @@ func (g *guarded) handle(p *engine.Packet) {
 	if !g.mayHandle(p) {
 		return
 	}
-	g.conn.Emit("data", types.NewStringBufferString(string(p.Text())))
+	g.conn.Emit("data", types.NewStringBuffer(p.Text()))
 	for _, a := range p.Attachments {
 		g.conn.Emit("data", types.NewBytesBuffer(a))
 	}

@@ -170,9 +170,11 @@ func (s *Server) broadcastOf(options *packet.Options) *broadcast {
 	return found
 }
 
-// isIn reports whether the socket is in one of the rooms of a broadcast.
-func (g *guarded) isIn(rooms []socket.Room) bool {
-	return len(rooms) == 0 || slices.ContainsFunc(rooms, g.socketOf().Rooms().Has)
+// deliver sends an event of a broadcast to these rooms, if the socket is in one of them.
+func (g *guarded) deliver(e *engine.Event, volatile bool, rooms []socket.Room) bool {
+	return g.Deliver(e, nil, volatile, func() bool {
+		return len(rooms) == 0 || slices.ContainsFunc(rooms, g.socketOf().Rooms().Has)
+	})
 }
 
 // errAdapter is why a namespace refuses everybody.

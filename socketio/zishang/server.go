@@ -36,8 +36,9 @@ type Server struct {
 	broadcasts sync.Map // *broadcast by the pointer that marks it
 	library    binding.Library
 
-	mu       sync.RWMutex // guards the rest
-	declared []*declaration
+	mu      sync.RWMutex // guards the rest
+	named   map[string]*declaration
+	dynamic []*declaration // in the order of their declaration
 }
 
 // NewServer makes a server of the library's options and of more, which the library does
@@ -45,7 +46,7 @@ type Server struct {
 // effect. Where an option is invalid, Authorize and Public return an error that says so,
 // and the server serves nobody.
 func NewServer(options *socket.ServerOptions, more ...ServerOption) *Server {
-	s := &Server{options: socket.DefaultServerOptions()}
+	s := &Server{options: socket.DefaultServerOptions(), named: make(map[string]*declaration)}
 	if options != nil {
 		s.options.Assign(options)
 	}

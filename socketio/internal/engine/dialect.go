@@ -95,11 +95,8 @@ type ConnectError struct {
 
 // connectError is the payload of a CONNECT_ERROR packet for an error in JSON.
 func connectError(reason []byte) []byte {
-	var all struct {
-		Message string          `json:"message"`
-		Data    json.RawMessage `json:"data,omitempty"`
-	}
-	if json.Unmarshal(reason, &all.Message) != nil { // not a string: an object with a message
+	var all ConnectError
+	if reason[0] == '{' || json.Unmarshal(reason, &all.Message) != nil { // an object with a message, not a string
 		_ = json.Unmarshal(reason, &all)
 		all.Data = reason
 	}
