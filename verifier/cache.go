@@ -54,13 +54,14 @@ func (t *Token) ownAudience() {
 
 // verifiedToken is a token and what its checks need, without Token.raw.
 type verifiedToken struct {
-	token  Token
-	claims claims
+	token   Token
+	claims  claims
+	content content // of the token, for providers
 }
 
 // remember keeps an accepted token.
 func (v *Verifier) remember(code cache.Code, t *Token, claims claims) {
-	entry := &verifiedToken{*t, claims}
+	entry := &verifiedToken{token: *t, claims: claims, content: content{text: t.payload}}
 	entry.token.raw = ""
 	entry.token.ownAudience()
 	v.verified.Add(code, entry)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -226,6 +227,39 @@ func walk(v reflect.Value, f func(string)) {
 		for i := range v.Len() {
 			walk(v.Index(i), f)
 		}
+	}
+}
+
+// TestHitSize: a token that comes again costs one allocation of at most 384 bytes, which is
+// a size class of the allocator; the next is 416.
+func TestHitSize(t *testing.T) {
+	if strconv.IntSize == 64 && reflect.TypeFor[hit]().Size() > 384 {
+		t.Errorf("a hit has %d bytes: %d of the token, %d of what a provider is shown", reflect.TypeFor[hit]().Size(),
+			reflect.TypeFor[Token]().Size(), reflect.TypeFor[UnverifiedToken]().Size())
+	}
+}
+
+// TestCacheVerifiedShowsCopies: what a provider does to the token that it is shown changes
+// neither the caller's token nor what it is shown the next time.
+func TestCacheVerifiedShowsCopies(t *testing.T) {
+	key, calls := keyFor(t, HS256), 0
+	v := newVerifier(t, KeyProviderFunc(func(ctx context.Context, u *UnverifiedToken) ([]*Key, error) {
+		if calls++; u.Header.KeyID != "k" || u.Issuer() != "me" {
+			t.Errorf("call %d is shown the kid %q of %q", calls, u.Header.KeyID, u.Issuer())
+		}
+		if calls > 1 {
+			u.Header.KeyID, u.Handshake = "another", nil
+		}
+		return key.Keys(ctx, u)
+	}), CacheVerified(1))
+	raw := mintWith(HS256, secret, `{"alg":"HS256","kid":"k"}`, `{"iss":"me"}`)
+	for range 4 {
+		if token, err := v.Verify(t.Context(), raw); err != nil || token.Header.KeyID != "k" {
+			t.Fatalf("got %v, %v", token, err)
+		}
+	}
+	if hits, _ := v.CacheStats(); hits != 3 || calls != 4 {
+		t.Errorf("%d hits and %d calls of the provider, want 3 and 4", hits, calls)
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"math"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/seed15b1dee8/socketio-jwt/verifier/internal/strictjson"
@@ -63,7 +62,9 @@ func (t *Token) Unverified(h *Handshake) *UnverifiedToken {
 	if h == nil {
 		h = &Handshake{}
 	}
-	return &UnverifiedToken{Header: t.Header, Handshake: h, payload: t.payload}
+	u := newUnverified(h, t.payload, false)
+	u.Header = t.Header
+	return u
 }
 
 // Claims decodes all claims into v, as [json.Unmarshal] does, with one difference: no claim can be
@@ -104,39 +105,17 @@ type UnverifiedToken struct {
 	Header    Header
 	Handshake *Handshake // what the token came in; never nil
 
-	segment string // the payload in base64url, decoded when somebody asks
-	once    sync.Once
-	payload string
-	bad     bool
+	content *content
 }
 
 // noHandshake is that of a token that came in none. Nobody changes a Handshake.
 var noHandshake = &Handshake{}
 
-// claims decodes the payload, once.
-func (t *UnverifiedToken) claims() (string, error) {
-	if t.segment != "" {
-		t.once.Do(func() {
-			s := scratches.Get().(*scratch)
-			if text, ok := s.decode(t.segment); ok {
-				t.payload = string(text)
-			} else {
-				t.bad = true
-			}
-			scratches.Put(s)
-		})
-	}
-	if t.bad {
-		return "", errPayloadBase64
-	}
-	return t.payload, nil
-}
-
 // Claims decodes the unverified claims into v, as [Token.Claims] does. The error is an
 // [*UnauthorizedError] that is not retryable, so that a [KeyProvider] can return it: claims that
 // cannot be read are the fault of the token, and not an outage.
 func (t *UnverifiedToken) Claims(v any) error {
-	payload, err := t.claims()
+	payload, err := t.content.claims()
 	if err != nil {
 		return refuse(ErrTokenMalformed, "invalid token", err)
 	}
@@ -147,7 +126,7 @@ func (t *UnverifiedToken) Claims(v any) error {
 // check that the names of other claims are unique. That can cost more than many signatures, and
 // happens after the signature is verified.
 func (t *UnverifiedToken) Issuer() string {
-	payload, err := t.claims()
+	payload, err := t.content.claims()
 	if err != nil {
 		return ""
 	}

@@ -45,7 +45,7 @@ func (v *Verifier) verify(ctx context.Context, raw string, h *Handshake) (*Token
 	if remembered != nil || err != nil {
 		return remembered, err
 	}
-	unverified := &UnverifiedToken{Handshake: h, segment: parts.payload}
+	unverified := newUnverified(h, parts.payload, true)
 	seen, err := v.readHeader(parts.header, &unverified.Header)
 	if err != nil {
 		return nil, err
@@ -59,7 +59,7 @@ func (v *Verifier) verify(ctx context.Context, raw string, h *Handshake) (*Token
 	if !seen {
 		v.headers.Add(parts.header, unverified.Header)
 	}
-	text, err := unverified.claims()
+	text, err := unverified.content.claims()
 	if err != nil {
 		return nil, refuse(ErrTokenMalformed, "invalid token", err)
 	}
@@ -129,20 +129,20 @@ func (v *Verifier) recall(ctx context.Context, raw, signature string, h *Handsha
 	return t, code, err
 }
 
+// hit is the one allocation of [Verifier.verifyAgain]: what the caller gets, and what a provider
+// is shown. A provider may keep or change its own, so no two calls can share one.
+type hit struct {
+	token      Token
+	unverified UnverifiedToken
+}
+
 // verifyAgain is verify for a token whose signature held before. It returns
 // nothing if the key that it held with is no longer one that may verify it.
 func (v *Verifier) verifyAgain(ctx context.Context, known *verifiedToken, raw string, h *Handshake) (*Token, error) {
-	both := new(struct { // one allocation for what a provider is shown and what the caller gets
-		token      Token
-		unverified UnverifiedToken
-	})
+	both := &hit{token: known.token}
 	t, unverified := &both.token, &both.unverified
-	*t = known.token
-	unverified.Header, unverified.payload, unverified.Handshake = t.Header, t.payload, h
-	algorithm, err := v.checkHeader(&t.Header)
-	if err != nil {
-		return nil, err
-	}
+	unverified.Header, unverified.Handshake, unverified.content = t.Header, h, &known.content
+	algorithm := t.Header.Algorithm.bit() // the header was checked by the options, which do not change
 	keys, err := v.keys.Keys(ctx, unverified)
 	if err != nil {
 		return nil, keyError(err)
