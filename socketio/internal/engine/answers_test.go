@@ -7,8 +7,8 @@ import (
 	"testing/synctest"
 )
 
-// TestAnswer: an Answer receives the acknowledgement of its own event, and is closed when
-// the stay ends.
+// TestAnswer: an Answer receives the acknowledgement of the event that it was returned for, and is
+// closed when the stay ends.
 func TestAnswer(t *testing.T) {
 	const first, second = `431073741825["first"]`, `431073741826["second"]`
 	for name, test := range map[string]struct {
