@@ -84,6 +84,7 @@ func (s *Session) tryWrite() {
 		n += s.out.queue[i].size()
 	}
 	*buffer = frames
+	s.out.bytes -= n // this does not wait for the client: see writingLocked
 	clear(s.out.queue)
 	if s.out.queue = s.out.queue[:0]; cap(s.out.queue) > 4 {
 		s.out.queue = nil
@@ -97,6 +98,7 @@ func (s *Session) tryWrite() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if result != written {
+		s.out.bytes += n
 		var rest []byte
 		if result == busy {
 			rest = bytes.Clone(frames)
@@ -104,7 +106,6 @@ func (s *Session) tryWrite() {
 		s.server.run(s, "writer", func() { s.writeRest(ws, rest, n) })
 		return
 	}
-	s.out.bytes -= n
 	s.link.writing = false
 	s.wakeLocked() // for what came meanwhile
 }

@@ -221,6 +221,25 @@ func slowClient(t *testing.T, c *crowd) {
 	}
 }
 
+// TestFlushDone: nothing is being written to a client that has read everything, so that it
+// can be asked for a sign of life.
+func TestFlushDone(t *testing.T) {
+	c := newCrowd(t, 1, Config{})
+	s, e := c.stays[0].session, event("hello")
+	for range 5000 {
+		c.stays[0].Send(e, nil)
+		if _, _, err := c.conns[0].ReadMessage(); err != nil {
+			t.Fatal(err)
+		}
+		s.mu.Lock()
+		writing := s.writingLocked()
+		s.mu.Unlock()
+		if writing {
+			t.Fatal("something is being written to a client that has read everything")
+		}
+	}
+}
+
 // TestFlushBusy: a write that waits for a client, such as an answer to its ping, delays no
 // other client.
 func TestFlushBusy(t *testing.T) {
