@@ -156,8 +156,8 @@ func TestClusterVolatile(t *testing.T) {
 func (n *node) answer(event, args string) {
 	n.client.t.Helper()
 	packet := n.client.next()
-	id, ok := strings.CutPrefix(packet, "42"+n.prefix)
-	if id, ok = strings.CutSuffix(id, event); !ok {
+	id, ok := strings.CutSuffix(strings.TrimPrefix(packet, "42"+n.prefix), event)
+	if !ok {
 		n.client.t.Errorf("got %s, want the event %s", packet, event)
 	}
 	kind, attached := "43", strings.Contains(args, "_placeholder")

@@ -165,7 +165,10 @@ func TestEndedIsNotRecovered(t *testing.T) {
 	f = upgrade(t, web)
 	f.send(fmt.Sprintf(`40{"token":"alice","pid":%q,"offset":%q}`, names.Pid, welcome[1]))
 	f.expect("40")
-	if <-recovered || <-recovered {
-		t.Error("the session was recovered")
+	if <-recovered {
+		t.Error("the first session was recovered")
+	}
+	if <-recovered {
+		t.Error("the session that was ended was recovered")
 	}
 }
