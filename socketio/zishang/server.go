@@ -75,8 +75,8 @@ func NewServer(options *socket.ServerOptions, more ...ServerOption) *Server {
 	return s
 }
 
-// never is longer than any process runs.
-const never = 10_000 * 24 * time.Hour
+// never is longer than any process runs: 36 years.
+const never time.Duration = 1 << 60
 
 // IO returns the library's server: for rooms, broadcasts, adapters and everything else
 // that it offers. Serve the [Server], not the library's: that one refuses everybody.
