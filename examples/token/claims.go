@@ -23,7 +23,11 @@ func (e *explanation) checkClaims(ctx context.Context) {
 	}
 	c.dates()
 	c.names("audience", "aud", e.setup.audiences, verifier.Audience)
-	c.names("issuer", "iss", e.setup.issuers, verifier.Issuer)
+	if s := e.setup; len(s.issuers) == 0 && (s.auth0 != "" || s.oidc != "") {
+		c.row("issuer", "", "the keys are only for their issuer: see key", "", false, nil)
+	} else {
+		c.names("issuer", "iss", s.issuers, verifier.Issuer)
+	}
 	c.scopes()
 	c.age()
 	if err := c.ask(lax[1], lax[2]); errors.Is(err, verifier.ErrTokenBound) {

@@ -227,7 +227,7 @@ func TestNetwork(t *testing.T) {
 		{"good, by URL", token, []string{"-jwks", issuer.JWKSURL()}, 0, []string{`kid "2026-11" (ES256)`}},
 		{"an unknown kid", unknown, []string{"-jwks", issuer.JWKSURL()}, 1, []string{`expected one of kid "2026-11" (ES256)`, `got kid "2026-09"`, "rotated out"}},
 		{"a shared secret", shared, []string{"-jwks", issuer.JWKSURL()}, 1, []string{"FAIL  algorithm   expected one for public keys, such as RS256", "signed with a shared secret"}},
-		{"another's", strange, []string{"-oidc", issuer.URL()}, 1, []string{`the token's iss is "https://elsewhere.test/"`}},
+		{"another's", strange, []string{"-oidc", issuer.URL()}, 1, []string{`the token's iss is "https://elsewhere.test/"`, "the keys are only for their issuer"}},
 		{"no server", token, []string{"-jwks", "http://127.0.0.1:1/jwks.json"}, 1, []string{"FAIL  key         expected the keys", `"retryable":true`}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
