@@ -50,6 +50,7 @@ func (v *Verifier) verify(ctx context.Context, raw string, h *Handshake) (*Token
 	if err != nil {
 		return nil, err
 	}
+	header, payload := unverified.Header, unverified.content // a provider may change its own
 	s := scratches.Get().(*scratch)
 	key, err := v.checkSignature(ctx, s, &parts, unverified)
 	scratches.Put(s)
@@ -57,14 +58,14 @@ func (v *Verifier) verify(ctx context.Context, raw string, h *Handshake) (*Token
 		return nil, err
 	}
 	if !seen {
-		v.headers.Add(parts.header, unverified.Header)
+		v.headers.Add(parts.header, header)
 	}
-	text, err := unverified.content.claims()
+	text, err := payload.claims()
 	if err != nil {
 		return nil, refuse(ErrTokenMalformed, "invalid token", err)
 	}
-	t := &Token{Header: unverified.Header, raw: raw, payload: text, key: key}
-	c, err := v.accept(ctx, t, unverified.Handshake)
+	t := &Token{Header: header, raw: raw, payload: text, key: key}
+	c, err := v.accept(ctx, t, h)
 	if err != nil {
 		return nil, err
 	}

@@ -219,3 +219,24 @@ func TestSocketAfterSocket(t *testing.T) {
 		}
 	})
 }
+
+// TestRefusedAfterAccepted: a middleware that first lets a socket in and then refuses it
+// has it disconnected.
+func TestRefusedAfterAccepted(t *testing.T) {
+	accepted, sessions := make(chan struct{}), make(chan *socketio.Session, 1)
+	web := serve(t, nil, func(io *Server) {
+		guard(t, io, "/", byName())
+		io.IO().Use(func(s *socket.Socket, next func(*socket.ExtendedError)) {
+			sessions <- SessionOf(s)
+			next(nil)
+			<-accepted
+			next(socket.NewExtendedError("no room", nil))
+		})
+	})
+	f := upgrade(t, web)
+	f.send(`40{"token":"alice"}`)
+	f.expect(`40{"sid":"`)
+	close(accepted)
+	f.expect("41")
+	<-(<-sessions).Context().Done()
+}

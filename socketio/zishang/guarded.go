@@ -296,6 +296,7 @@ func (g *guarded) deny(data json.RawMessage) {
 	g.denied = &verifier.UnauthorizedError{
 		Code: verifier.CodeUnknown, Message: refusal.Message, Reason: verifier.ErrRejected, Err: errOther,
 	}
+	late := g.state == open || g.Guest.Load() // nobody waits in Authenticated
 	ended := g.stepLocked(serverEnded)
 	g.denying = true
 	g.mu.Unlock()
@@ -306,7 +307,9 @@ func (g *guarded) deny(data json.RawMessage) {
 	if g.Stay.Session().Protocol() == 3 {
 		told = data
 	}
-	g.Stay.Refuse("refused by a middleware", &engine.Refusal{Error: told, Hold: true})
+	if !g.Stay.Refuse("refused by a middleware", &engine.Refusal{Error: told, Hold: true}) && late {
+		g.Stay.Leave(serverDisconnect, nil) // it was accepted first: the middleware called next twice
+	}
 	g.mu.Lock()
 	g.denying = false
 	g.changed.Broadcast()

@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"io"
+	"net"
+	"runtime"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -182,4 +184,51 @@ func TestAliveUnknown(t *testing.T) {
 			synctest.Wait()
 		})
 	})
+}
+
+// jam is a connection to a client that takes nothing. Each direct write is announced, and
+// ends when goOn is closed; the others end when released is closed.
+type jam struct {
+	net.Conn
+	tried, goOn, released chan struct{}
+}
+
+func (j *jam) Control(func(uintptr)) error    { return nil }
+func (j *jam) Read(func(uintptr) bool) error  { return nil }
+func (j *jam) Write(func(uintptr) bool) error { j.tried <- struct{}{}; <-j.goOn; return nil }
+
+type jammed struct{ *jam }
+
+func (j jammed) Read(b []byte) (int, error)  { return j.Conn.Read(b) }
+func (j jammed) Write(b []byte) (int, error) { <-j.released; return j.Conn.Write(b) }
+
+// TestAliveDuringWrite: a client that turns out to take nothing after it was asked for a
+// sign of life counts as alive: it has yet to take what was sent before the question.
+func TestAliveDuringWrite(t *testing.T) {
+	c := newCrowd(t, 1, Config{})
+	s := c.stays[0].session
+	j := &jam{tried: make(chan struct{}, 9), goOn: make(chan struct{}), released: make(chan struct{})}
+	s.mu.Lock()
+	out := s.link.ws.out
+	s.mu.Unlock()
+	out.mu.Lock()
+	j.Conn = out.Conn
+	out.Conn, out.direct = jammed{j}, directWriter{j}
+	out.mu.Unlock()
+	c.stays[0].Send(event("hello"), nil)
+	<-j.tried
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	alive := make(chan bool)
+	go func() { alive <- s.Alive(ctx) }()
+	for asked := false; !asked; runtime.Gosched() {
+		s.mu.Lock()
+		asked = s.heard != nil
+		s.mu.Unlock()
+	}
+	close(j.goOn)
+	if !<-alive {
+		t.Error("the client counts as gone")
+	}
+	close(j.released)
 }

@@ -84,6 +84,7 @@ func (s *Session) tryWrite() {
 		n += s.out.queue[i].size()
 	}
 	*buffer = frames
+	asked := s.heard
 	s.out.bytes -= n // this does not wait for the client: see writingLocked
 	clear(s.out.queue)
 	if s.out.queue = s.out.queue[:0]; cap(s.out.queue) > 4 {
@@ -99,6 +100,9 @@ func (s *Session) tryWrite() {
 	defer s.mu.Unlock()
 	if result != written {
 		s.out.bytes += n
+		if s.heard != asked { // asked meanwhile, which such a client cannot be: see Alive
+			s.answerAliveLocked()
+		}
 		var rest []byte
 		if result == busy {
 			rest = bytes.Clone(frames)

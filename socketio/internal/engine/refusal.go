@@ -42,13 +42,11 @@ func (d *dialect) refusalMessages(r *Refusal, namespaces []string) (first, last 
 	return first, last
 }
 
-// openRefused begins the session of a client of Engine.IO 3 whose handshake was
+// openRefusedLocked begins the session of a client of Engine.IO 3 whose handshake was
 // refused. The client receives the reason and, after RefusalDelay, a disconnect. A plain
 // HTTP error would reach it as "xhr poll error", without a reason. The library does not
 // know such sessions.
-func (s *Session) openRefused(r *Refusal) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (s *Session) openRefusedLocked(r *Refusal) {
 	if r == nil {
 		r = &Refusal{Error: genericError()}
 	}

@@ -196,7 +196,9 @@ func (e *Server) serveHandshake(w http.ResponseWriter, r *http.Request, d *diale
 		}
 	}
 	s.link.polling = ws == nil
+	s.mu.Lock() // who finds the session finds it begun
 	if !e.add(s) {
+		s.mu.Unlock()
 		e.handshakes.Add(-1)
 		if ws != nil {
 			_ = ws.out.uncork(e.writeDeadline()) // the client must not wait for more
@@ -206,12 +208,13 @@ func (e *Server) serveHandshake(w http.ResponseWriter, r *http.Request, d *diale
 		writeError(w, errUnavailable)
 		return
 	}
-	s.start()
+	s.startLocked()
 	if d.entersRoot && !verdict.admitted {
-		s.openRefused(verdict.refusal)
+		s.openRefusedLocked(verdict.refusal)
 	} else {
-		s.open(verdict)
+		s.openLocked(verdict)
 	}
+	s.mu.Unlock()
 	if ws != nil {
 		s.attach(ws)
 		return
@@ -219,10 +222,8 @@ func (e *Server) serveHandshake(w http.ResponseWriter, r *http.Request, d *diale
 	s.servePoll(w, r)
 }
 
-// open says OPEN and, in Engine.IO 3, takes the client into the root namespace.
-func (s *Session) open(verdict Verdict) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// openLocked says OPEN and, in Engine.IO 3, takes the client into the root namespace.
+func (s *Session) openLocked(verdict Verdict) {
 	upgrades := []string{}
 	if s.link.polling && !s.server.config.NoUpgrades {
 		upgrades = append(upgrades, "websocket")
@@ -305,9 +306,13 @@ func (e *Server) Shutdown(ctx context.Context, r *Refusal) error {
 		s.End("server shutting down", r)
 	}
 	select {
-	case <-e.drained:
-	case <-ctx.Done():
-		return fmt.Errorf("engine: %d sessions are left: %w", e.Count(), ctx.Err())
+	case <-e.drained: // also if ctx has ended
+	default:
+		select {
+		case <-e.drained:
+		case <-ctx.Done():
+			return fmt.Errorf("engine: %d sessions are left: %w", e.Count(), ctx.Err())
+		}
 	}
 	if err := e.tasks.Wait(ctx); err != nil {
 		return fmt.Errorf("engine: calls of the library have not returned: %w", err)

@@ -227,13 +227,9 @@ func (s *Session) establishedLocked() {
 	}
 }
 
-// start begins the session's timekeeping.
-func (s *Session) start() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.state != closed {
-		s.timer = s.server.after(s, s.server.config.HandshakeTimeout, s.tick)
-	}
+// startLocked begins the session's timekeeping.
+func (s *Session) startLocked() {
+	s.timer = s.server.after(s, s.server.config.HandshakeTimeout, s.tick)
 }
 
 // tickNow runs tick without the timer: the runtime looks at all timers of the process
