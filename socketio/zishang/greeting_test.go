@@ -220,8 +220,8 @@ func TestSocketAfterSocket(t *testing.T) {
 	})
 }
 
-// TestRefusedAfterAccepted: a middleware that first lets a socket in and then refuses it
-// has it disconnected.
+// TestRefusedAfterAccepted: a socket that a middleware first accepts and then refuses
+// is disconnected.
 func TestRefusedAfterAccepted(t *testing.T) {
 	accepted, sessions := make(chan struct{}), make(chan *socketio.Session, 1)
 	web := serve(t, nil, func(io *Server) {
