@@ -15,9 +15,7 @@ func outage(t *testing.T, p *browser.Page, s Site) {
 	server.start(t)
 	t.Cleanup(server.stop)
 	q := p.Another(t, "http://"+server.address)
-	q.Type(t, "Ida")
-	q.Press(t, "Enter")
-	status(t, q, "authenticated as Ida")
+	login(t, q, "Ida")
 
 	server.stop()
 	status(t, q, "connection lost, coming back")

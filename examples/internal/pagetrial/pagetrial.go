@@ -147,13 +147,19 @@ func quote(text string) string {
 	return string(q)
 }
 
+// login types a name, when the page is there and has its script.
+func login(t *testing.T, p *browser.Page, name string) {
+	t.Helper()
+	p.Wait(t, `document.activeElement === $('name')`)
+	p.Type(t, name)
+	p.Press(t, "Enter")
+	status(t, p, "authenticated as "+name)
+}
+
 // chat logs in by keyboard in both windows, and talks.
 func chat(t *testing.T, ada, bob *browser.Page) {
 	for p, name := range map[*browser.Page]string{ada: "Ada", bob: "Bob"} {
-		p.Wait(t, `document.activeElement === $('name')`)
-		p.Type(t, name)
-		p.Press(t, "Enter")
-		status(t, p, "authenticated as "+name)
+		login(t, p, name)
 		p.Wait(t, `document.activeElement === $('text')`) // one can speak at once
 	}
 	ada.Wait(t, `$('people').textContent === '2 here: Ada, Bob'`)
@@ -200,9 +206,7 @@ func refused(t *testing.T, p *browser.Page, silent string) {
 
 // expire has a token renewed, and then has its successor expire.
 func expire(t *testing.T, p *browser.Page) {
-	p.Type(t, "Eve")
-	p.Press(t, "Enter")
-	status(t, p, "authenticated as Eve")
+	login(t, p, "Eve")
 	logs(t, p, "Your token was renewed. The connection stays.")
 	p.Wait(t, `$('renewal').textContent.startsWith('Renewed at ')`)
 	for motion, want := range map[string]string{"no-preference": "fresh", "reduce": "none"} {
