@@ -25,7 +25,7 @@ type Server struct {
 	library    Library
 	taker      Taker // the library, if it is one
 	upgrader   websocket.Upgrader
-	tasks      tasks.Group  // every goroutine of a session's
+	tasks      tasks.Group  // every session, and every goroutine of one's
 	handshakes atomic.Int64 // clients that are in no namespace, or have not ended their handshake
 	refused    atomic.Int64 // clients whose handshake was refused, until they are gone
 	flusher    flusher
@@ -33,7 +33,6 @@ type Server struct {
 	mu       sync.Mutex // guards the rest
 	byID     map[string]*Session
 	draining bool
-	drained  chan struct{} // closed when draining and without sessions
 }
 
 // New makes a server. It fails if config is invalid.
@@ -59,8 +58,7 @@ func New(config Config, library Library) (*Server, error) {
 			// The origin was checked before.
 			CheckOrigin: func(*http.Request) bool { return true },
 		},
-		byID:    make(map[string]*Session),
-		drained: make(chan struct{}),
+		byID: make(map[string]*Session),
 	}, nil
 }
 
@@ -248,15 +246,16 @@ func (e *Server) add(s *Session) bool {
 		return false
 	}
 	e.byID[s.id] = s
+	e.tasks.Add()
 	return true
 }
 
-// remove forgets a session. The caller holds the session's lock.
+// remove forgets a session, once. The caller holds the session's lock.
 func (e *Server) remove(s *Session) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.byID, s.id)
-	e.checkDrained()
+	e.tasks.Done()
 }
 
 // session returns the session with an id, or nil. A client does not change its
@@ -283,39 +282,19 @@ func (e *Server) isDraining() bool {
 	return e.draining
 }
 
-func (e *Server) checkDrained() {
-	if e.draining && len(e.byID) == 0 {
-		select {
-		case <-e.drained:
-		default:
-			close(e.drained)
-		}
-	}
-}
-
 // Shutdown refuses new clients with 503, ends all sessions as [Session.End] does
 // with r, and waits until nothing is left of them, and every call of the library
 // has returned. If ctx ends before, its error is returned.
 func (e *Server) Shutdown(ctx context.Context, r *Refusal) error {
 	e.mu.Lock()
 	e.draining = true
-	e.checkDrained()
 	all := slices.Collect(maps.Values(e.byID))
 	e.mu.Unlock()
 	for _, s := range all {
 		s.End("server shutting down", r)
 	}
-	select {
-	case <-e.drained: // also if ctx has ended
-	default:
-		select {
-		case <-e.drained:
-		case <-ctx.Done():
-			return fmt.Errorf("engine: %d sessions are left: %w", e.Count(), ctx.Err())
-		}
-	}
 	if err := e.tasks.Wait(ctx); err != nil {
-		return fmt.Errorf("engine: calls of the library have not returned: %w", err)
+		return fmt.Errorf("engine: %d sessions are left, or calls of the library: %w", e.Count(), err)
 	}
 	return nil
 }
