@@ -9,36 +9,18 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/seed15b1dee8/socketio-jwt/jwks"
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/logtest"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 	"github.com/seed15b1dee8/socketio-jwt/verifier/dpop"
 	"github.com/seed15b1dee8/socketio-jwt/verifier/introspection"
 	"github.com/seed15b1dee8/socketio-jwt/verifier/verifiertest"
 )
-
-// journal is a log that may be written to from anywhere.
-type journal struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
-}
 
 // TestLogRevealsNothing: a busy day at the level debug, with everything going
 // wrong that can. The log tells of each decision, and has no token, no secret and
@@ -64,7 +46,7 @@ func claim(what string) string { return mark + "-" + what }
 // logged is a server whose log is read.
 type logged struct {
 	*testing.T
-	log      journal
+	log      logtest.Buffer
 	logger   *slog.Logger
 	issuer   *verifiertest.Issuer
 	provider *jwks.Provider

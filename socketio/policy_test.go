@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/logtest"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
@@ -178,7 +179,7 @@ func TestDeciders(t *testing.T) {
 // and no token.
 func TestAudit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log buffer
+		var log logtest.Buffer
 		logger := slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 			if a.Key == slog.TimeKey {
 				return slog.Attr{}

@@ -1,7 +1,6 @@
 package socketio_test
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -11,24 +10,15 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/logtest"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
-
-// buffer is a bytes.Buffer for several goroutines.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) { b.mu.Lock(); defer b.mu.Unlock(); return b.b.Write(p) }
-func (b *buffer) String() string              { b.mu.Lock(); defer b.mu.Unlock(); return b.b.String() }
 
 // oddStore is a memoryStore whose Put and Follow do what a test has them do first.
 type oddStore struct {
@@ -303,7 +293,7 @@ func TestFaultsI8Panics(t *testing.T) {
 // TestFaultsI8ClockPanics: a clock that panics ends nothing.
 func TestFaultsI8ClockPanics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log buffer
+		var log logtest.Buffer
 		a := newLive(t, socketio.WithClock(func() time.Time { panic("no clock") }), socketio.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
 		g, _ := enter(t, a, "/", "alice exp=60")
 		if g.Session() == nil {
@@ -323,7 +313,7 @@ func TestFaultsI8ClockPanics(t *testing.T) {
 // the log, and is not tried without a pause.
 func TestFaultsI10OneLogLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log buffer
+		var log logtest.Buffer
 		var follows atomic.Int64
 		var flapping atomic.Bool
 		flapping.Store(true)

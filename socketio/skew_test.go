@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/logtest"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
@@ -125,7 +126,7 @@ func TestFaultsC1StaysOut(t *testing.T) {
 // one that finds none says so.
 func TestFaultsB6Logout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log buffer
+		var log logtest.Buffer
 		ended := []int{}
 		a := newLive(t)
 		h := newLogoutWith(t, a.Registry(), &log, func(_ *verifier.Token, n int) { ended = append(ended, n) })

@@ -1,7 +1,6 @@
 package cluster_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio/cluster"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/leaktest"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/logtest"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/interop/jsclient"
 )
 
@@ -336,28 +336,18 @@ func expect(t testing.TB, what string, got []string, want ...string) {
 
 // logBuffer is a log that can be read while it is written.
 type logBuffer struct {
+	logtest.Buffer
 	written chan struct{} // has a token when there is more
-
-	mu sync.Mutex // guards b
-	b  bytes.Buffer
 }
 
 func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	defer func() {
 		select {
 		case l.written <- struct{}{}:
 		default:
 		}
 	}()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
+	return l.Buffer.Write(p)
 }
 
 func text(v any) string {

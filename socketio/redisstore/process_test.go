@@ -1,19 +1,18 @@
 package redisstore_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/logtest"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/outage"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/redisstore"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
@@ -23,20 +22,11 @@ import (
 // room for a busy machine, in which nothing here takes as long as a failure does.
 const bound = 10*time.Second + patience/2
 
-// buffer is a log for several goroutines.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) { b.mu.Lock(); defer b.mu.Unlock(); return b.b.Write(p) }
-func (b *buffer) String() string              { b.mu.Lock(); defer b.mu.Unlock(); return b.b.String() }
-
 // process is what a process of a cluster has: a registry on its own client.
 type process struct {
 	*socketio.Registry
 	client redis.UniversalClient
-	log    *buffer
+	log    *logtest.Buffer
 	auth   *socketio.Authorizer
 }
 
@@ -47,7 +37,7 @@ func startProcess(t testing.TB, client redis.UniversalClient, name string) *proc
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{client: client, log: &buffer{}}
+	p := &process{client: client, log: &logtest.Buffer{}}
 	p.Registry = socketio.NewRegistry(&socketio.RegistryOptions{Store: store, Logger: slog.New(slog.NewTextHandler(p.log, nil))})
 	t.Cleanup(func() {
 		if err := p.Close(); err != nil {

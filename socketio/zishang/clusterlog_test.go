@@ -1,37 +1,25 @@
 package zishang
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/zishang520/socket.io/servers/socket/v3"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio/cluster"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/logtest"
 )
 
 // logged is a log that can be read while it is written.
-type logged struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
+type logged struct{ logtest.Buffer }
 
 // about are the lines that name a namespace.
 func (l *logged) about(namespace string) string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	var lines []string
-	for line := range strings.Lines(l.b.String()) {
+	for line := range strings.Lines(l.String()) {
 		if strings.Contains(line, "namespace="+namespace) {
 			lines = append(lines, line)
 		}
