@@ -1,6 +1,7 @@
 package outage
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -9,6 +10,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
+	"sync"
 	"time"
 )
 
@@ -44,13 +47,22 @@ func newRedis(port string, settings ...string) (*Redis, error) {
 	return r, r.Start()
 }
 
+// given are the ports that freePort has returned. A Redis that is stopped takes its port
+// again, so that no other may have it meanwhile.
+var given sync.Map
+
 // freePort returns a port of the loopback interface such that nothing listens on it, nor
-// on those that are greater by each of the numbers. It is below the ports of outgoing
-// connections, which could otherwise take it before Redis has started, or starts again.
+// on those that are greater by each of the numbers, and none twice. It is below the ports of
+// outgoing connections, which could otherwise take it before Redis has started, or starts
+// again.
 func freePort(more ...int) string {
 	for {
 		n, free := 10_000+rand.N(20_000), true
 		for _, m := range append(more, 0) {
+			if _, taken := given.LoadOrStore(n+m, true); taken {
+				free = false
+				continue
+			}
 			l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(n+m)))
 			if err == nil {
 				_ = l.Close()
@@ -91,7 +103,8 @@ func NewSentinel(master string) (*Redis, error) {
 // Address is its host and port, the same after every start.
 func (r *Redis) Address() string { return r.address }
 
-// Start starts it again after [Redis.Stop].
+// Start starts it again after [Redis.Stop], and returns when it answers itself: another
+// server may have its port.
 func (r *Redis) Start() error {
 	_, port, err := net.SplitHostPort(r.address)
 	if err != nil {
@@ -127,14 +140,19 @@ func (r *Redis) ping() error {
 	}
 	defer c.Close()
 	_ = c.SetDeadline(time.Now().Add(time.Second))
-	if _, err := c.Write([]byte("PING\r\n")); err != nil {
+	if _, err := c.Write([]byte("INFO server\r\n")); err != nil {
 		return err
 	}
-	answer := make([]byte, 7)
-	if n, err := c.Read(answer); err != nil || string(answer[:n]) != "+PONG\r\n" {
-		return fmt.Errorf("PING is answered %q, %v", answer[:n], err)
+	want := fmt.Sprintf("process_id:%d", r.cmd.Process.Pid)
+	for lines := bufio.NewScanner(c); lines.Scan(); {
+		switch line := lines.Text(); {
+		case line == want: // Scan drops the CR
+			return nil
+		case strings.HasPrefix(line, "process_id:"), strings.HasPrefix(line, "-"):
+			return fmt.Errorf("INFO is answered %q, expected %q", line, want)
+		}
 	}
-	return nil
+	return errors.New("INFO is not answered")
 }
 
 // Pause has it do nothing, with its connections open, until [Redis.Resume].
