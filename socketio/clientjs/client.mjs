@@ -121,7 +121,7 @@ export function authenticated(io, url, options) {
       if (renewing !== mine) return; // the session is over, or another tab was first
       if (fresh) replace(fresh);
       else renewIn(backoff()); // the session stays until its end: somebody may log in meanwhile
-    } catch (error) {
+    } catch {
       if (renewing === mine) renewIn(backoff());
     }
   }
@@ -241,7 +241,7 @@ function call(f, argument) { try { if (f) f(argument); } catch (error) { console
 function sleep(ms) { return new Promise((done) => setTimeout(done, ms)); }
 
 function claims(token) { // of a JWT, unverified; {} of anything else
-  try { return JSON.parse(atob(token.split('.')[1].replace(/-/g, '+').replace(/_/g, '/'))) || {}; } catch (e) { return {}; }
+  try { return JSON.parse(atob(token.split('.')[1].replace(/-/g, '+').replace(/_/g, '/'))) || {}; } catch { return {}; }
 }
 
 function identity(token) { // the user and the purpose of a token: tabs share tokens of one identity

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -67,41 +68,94 @@ func TestReact(t *testing.T) {
 	i.check(t, false)
 }
 
-// reactPage bundles the recipe and serves it.
-func reactPage(t *testing.T) http.Handler {
-	t.Helper()
-	installed, err := npm.Install("react", reactPackage, reactLock)
-	npm.Check(t, err)
+// TestReactLint: the linter of a new Vite project has nothing to say about the recipe and the
+// helper. The project is made as docs/cookbook.md makes it.
+func TestReactLint(t *testing.T) {
 	dir := t.TempDir()
-	write := func(name string, content []byte) {
-		t.Helper()
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
-			t.Fatal(err)
-		}
+	installed := installReact(t)
+	modules := filepath.Join(installed, "node_modules")
+	if out, err := runNode(dir, filepath.Join(modules, "create-vite", "index.js"), "web", "--template", "react", "--no-interactive"); err != nil {
+		t.Fatalf("%v\n%s", err, out)
 	}
-	recipe := after(t, "cookbook.md", "\n## Renewal in a React page\n")
-	blocks := regexp.MustCompile("(?ms)^```jsx (\\w+\\.jsx)\n(.*?)^```$").FindAllStringSubmatch(recipe, -1)
+	source := filepath.Join(dir, "web", "src")
+	writeRecipe(t, source)
+	for _, m := range regexp.MustCompile("(?ms)^```js\n// (\\w+\\.js)\n(.*?)^```$").FindAllStringSubmatch(recipe(t), -1) {
+		write(t, filepath.Join(source, m[1]), []byte(m[2]))
+	}
+	if _, err := os.Stat(filepath.Join(source, "login.js")); err != nil {
+		t.Error(err)
+	}
+	lint := func() (string, error) {
+		return runNode(filepath.Join(dir, "web"), filepath.Join(modules, "oxlint", "bin", "oxlint"), "--deny-warnings")
+	}
+	if out, err := lint(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	write(t, filepath.Join(source, "unused.mjs"), []byte("try { close(); } catch (error) { stop(); }\n"))
+	if out, err := lint(); err == nil || !strings.Contains(out, "no-unused-vars") {
+		t.Errorf("the linter does not see an unused parameter: %v\n%s", err, out)
+	}
+}
+
+func installReact(t *testing.T) (dir string) {
+	t.Helper()
+	dir, err := npm.Install("react", reactPackage, reactLock)
+	npm.Check(t, err)
+	return dir
+}
+
+// runNode runs a script and returns its output.
+func runNode(dir string, args ...string) (string, error) {
+	cmd := exec.Command("node", args...)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+func write(t *testing.T, path string, content []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func recipe(t *testing.T) string {
+	t.Helper()
+	text, _, _ := strings.Cut(after(t, "cookbook.md", "\n## Renewal in a React page\n"), "\n## ")
+	return text
+}
+
+// writeRecipe writes the recipe's components and the helper.
+func writeRecipe(t *testing.T, dir string) {
+	t.Helper()
+	blocks := regexp.MustCompile("(?ms)^```jsx (\\w+\\.jsx)\n(.*?)^```$").FindAllStringSubmatch(recipe(t), -1)
 	if len(blocks) != 2 {
 		t.Fatalf("the recipe has %d files, want 2", len(blocks))
 	}
 	for _, block := range blocks {
-		write(block[1], []byte(block[2]))
+		write(t, filepath.Join(dir, block[1]), []byte(block[2]))
 	}
+	write(t, filepath.Join(dir, "client.mjs"), clientjs.Module())
+}
+
+// reactPage bundles the recipe and serves it.
+func reactPage(t *testing.T) http.Handler {
+	t.Helper()
+	installed, dir := installReact(t), t.TempDir()
+	writeRecipe(t, dir)
 	for _, name := range []string{"main.jsx", "login.js"} {
 		content, err := os.ReadFile(filepath.Join("testdata", "react", name))
 		if err != nil {
 			t.Fatal(err)
 		}
-		write(name, content)
+		write(t, filepath.Join(dir, name), content)
 	}
-	write("client.mjs", clientjs.Module())
 	if err := os.Symlink(filepath.Join(installed, "node_modules"), filepath.Join(dir, "node_modules")); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("node", filepath.Join(installed, "node_modules", "esbuild", "bin", "esbuild"), "main.jsx",
+	out, err := runNode(dir, filepath.Join(installed, "node_modules", "esbuild", "bin", "esbuild"), "main.jsx",
 		"--bundle", "--jsx=automatic", "--outfile=bundle.js", "--log-level=warning", `--define:process.env.NODE_ENV="development"`)
-	cmd.Dir = dir
-	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+	if err != nil || out != "" {
 		t.Fatalf("esbuild: %v\n%s", err, out)
 	}
 	mux := http.NewServeMux()
