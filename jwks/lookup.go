@@ -2,13 +2,13 @@ package jwks
 
 import (
 	"context"
-	"errors"
+	"fmt"
 
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
 // errTooEarly has the client retry.
-var errTooEarly = errors.New("the key set was fetched for unknown kids too recently, and is not yet again")
+var errTooEarly = fmt.Errorf("the last fetch for an unknown kid was less than %v ago, too early for another", perSource)
 
 // lookUp looks for a kid that is not in the set, if need be by fetching it again.
 func (s *source) lookUp(ctx context.Context, t *verifier.UnverifiedToken, now moment) ([]*verifier.Key, error) {

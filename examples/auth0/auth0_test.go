@@ -37,7 +37,7 @@ func newTestTenant(t *testing.T) *tenant {
 func TestDemonstration(t *testing.T) {
 	own := newTestTenant(t)
 	var out strings.Builder
-	if err := own.demonstrate(t.Context(), serve(t, own, audienceOfOwn), &out); err != nil || strings.Count(out.String(), "  ok  ") != 7 {
+	if err := own.demonstrate(t.Context(), serve(t, own, audienceOfOwn), &out); err != nil || strings.Count(out.String(), "  ok  ") != 9 {
 		t.Errorf("%v:\n%s", err, &out)
 	}
 }

@@ -70,7 +70,7 @@ func newServer(domain, audience string, options ...jwks.Option) (*googollee.Serv
 	if err != nil {
 		return nil, err
 	}
-	room, err := server.Authorize("/", v)
+	room, err := server.Authorize("/", v, socketio.ByHandshake())
 	if err != nil {
 		return nil, err
 	}
@@ -85,10 +85,10 @@ func newServer(domain, audience string, options ...jwks.Option) (*googollee.Serv
 // keys can be fetched, and that no other keys are accepted for them.
 func demonstrateReal(ctx context.Context, url, domain, token string, out io.Writer) error {
 	r := trial.Report{Out: out}
-	got, err := trial.Token(ctx, url, forged(domain))
+	got, err := trial.Handshake(ctx, url, forged(domain))
 	r.Expect("a forged token", string(verifier.ErrKeyNotFound), got, err)
 	if token != "" {
-		got, err = trial.Token(ctx, url, token)
+		got, err = trial.Handshake(ctx, url, token)
 		r.Expect("the token in AUTH0_TOKEN", trial.Authenticated, got, err)
 	}
 	return r.Err()

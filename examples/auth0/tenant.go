@@ -4,13 +4,17 @@ import (
 	"context"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/seed15b1dee8/socketio-jwt/examples/internal/trial"
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 	"github.com/seed15b1dee8/socketio-jwt/verifier/verifiertest"
 )
 
-const audienceOfOwn = "https://api.example.com"
+const (
+	audienceOfOwn = "https://api.example.com"
+	clientID      = "hWuhyfpQzBx0R3kZ" // of the page, at the tenant
+)
 
 // tenant stands in for Auth0: an issuer over HTTPS whose keys and outages are
 // ours to arrange.
@@ -41,10 +45,12 @@ func forged(domain string) string {
 func (t *tenant) demonstrate(ctx context.Context, url string, out io.Writer) error {
 	r := trial.Report{Out: out}
 	expect := func(what, token, want string) {
-		got, err := trial.Token(ctx, url, token)
+		got, err := trial.Handshake(ctx, url, token)
 		r.Expect(what, want, got, err)
 	}
 	expect("an access token", t.token(), trial.Authenticated)
+	expect("an expired one", t.Token(verifiertest.Claims{"sub": "auth0|ada", "aud": audienceOfOwn, "exp": time.Now().Add(-time.Minute).Unix()}), string(verifier.ErrTokenExpired))
+	expect("an ID token, which is for the client", t.Token(verifiertest.Claims{"sub": "auth0|ada", "aud": clientID, "nonce": "n"}), string(verifier.ErrAudienceMismatch))
 	expect("one for another API", t.Token(verifiertest.Claims{"sub": "auth0|ada", "aud": "https://mail.example.com"}), string(verifier.ErrAudienceMismatch))
 	expect("one of another tenant", t.TokenBy(t.key, nil, verifiertest.Claims{"iss": "https://other.eu.auth0.com/", "aud": audienceOfOwn}), string(verifier.ErrIssuerMismatch))
 	expect("one with a forged signature", t.TokenBy(verifiertest.NewKey(verifier.RS256, "current"), nil, claims), string(verifier.ErrSignatureInvalid))

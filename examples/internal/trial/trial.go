@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/signal"
 	"syscall"
@@ -63,24 +64,49 @@ func present(ctx context.Context, c *sioclient.Client, token string) (string, er
 	return Outcome(e)
 }
 
-// Outcome reads an answer to a token.
+// Handshake is [Token] for a server that authenticates clients in the handshake. The
+// token is in its query, as clients 1.x and 2.x send it.
+func Handshake(ctx context.Context, server, token string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	c, err := sioclient.Dial(ctx, server, url.Values{"token": {token}})
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	e, err := c.Next(ctx)
+	if err != nil {
+		return "", err
+	}
+	return Outcome(e)
+}
+
+// refusal is what a refused client is told.
+type refusal struct {
+	Reason    string
+	Retryable bool
+}
+
+// Outcome reads an answer to a token: to one in the handshake, the client is connected
+// or gets an error.
 func Outcome(e sioclient.Event) (string, error) {
-	if e.Name == Authenticated {
+	var event struct{ Data refusal }
+	var into any
+	switch e.Name {
+	case Authenticated, "connect":
 		return Authenticated, nil
+	case "unauthorized":
+		into = &event
+	case "error":
+		into = &event.Data
 	}
-	var refusal struct {
-		Data struct {
-			Reason    string
-			Retryable bool
-		}
-	}
-	if e.Name != "unauthorized" || len(e.Args) != 1 || json.Unmarshal(e.Args[0], &refusal) != nil {
+	if into == nil || len(e.Args) != 1 || json.Unmarshal(e.Args[0], into) != nil || event.Data.Reason == "" {
 		return "", fmt.Errorf("the answer is %q %s", e.Name, e.Args)
 	}
-	if refusal.Data.Retryable {
-		return refusal.Data.Reason + " (retry)", nil
+	if event.Data.Retryable {
+		return event.Data.Reason + " (retry)", nil
 	}
-	return refusal.Data.Reason, nil
+	return event.Data.Reason, nil
 }
 
 // Report prints a line for each outcome, and counts those that are not as they
