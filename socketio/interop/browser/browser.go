@@ -248,6 +248,18 @@ func (p *Page) send(id int, method string, params any) {
 // call asks the browser for something and decodes its answer into result.
 func (p *Page) call(t testing.TB, method string, params, result any) {
 	t.Helper()
+	if err := p.ask(method, params, result); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// refused is the browser's answer to what it cannot do, such as running script in a page that
+// is being replaced by another.
+type refused struct{ method, message string }
+
+func (r *refused) Error() string { return r.method + ": " + r.message }
+
+func (p *Page) ask(method string, params, result any) error {
 	answer := make(chan reply, 1)
 	p.mu.Lock()
 	p.asked++
@@ -258,15 +270,17 @@ func (p *Page) call(t testing.TB, method string, params, result any) {
 	select {
 	case r := <-answer:
 		if r.Error != nil {
-			t.Fatalf("%s: %s", method, r.Error.Message)
+			return &refused{method, r.Error.Message}
 		}
-		if result != nil {
-			if err := json.Unmarshal(r.Result, result); err != nil {
-				t.Fatalf("%s: %v", method, err)
-			}
+		if result == nil {
+			return nil
 		}
+		if err := json.Unmarshal(r.Result, result); err != nil {
+			return fmt.Errorf("%s: %w", method, err)
+		}
+		return nil
 	case <-time.After(patience):
-		t.Fatalf("%s %v: no answer within %v; errors in the page: %q", method, params, patience, p.Errors())
+		return fmt.Errorf("%s %v: no answer within %v; errors in the page: %q", method, params, patience, p.Errors())
 	}
 }
 
@@ -274,26 +288,46 @@ func (p *Page) call(t testing.TB, method string, params, result any) {
 // returns its value, a string.
 func (p *Page) Eval(t testing.TB, expression string) string {
 	t.Helper()
+	value, err := p.evaluate(expression)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return value
+}
+
+func (p *Page) evaluate(expression string) (string, error) {
 	var result struct {
 		Result           struct{ Value any }
 		ExceptionDetails *struct {
 			Exception struct{ Description string }
 		}
 	}
-	p.call(t, "Runtime.evaluate", map[string]any{"expression": expression, "awaitPromise": true, "returnByValue": true}, &result)
-	if e := result.ExceptionDetails; e != nil {
-		t.Fatalf("%s: %s", expression, e.Exception.Description)
+	err := p.ask("Runtime.evaluate", map[string]any{"expression": expression, "awaitPromise": true, "returnByValue": true}, &result)
+	switch e := result.ExceptionDetails; {
+	case err != nil:
+		return "", err
+	case e != nil:
+		return "", fmt.Errorf("%s: %s", expression, e.Exception.Description)
+	case result.Result.Value == nil:
+		return "", nil
 	}
-	if result.Result.Value == nil {
-		return ""
-	}
-	return fmt.Sprint(result.Result.Value)
+	return fmt.Sprint(result.Result.Value), nil
 }
 
-// Wait waits until an expression is true in the page.
+// Wait waits until an expression is true in the page, or in the one that it leads to.
 func (p *Page) Wait(t testing.TB, expression string) {
 	t.Helper()
-	p.Eval(t, "new Promise((done) => { const look = () => ("+expression+") ? done() : setTimeout(look, 10); look(); })")
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(patience); ; <-tick.C {
+		_, err := p.evaluate("new Promise((done) => { const look = () => (" + expression + ") ? done() : setTimeout(look, 10); look(); })")
+		if err == nil {
+			return
+		}
+		if left := new(refused); !errors.As(err, &left) || time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
 }
 
 // keyCodes are those of the keys that Press knows.
