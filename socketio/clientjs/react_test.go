@@ -68,8 +68,8 @@ func TestReact(t *testing.T) {
 	i.check(t, false)
 }
 
-// TestReactLint: the linter of a new Vite project has nothing to say about the recipe and the
-// helper. The project is made as docs/cookbook.md makes it.
+// TestReactLint: the linter of a new Vite project has nothing to say about the recipe, the
+// helper and the pages with Auth0's SDK. The project is made as docs/cookbook.md makes it.
 func TestReactLint(t *testing.T) {
 	dir := t.TempDir()
 	installed := installReact(t)
@@ -79,11 +79,14 @@ func TestReactLint(t *testing.T) {
 	}
 	source := filepath.Join(dir, "web", "src")
 	writeRecipe(t, source)
-	for _, m := range regexp.MustCompile("(?ms)^```js\n// (\\w+\\.js)\n(.*?)^```$").FindAllStringSubmatch(recipe(t), -1) {
+	code := regexp.MustCompile("(?ms)^```jsx?(?: |\n// )(\\w+\\.jsx?)\n(.*?)^```$")
+	for _, m := range code.FindAllStringSubmatch(recipe(t)+section(t, "client.md", "With Auth0's SDK"), -1) {
 		write(t, filepath.Join(source, m[1]), []byte(m[2]))
 	}
-	if _, err := os.Stat(filepath.Join(source, "login.js")); err != nil {
-		t.Error(err)
+	for _, name := range []string{"login.js", "token.js", "page.js", "app.jsx"} {
+		if _, err := os.Stat(filepath.Join(source, name)); err != nil {
+			t.Error(err)
+		}
 	}
 	lint := func() (string, error) {
 		return runNode(filepath.Join(dir, "web"), filepath.Join(modules, "oxlint", "bin", "oxlint"), "--deny-warnings")
@@ -121,7 +124,12 @@ func write(t *testing.T, path string, content []byte) {
 
 func recipe(t *testing.T) string {
 	t.Helper()
-	text, _, _ := strings.Cut(after(t, "cookbook.md", "\n## Renewal in a React page\n"), "\n## ")
+	return section(t, "cookbook.md", "Renewal in a React page")
+}
+
+func section(t *testing.T, page, heading string) string {
+	t.Helper()
+	text, _, _ := strings.Cut(after(t, page, "\n## "+heading+"\n"), "\n## ")
 	return text
 }
 

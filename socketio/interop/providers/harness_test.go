@@ -68,12 +68,13 @@ type process struct {
 	args []string
 	env  []string
 
-	cmd    *exec.Cmd
-	output bytes.Buffer
-	gone   chan struct{}
+	cmd     *exec.Cmd
+	output  bytes.Buffer
+	address string // what followed "ready"
+	gone    chan struct{}
 }
 
-// start starts the process and waits until it says "ready".
+// start starts the process and waits until it says "ready", perhaps with its address.
 func (p *process) start() {
 	p.t.Helper()
 	p.cmd = exec.Command(p.name, p.args...)
@@ -90,8 +91,11 @@ func (p *process) start() {
 		defer close(p.gone)
 		for lines := bufio.NewScanner(out); lines.Scan(); {
 			p.output.WriteString(lines.Text() + "\n")
-			if strings.TrimSpace(lines.Text()) == "ready" {
-				once.Do(func() { close(ready) })
+			if word, address, _ := strings.Cut(strings.TrimSpace(lines.Text()), " "); word == "ready" {
+				once.Do(func() {
+					p.address = address
+					close(ready)
+				})
 			}
 		}
 		_ = p.cmd.Wait()
