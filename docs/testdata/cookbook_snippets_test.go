@@ -150,19 +150,43 @@ func TestTwoIssuers(t *testing.T) {
 	}
 }
 
+// TestOwnKeys: the server accepts tokens of its issuer, and ends a session when its key is
+// withdrawn.
 func TestOwnKeys(t *testing.T) {
-	issuer := verifiertest.NewIssuer("https://login.example.com")
-	v, err := ownKeys(issuer.JWKSURL(), jwks.HTTPClient(issuer.Client()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := v.Verify(t.Context(), issuer.Token(verifiertest.Claims{"sub": "ada", "aud": "chat"})); err != nil {
-		t.Error(err)
-	}
-	if _, err := v.Verify(t.Context(), issuer.Token(verifiertest.Claims{"iss": "https://other/", "aud": "chat"})); !errors.Is(err, verifier.ErrIssuerMismatch) {
-		t.Error(err)
-	}
-	if _, err := ownKeys("http://localhost:8080/jwks.json", jwks.InsecureAllowHTTP()); err != nil {
+	synctest.Test(t, func(t *testing.T) {
+		issuer := verifiertest.NewIssuer("https://login.example.com")
+		server := verifier.Must(googollee.NewServer(&googollee.Options{PingInterval: time.Hour, PingTimeout: time.Hour}))
+		defer server.Close()
+		verifier.Must(ownKeys(server, issuer.JWKSURL(), jwks.HTTPClient(issuer.Client())))
+		get := func(query string) string {
+			w := httptest.NewRecorder()
+			server.ServeHTTP(w, httptest.NewRequest("GET", "/socket.io/?EIO=3&transport=polling&"+query, nil))
+			return w.Body.String()
+		}
+		if got := get("token=" + issuer.Token(verifiertest.Claims{"iss": "https://other/", "aud": "chat"})); !strings.Contains(got, "issuer_mismatch") {
+			t.Errorf("another issuer: %q", got)
+		}
+		got := get("token=" + issuer.Token(verifiertest.Claims{"sub": "ada", "aud": "chat"}))
+		if strings.Contains(got, "reason") {
+			t.Errorf("a good token: %q", got)
+		}
+		_, id, _ := strings.Cut(got, `"sid":"`)
+		id, _, _ = strings.Cut(id, `"`)
+		issuer.Rotate(verifiertest.NewKey(verifier.ES256, "2026-2"))
+		issuer.Withdraw("key-1")
+		withdrawn := time.Now()
+		for range 3 { // "authenticated" may come first
+			if got = get("sid=" + id); strings.Contains(got, "unauthorized") {
+				break
+			}
+		}
+		if after := time.Since(withdrawn); !strings.Contains(got, "key_withdrawn") || after > jwks.DefaultTTL+time.Minute {
+			t.Errorf("the key was withdrawn: after %v %q", after, got)
+		}
+	})
+	server := verifier.Must(googollee.NewServer(nil))
+	defer server.Close()
+	if _, err := ownKeys(server, "http://localhost:8080/jwks.json", jwks.InsecureAllowHTTP()); err != nil {
 		t.Error(err)
 	}
 }

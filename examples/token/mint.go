@@ -30,7 +30,7 @@ func (c *command) mint(args []string) error {
 	kid := f.String("kid", "", "the key's id, for the header")
 	typ := f.String("typ", "JWT", "the header's typ")
 	claims := f.String("claims", "{}", "the claims, as `JSON`")
-	expires := f.Duration("expires", 15*time.Minute, "how long it is good for, which sets iat and exp where the claims do not; 0 is forever")
+	expires := f.Duration("expires", 15*time.Minute, "how long the token is valid, unless the claims have exp; negative: it has expired; 0: it has no exp")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
