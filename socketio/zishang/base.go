@@ -64,7 +64,7 @@ type conn struct {
 	session *engine.Session
 	request *types.HttpContext
 	closed  atomic.Bool
-	out     outgoing
+	data    types.EventListener // the library's, for packets
 }
 
 var _ eio.Socket = (*conn)(nil)
@@ -74,6 +74,15 @@ func newConn(g *guarded, id string) *conn {
 		EventEmitter: types.NewEventEmitter(), id: id, guarded: g, session: g.Stay.Session(),
 		request: types.NewHttpContext(answered{}, g.Stay.Request()),
 	}
+}
+
+// On is for the library, and for applications.
+func (c *conn) On(event types.EventName, listeners ...types.EventListener) error {
+	if event == "data" {
+		c.data = listeners[0]
+		return nil
+	}
+	return c.EventEmitter.On(event, listeners...)
 }
 
 // close has the library forget what it has of the connection, once.
@@ -116,7 +125,12 @@ func (c *conn) Close(bool) { c.session.End("forced server close", nil) }
 
 // Write sends a packet of the library's, which holds a lock of the client's meanwhile.
 func (c *conn) Write(data io.Reader, options *packet.Options, sent eio.SendCallback) eio.Socket {
-	c.out.write(c.guarded, data, options)
+	switch e := data.(type) {
+	case *encoded:
+		c.guarded.write(e)
+	case *types.StringBuffer:
+		c.guarded.Logger.Error("zishang: a packet is not sent: expected an adapter to encode it by the Encoder of the library's server")
+	}
 	if sent != nil {
 		sent(c.Transport())
 	}

@@ -1,6 +1,8 @@
 package zishang
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/gorilla/websocket"
@@ -16,10 +18,10 @@ func TestBinary(t *testing.T) {
 		_ = n.On("connection", func(args ...any) {
 			s := args[0].(*socket.Socket)
 			_ = s.On("echo", func(args ...any) {
-				content := args[0].(types.BufferInterface).Bytes() // the library empties the buffer
+				content := args[0].(types.BufferInterface) // may be sent more than once
 				_ = s.Emit("one", content)
 				_ = n.Emit("all", content, "x", []byte{})
-				args[1].(socket.Ack)([]any{content}, nil)
+				args[1].(socket.Ack)([]any{content.Bytes()}, nil)
 			})
 		})
 	})
@@ -38,5 +40,40 @@ func TestBinary(t *testing.T) {
 		if got := f.next(); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
+	}
+}
+
+// TestManyAttachments: an event may have as many attachments as the engine takes, 64.
+func TestManyAttachments(t *testing.T) {
+	const many = 64
+	web := serve(t, nil, func(io *Server) {
+		n := guard(t, io, "/", byName())
+		_ = n.On("connection", func(args ...any) {
+			s := args[0].(*socket.Socket)
+			_ = s.On("parts", func(args ...any) {
+				total := 0
+				for _, part := range args {
+					total += part.(types.BufferInterface).Len()
+				}
+				_ = s.Emit("total", total)
+			})
+		})
+	})
+	f := upgrade(t, web)
+	f.send(`40{"token":"alice"}`)
+	f.expect("40")
+	var event strings.Builder
+	fmt.Fprintf(&event, `45%d-["parts"`, many)
+	for i := range many {
+		fmt.Fprintf(&event, `,{"_placeholder":true,"num":%d}`, i)
+	}
+	f.send(event.String() + "]")
+	for range many {
+		if err := f.conn.WriteMessage(websocket.BinaryMessage, []byte{1, 2}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := f.next(); got != `42["total",128]` {
+		t.Error(got)
 	}
 }

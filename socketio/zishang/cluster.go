@@ -32,7 +32,7 @@ type clusterBuilder struct{ cluster *cluster.Cluster }
 
 // New makes the adapter of a namespace.
 func (b *clusterBuilder) New(n socket.Namespace) socket.Adapter {
-	a := &clusterAdapter{Adapter: socket.MakeAdapter(), encoder: n.Server().Encoder()}
+	a := &clusterAdapter{Adapter: socket.MakeAdapter()}
 	a.Prototype(a)
 	a.Construct(n)
 	a.context, a.stop = context.WithCancel(context.Background())
@@ -48,7 +48,6 @@ func (b *clusterBuilder) New(n socket.Namespace) socket.Adapter {
 // each event once, for all sockets and nodes.
 type clusterAdapter struct {
 	socket.Adapter
-	encoder parser.Encoder
 	remote  *cluster.Namespace // nil if it has not joined
 	context context.Context    // ends with the adapter
 	stop    context.CancelFunc
@@ -110,23 +109,22 @@ func names(rooms *types.Set[socket.Room]) []string {
 // Broadcast sends an event to all nodes.
 func (a *clusterAdapter) Broadcast(p *parser.Packet, opts *socket.BroadcastOptions) {
 	p.Nsp = a.Nsp().Name()
-	encoded := a.encoder.Encode(p)
-	to := targetOf(opts)
-	a.send(eventOf(p.Nsp, encoded), to, func(s *socket.Socket) { notify(s, p) })
-	if a.isLocal(opts) {
+	e := a.encode(p)
+	if e == nil {
 		return
 	}
-	if err := a.publish(encoded, func(event cluster.Payload) error { return a.remote.Publish(event, to) }); err != nil {
-		slog.Error("zishang: an event was not sent to other nodes", "namespace", p.Nsp, "error", err)
+	to := targetOf(opts)
+	a.send(e.event, to, func(s *socket.Socket) { notify(s, p) })
+	if !a.isLocal(opts) {
+		a.failed("an event was not sent to other nodes", a.remote.Publish(e.payload, to))
 	}
 }
 
-func (a *clusterAdapter) publish(encoded []types.BufferInterface, publish func(cluster.Payload) error) error {
-	event, err := payloadOf(encoded)
-	if err != nil {
-		return err
-	}
-	return publish(event)
+// encode encodes an event. It logs one that cannot be, and returns nil.
+func (a *clusterAdapter) encode(p *parser.Packet) *encoded {
+	e, err := encode(p)
+	a.failed("an event cannot be encoded, and is not sent", err)
+	return e
 }
 
 // notify calls the listeners of outgoing events.
@@ -149,23 +147,20 @@ func (a *clusterAdapter) BroadcastWithAck(p *parser.Packet, opts *socket.Broadca
 	id := a.Nsp().Ids()
 	numbered := *p
 	numbered.Nsp, numbered.Id = a.Nsp().Name(), &id
-	encoded := a.encoder.Encode(&numbered)
+	e := a.encode(&numbered)
+	if e == nil {
+		return // as when nobody answers: the time will be up
+	}
 	to := targetOf(opts)
-	count(uint64(a.ask(ctx, eventOf(numbered.Nsp, encoded), to, id, func(args []any) { ack(first(args), nil) }, func(s *socket.Socket) { notify(s, &numbered) })))
+	count(uint64(a.ask(ctx, e.event, to, id, func(args []any) { ack(first(args), nil) }, func(s *socket.Socket) { notify(s, &numbered) })))
 	if a.isLocal(opts) {
 		return
 	}
-	err := a.publish(encoded, func(event cluster.Payload) error {
-		return a.remote.PublishWithAck(ctx, event, to, func(n int) { count(uint64(n)) }, func(answer cluster.Payload) {
-			v, err := libraryValue(answer)
-			if err == nil {
-				ack([]any{v}, nil)
-			}
-		})
-	})
-	if err != nil { // the time will be up
-		slog.Error("zishang: an event was not sent to other nodes", "namespace", numbered.Nsp, "error", err)
-	}
+	a.failed("an event was not sent to other nodes", a.remote.PublishWithAck(ctx, e.payload, to, func(n int) { count(uint64(n)) }, func(answer cluster.Payload) {
+		if v, err := value(answer); err == nil {
+			ack([]any{v}, nil)
+		}
+	}))
 }
 
 // first is the first value of an acknowledgement, nil if it has none.
@@ -214,7 +209,7 @@ func (a *clusterAdapter) AddSockets(opts *socket.BroadcastOptions, rooms []socke
 		a.Adapter.AddSockets(opts, rooms)
 		return
 	}
-	a.told(a.remote.Join(targetOf(opts), roomNames(rooms)...))
+	a.failed("other nodes were not told", a.remote.Join(targetOf(opts), roomNames(rooms)...))
 }
 
 // DelSockets takes sockets of all nodes out of rooms.
@@ -223,7 +218,7 @@ func (a *clusterAdapter) DelSockets(opts *socket.BroadcastOptions, rooms []socke
 		a.Adapter.DelSockets(opts, rooms)
 		return
 	}
-	a.told(a.remote.Leave(targetOf(opts), roomNames(rooms)...))
+	a.failed("other nodes were not told", a.remote.Leave(targetOf(opts), roomNames(rooms)...))
 }
 
 // DisconnectSockets disconnects sockets of all nodes.
@@ -232,13 +227,13 @@ func (a *clusterAdapter) DisconnectSockets(opts *socket.BroadcastOptions, closeC
 		a.Adapter.DisconnectSockets(opts, closeConnection)
 		return
 	}
-	a.told(a.remote.Disconnect(targetOf(opts), closeConnection))
+	a.failed("other nodes were not told", a.remote.Disconnect(targetOf(opts), closeConnection))
 }
 
-// told logs that other nodes could not be told.
-func (a *clusterAdapter) told(err error) {
+// failed logs an error, if there is one.
+func (a *clusterAdapter) failed(what string, err error) {
 	if err != nil {
-		slog.Error("zishang: other nodes were not told", "namespace", a.Nsp().Name(), "error", err)
+		slog.Error("zishang: "+what, "namespace", a.Nsp().Name(), "error", err)
 	}
 }
 
@@ -259,7 +254,7 @@ func (a *clusterAdapter) ServerSideEmit(args []any) error {
 			ack, args = f, args[:n-1]
 		}
 	}
-	event, err := payloadOf(a.encoder.Encode(&parser.Packet{Type: parser.EVENT, Nsp: "/", Data: args}))
+	event, err := payloadOf(args)
 	if err != nil {
 		return err
 	}
@@ -273,7 +268,7 @@ func (a *clusterAdapter) ServerSideEmit(args []any) error {
 		answers, err := a.remote.ServerSideEmitWithAck(a.context, event)
 		values := make([]any, 0, len(answers))
 		for _, answer := range answers {
-			v, decodeErr := libraryValue(answer)
+			v, decodeErr := value(answer)
 			err = errors.Join(err, decodeErr)
 			values = append(values, v)
 		}

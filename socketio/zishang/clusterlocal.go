@@ -1,14 +1,10 @@
 package zishang
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -90,92 +86,9 @@ func (a *clusterAdapter) ask(ctx context.Context, e *engine.Event, to cluster.Ta
 	return sent
 }
 
-// packetOf is a packet as the library's encoder makes it, of an event of another node.
+// packetOf is an event of another node.
 func (l *clusterLocal) packetOf(event cluster.Payload, id *uint64) *engine.Event {
-	text := []byte{'2'}
-	if n := len(event.Attachments); n > 0 {
-		text = append(strconv.AppendInt([]byte{'5'}, int64(n), 10), '-')
-	}
-	if name := l.Nsp().Name(); name != "/" {
-		text = append(text, name+","...)
-	}
-	if id != nil {
-		text = strconv.AppendUint(text, *id, 10)
-	}
-	return engine.NewPacket(l.Nsp().Name(), append(text, event.JSON...), event.Attachments)
-}
-
-// payloadOf is the payload of an event that the library's encoder has made.
-func payloadOf(encoded []types.BufferInterface) (cluster.Payload, error) {
-	text := encoded[0].Bytes()
-	rest := bytes.TrimLeft(text[min(1, len(text)):], "0123456789") // attachments, or the id
-	rest = bytes.TrimPrefix(rest, []byte{'-'})
-	if len(rest) > 0 && rest[0] == '/' {
-		_, rest, _ = bytes.Cut(rest, []byte{','})
-	}
-	rest = bytes.TrimLeft(rest, "0123456789")
-	if len(rest) == 0 {
-		return cluster.Payload{}, errors.New("zishang: the event cannot be encoded")
-	}
-	p := cluster.Payload{JSON: bytes.Clone(rest)}
-	for _, a := range encoded[1:] {
-		p.Attachments = append(p.Attachments, bytes.Clone(a.Bytes()))
-	}
-	return p, nil
-}
-
-// libraryValue decodes a payload as the library does: binary values are buffers.
-func libraryValue(p cluster.Payload) (any, error) {
-	v, err := p.Value()
-	if err != nil {
-		return nil, err
-	}
-	return buffers(v), nil
-}
-
-func buffers(v any) any {
-	switch v := v.(type) {
-	case []byte:
-		return types.NewBytesBuffer(v)
-	case []any:
-		for i, e := range v {
-			v[i] = buffers(e)
-		}
-	case map[string]any:
-		for k, e := range v {
-			v[k] = buffers(e)
-		}
-	}
-	return v
-}
-
-// plain replaces buffers of the library by their bytes, for the cluster.
-func plain(v any) any {
-	switch v := v.(type) {
-	case *types.StringBuffer:
-		return v.String()
-	case types.BufferInterface:
-		return bytes.Clone(v.Bytes())
-	case io.Reader:
-		b, err := io.ReadAll(v)
-		if err != nil {
-			return nil
-		}
-		return b
-	case []any:
-		list := make([]any, len(v))
-		for i, e := range v {
-			list[i] = plain(e)
-		}
-		return list
-	case map[string]any:
-		m := make(map[string]any, len(v))
-		for k, e := range v {
-			m[k] = plain(e)
-		}
-		return m
-	}
-	return v
+	return engine.NewPacket(l.Nsp().Name(), false, id, event.JSON, event.Attachments)
 }
 
 // HasRoom implements [cluster.Local].
@@ -193,7 +106,7 @@ func (l *clusterLocal) Broadcast(event cluster.Payload, to cluster.Target) {
 func (l *clusterLocal) BroadcastWithAck(ctx context.Context, event cluster.Payload, to cluster.Target, answer func(cluster.Payload)) int {
 	id := l.Nsp().Ids()
 	return l.adapter().ask(ctx, l.packetOf(event, &id), to, id, func(args []any) {
-		p, err := cluster.NewValue(plain(first(args)[0]))
+		p, err := payloadOf(first(args)[0])
 		if err != nil {
 			slog.Error("zishang: an acknowledgement cannot be passed on", "namespace", l.Nsp().Name(), "error", err)
 			return
@@ -258,7 +171,7 @@ func (l *clusterLocal) Disconnect(to cluster.Target, closeConnection bool) {
 // ServerSideEmit implements [cluster.Local]. Handlers of the application acknowledge as
 // the library has them do: with a function behind the arguments.
 func (l *clusterLocal) ServerSideEmit(event cluster.Payload, ack func(cluster.Payload)) {
-	v, err := libraryValue(event)
+	v, err := value(event)
 	args, ok := v.([]any)
 	if err != nil || !ok {
 		return
@@ -268,7 +181,7 @@ func (l *clusterLocal) ServerSideEmit(event cluster.Payload, ack func(cluster.Pa
 			if err != nil {
 				return // the other server hears nothing, and its time is up
 			}
-			p, encodeErr := cluster.NewValue(plain(first(values)[0]))
+			p, encodeErr := payloadOf(first(values)[0])
 			if encodeErr != nil {
 				slog.Error("zishang: the answer to another server cannot be encoded", "namespace", l.Nsp().Name(), "event", fmt.Sprint(args[0]), "error", encodeErr)
 				return

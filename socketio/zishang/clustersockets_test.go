@@ -160,7 +160,7 @@ func TestClusterServerEvents(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := <-answered; got != "[map[args:[1] buffer:<08> list:[<09>] reader:<72> text:t]] <nil>" {
+		if got := <-answered; got != "[map[args:[1] buffer:<08> list:[<09>] reader:r text:t]] <nil>" {
 			t.Errorf("%s: the answer is %s", namespace, got)
 		}
 		if err := ada.nsp.ServerSideEmit("news", make(chan int)); err == nil {

@@ -9,8 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/zishang520/socket.io/parsers/socket/v3/parser"
 	"github.com/zishang520/socket.io/servers/socket/v3"
-	"github.com/zishang520/socket.io/v3/pkg/types"
 	"github.com/zishang520/socket.io/v3/pkg/utils"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio"
@@ -37,9 +37,11 @@ type guarded struct {
 	mu      sync.Mutex // guards the rest
 	changed sync.Cond  // of the state and the queue; its lock is mu
 	state   state
-	queue   []func() // packets, and what comes between them
-	feeding bool     // whether feed runs, or is about to
-	pending [][]any  // events of a former guest, see note
+	queue   []turn  // packets, and what comes between them
+	feeding bool    // whether feed runs, or is about to
+	feeder  func()  // feed
+	again   func()  // queues feeder
+	pending [][]any // events of a former guest, see note
 
 	recovery recovery
 	misfit   error // why the library's socket is not ours
@@ -86,8 +88,12 @@ func (g *guarded) Admitted() {
 		return
 	}
 	socket.NewClient(g.server.io, c)
-	text, alias := g.connectPacket()
-	c.Emit("data", types.NewStringBufferString(text))
+	connect := &parser.Packet{Type: parser.CONNECT, Nsp: g.Stay.Namespace()}
+	alias := ""
+	if g.Stay.Session().Protocol() != 3 {
+		connect.Data, alias = g.present()
+	}
+	c.data(connect)
 	g.server.recovering.Delete(alias)
 	g.mu.Lock()
 	state, why := g.state, g.misfit
@@ -107,20 +113,6 @@ func (g *guarded) Admitted() {
 	}
 }
 
-// connectPacket is the CONNECT packet for the library, and the alias of [guarded.present].
-func (g *guarded) connectPacket() (text, alias string) {
-	text = "0" + g.Stay.Namespace() + ","
-	if g.Stay.Session().Protocol() == 3 {
-		return text, ""
-	}
-	auth, alias := g.present()
-	if auth != nil {
-		data, _ := json.Marshal(auth) // it was JSON
-		text += string(data)
-	}
-	return text, alias
-}
-
 // arrive takes the library's socket. An error says why it is not the stay's.
 func (g *guarded) arrive(s *socket.Socket, next func(*socket.ExtendedError)) error {
 	g.mu.Lock()
@@ -138,6 +130,8 @@ func (g *guarded) arrive(s *socket.Socket, next func(*socket.ExtendedError)) err
 	}
 	s.StrictEventEmitter.EventEmitter = &ears{s.StrictEventEmitter.EventEmitter, g}
 	g.socket, g.adapter, g.next = s, a, next
+	g.feeder = g.feed
+	g.again = func() { s.Enqueue(g.feeder) }
 	if g.Guest.Load() && g.Authorizer != nil {
 		s.Use(g.note)
 	}
@@ -168,7 +162,7 @@ func (g *guarded) Open(event string) {
 		g.Stay.SetGate(engine.Guest)
 	case g.Guest.Load(): // until now; what it sent comes first
 		g.mu.Lock()
-		g.pushLocked(g.promote)
+		g.pushLocked(turn{run: g.promote})
 		g.mu.Unlock()
 		g.Report(event, g.Stay.EmitAndSetGate(engine.Open, event))
 	default:

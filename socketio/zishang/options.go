@@ -113,6 +113,7 @@ func (s *Server) forLibrary() *socket.ServerOptions {
 	library := socket.DefaultServerOptions()
 	library.Assign(s.options)
 	library.SetCors(nil)
+	library.SetParser(codec{s})
 	library.SetTransports(types.NewSet(socket.Polling, socket.WebSocket))
 	library.SetAllowRequest(func(*types.HttpContext) error {
 		s.logger.Error("zishang: a client is refused: serve the Server of zishang.NewServer, not the library's")

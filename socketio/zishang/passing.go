@@ -4,6 +4,7 @@ import (
 	"runtime/debug"
 	"slices"
 
+	"github.com/zishang520/socket.io/parsers/socket/v3/parser"
 	"github.com/zishang520/socket.io/servers/socket/v3"
 	"github.com/zishang520/socket.io/v3/pkg/types"
 
@@ -25,7 +26,7 @@ func (g *guarded) Packet(p *engine.Packet) {
 	for g.fullLocked() {
 		g.changed.Wait()
 	}
-	g.pushLocked(func() { g.handle(p) })
+	g.pushLocked(turn{packet: p})
 }
 
 // Take is Packet, if that need not wait ([engine.Taker]).
@@ -35,22 +36,28 @@ func (g *guarded) Take(p *engine.Packet) bool {
 	if g.fullLocked() {
 		return false
 	}
-	g.pushLocked(func() { g.handle(p) })
+	g.pushLocked(turn{packet: p})
 	return true
 }
 
 func (g *guarded) fullLocked() bool { return len(g.queue) >= maxQueue && !g.state.over() }
 
 // pushLocked queues something behind the packets that came before.
-func (g *guarded) pushLocked(f func()) {
+func (g *guarded) pushLocked(t turn) {
 	if g.state.over() {
 		return
 	}
-	g.queue = append(g.queue, f)
+	g.queue = append(g.queue, t)
 	if !g.feeding && g.state >= open {
 		g.feeding = true
-		g.socket.Enqueue(g.feed)
+		g.socket.Enqueue(g.feeder)
 	}
+}
+
+// turn is a packet, or what comes between two of them.
+type turn struct {
+	packet *engine.Packet
+	run    func()
 }
 
 // feed runs, on the queue of the library's socket, the first of what is queued, and comes
@@ -62,14 +69,17 @@ func (g *guarded) feed() {
 		g.mu.Unlock()
 		return
 	}
-	f, s := g.queue[0], g.socket
-	g.queue[0] = nil
-	g.queue = g.queue[1:]
+	t := g.queue[0]
+	g.queue = slices.Delete(g.queue, 0, 1)
 	g.changed.Broadcast()
 	g.mu.Unlock()
-	defer s.Enqueue(func() { s.Enqueue(g.feed) })
+	defer g.socket.Enqueue(g.again)
 	defer g.recovered()
-	f()
+	if t.packet != nil {
+		g.handle(t.packet)
+	} else {
+		t.run()
+	}
 }
 
 // handle hands a packet to the library.
@@ -77,9 +87,30 @@ func (g *guarded) handle(p *engine.Packet) {
 	if !g.mayHandle(p) {
 		return
 	}
-	g.conn.Emit("data", types.NewStringBuffer(p.Text()))
-	for _, a := range p.Attachments {
-		g.conn.Emit("data", types.NewBytesBuffer(a))
+	packet, err := decode(g.Stay.Namespace(), p)
+	if err != nil {
+		g.conn.Emit("error", err) // the library ends the connection
+		return
+	}
+	g.conn.data(packet)
+}
+
+// write sends a packet of the library's, which it has encoded.
+func (g *guarded) write(e *encoded) {
+	switch e.kind {
+	case parser.CONNECT:
+		g.connecting()
+	case parser.DISCONNECT:
+		g.step(forgotten)
+		g.Stay.Leave(serverDisconnect, nil)
+	case parser.CONNECT_ERROR:
+		g.deny(e.payload.JSON)
+	default:
+		if b := e.broadcast; b == nil {
+			g.Stay.Send(e.event, nil)
+		} else if !g.deliver(e.event, false, b.rooms) {
+			b.missed.Add(1)
+		}
 	}
 }
 
@@ -111,7 +142,7 @@ func (g *guarded) Authenticate(data any) {
 	g.mu.Lock()
 	wait := g.Guest.Load() && g.Current.Load() == nil && g.state == open && len(g.queue) < maxQueue
 	if wait {
-		g.pushLocked(attempt)
+		g.pushLocked(turn{run: attempt})
 	}
 	g.mu.Unlock()
 	if !wait {
@@ -217,7 +248,7 @@ func (g *guarded) Done(reason string) {
 	g.mu.Lock()
 	s := g.socket
 	if g.state == draining {
-		g.pushLocked(func() { g.forget(reason) })
+		g.pushLocked(turn{run: func() { g.forget(reason) }})
 	}
 	g.mu.Unlock()
 	if s != nil && g.adapter != nil {

@@ -205,7 +205,10 @@ func (g *guarded) restore(session *socket.Session) {
 	left := func(room socket.Room) bool { return room != socket.Room(s.Id()) && !s.Rooms().Has(room) }
 	for _, event := range session.MissedPackets {
 		missed := &parser.Packet{Type: parser.EVENT, Nsp: s.Nsp().Name(), Data: event}
-		encoded := s.Nsp().Server().Encoder().Encode(missed)
-		g.Deliver(eventOf(missed.Nsp, encoded), nil, false, func() bool { return !slices.ContainsFunc(session.Rooms.Keys(), left) })
+		e, err := encode(missed)
+		if err != nil {
+			continue // of an adapter that has changed it
+		}
+		g.Deliver(e.event, nil, false, func() bool { return !slices.ContainsFunc(session.Rooms.Keys(), left) })
 	}
 }

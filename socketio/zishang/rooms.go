@@ -6,7 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/zishang520/socket.io/parsers/engine/v3/packet"
 	"github.com/zishang520/socket.io/parsers/socket/v3/parser"
 	"github.com/zishang520/socket.io/servers/socket/v3"
 	"github.com/zishang520/socket.io/v3/pkg/types"
@@ -120,54 +119,32 @@ var _ socketio.RoomLeaver = (*guarded)(nil)
 
 // broadcast is one that the library is writing.
 type broadcast struct {
-	rooms []socket.Room
-	event atomic.Pointer[engine.Event] // encoded once for all sockets
-
+	rooms  []socket.Room
 	missed atomic.Uint64 // sockets that the adapter counts, and that were not sent it
 }
 
 // Broadcast sends an event to many sockets.
 func (a *adapter) Broadcast(p *parser.Packet, opts *socket.BroadcastOptions) {
-	opts, _, end := a.server.beginBroadcast(opts)
-	defer end()
+	a.begin(p, opts)
+	defer a.server.broadcasts.Delete(p)
 	a.Adapter.Broadcast(p, opts)
 }
 
 // BroadcastWithAck is Broadcast for an event that asks for acknowledgements.
 func (a *adapter) BroadcastWithAck(p *parser.Packet, opts *socket.BroadcastOptions, count func(uint64), ack socket.Ack) {
-	opts, b, end := a.server.beginBroadcast(opts)
-	defer end()
+	b := a.begin(p, opts)
+	defer a.server.broadcasts.Delete(p)
 	a.Adapter.BroadcastWithAck(p, opts, func(n uint64) { count(n - min(n, b.missed.Swap(0))) }, ack)
 }
 
-// beginBroadcast returns options by which outgoing recognizes the writes of a broadcast,
-// until end is called: adapters hand the pointer Compress to every write of it.
-func (s *Server) beginBroadcast(opts *socket.BroadcastOptions) (marked *socket.BroadcastOptions, b *broadcast, end func()) {
-	marked = &socket.BroadcastOptions{Flags: &socket.BroadcastFlags{}}
-	if opts != nil {
-		marked.Rooms, marked.Except = opts.Rooms, opts.Except
-		if opts.Flags != nil {
-			*marked.Flags = *opts.Flags
-		}
+// begin notes a broadcast, for [codec.Encode]: adapters encode the packet that they are given.
+func (a *adapter) begin(p *parser.Packet, opts *socket.BroadcastOptions) *broadcast {
+	b := &broadcast{}
+	if opts != nil && opts.Rooms != nil {
+		b.rooms = opts.Rooms.Keys()
 	}
-	mark := marked.Flags.Compress == nil || *marked.Flags.Compress // nil means true
-	marked.Flags.Compress = &mark
-	b = &broadcast{}
-	if marked.Rooms != nil {
-		b.rooms = marked.Rooms.Keys()
-	}
-	s.broadcasts.Store(&mark, b)
-	return marked, b, func() { s.broadcasts.Delete(&mark) }
-}
-
-// broadcastOf returns the broadcast that a write with these options is part of, or nil.
-func (s *Server) broadcastOf(options *packet.Options) *broadcast {
-	if options == nil || options.Compress == nil {
-		return nil
-	}
-	b, _ := s.broadcasts.Load(options.Compress)
-	found, _ := b.(*broadcast)
-	return found
+	a.server.broadcasts.Store(p, b)
+	return b
 }
 
 // deliver sends an event of a broadcast to these rooms, if the socket is in one of them.

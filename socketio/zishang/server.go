@@ -33,7 +33,7 @@ type Server struct {
 	err     error // why the options are invalid
 
 	recovering sync.Map // the *guarded that presents a session, by the name that the library knows
-	broadcasts sync.Map // *broadcast by the pointer that marks it
+	broadcasts sync.Map // *broadcast by its *parser.Packet
 	library    binding.Library
 
 	mu      sync.RWMutex // guards the rest

@@ -19,13 +19,24 @@ func NewEvent(nsp string, data []byte, attachments [][]byte) *Event {
 	return e
 }
 
-// NewPacket makes an event, or an acknowledgement, of the text of its Socket.IO
-// packet, namespace and acknowledgement id included, as a library has encoded it.
-// It keeps both arguments.
-func NewPacket(nsp string, text []byte, attachments [][]byte) *Event {
-	framed := append([]byte{typeMessage}, toASCII(text)...)
-	return &Event{nsp: nsp, attachments: attachments, message: message{text: framed, attachments: attachments}}
+// NewPacket makes an event, or an acknowledgement, that a library numbers by itself: id is
+// nil if it asks for no acknowledgement. The rest is as for [NewEvent].
+func NewPacket(nsp string, isAck bool, id *uint64, data []byte, attachments [][]byte) *Event {
+	e := &Event{nsp: nsp, data: toASCII(data), attachments: attachments}
+	kind, number := byte(kindEvent), uint64(0)
+	if isAck {
+		kind = kindAck
+	}
+	if id != nil {
+		number = *id
+	}
+	e.message = e.encode(kind, number, id != nil)
+	e.data = nil
+	return e
 }
+
+// Text is the event's packet, as Socket.IO encodes it.
+func (e *Event) Text() []byte { return e.message.text[1:] }
 
 // encode makes the message, as an event or as an acknowledgement.
 func (e *Event) encode(kind byte, id uint64, hasID bool) message {

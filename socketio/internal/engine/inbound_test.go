@@ -136,7 +136,7 @@ func TestPending(t *testing.T) {
 		w.want(`said 21["say"] 0`)
 		ws.read(`431["gr\u00fc\u00dfe"]`)
 		w.root.Send(NewEvent(root, []byte(`["news"]`), nil), nil)
-		s.Send(NewPacket(root, []byte(`2["news","ü"]`), nil), nil)
+		s.Send(NewPacket(root, false, nil, []byte(`["news","ü"]`), nil), nil)
 		ws.read(`42["news"]`, `42["news","\u00fc"]`)
 		w.root.SetGate(Pending)
 		ws.write(`42["say"]`)

@@ -1,0 +1,121 @@
+package zishang
+
+import (
+	"io"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/zishang520/socket.io/parsers/socket/v3/parser"
+	"github.com/zishang520/socket.io/v3/pkg/types"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/engine"
+)
+
+// TestEncode: packets are encoded as the library's encoder does it.
+func TestEncode(t *testing.T) {
+	closed := 0
+	for name, make := range map[string]func() any{
+		"plain": func() any {
+			return []any{"news", 1.5, true, nil, "ü <&>", map[string]any{"a": []any{1}}, struct{ B int }{2}}
+		},
+		"nothing": func() any { return []any{"news"} },
+		"bytes":   func() any { return []any{"news", []byte{1, 2}, map[string]any{"x": []byte{}}, []any{[]byte{3}}} },
+		"buffers": func() any { return []any{"news", types.NewBytesBuffer([]byte{1}), types.NewStringBufferString("text")} },
+		"readers": func() any {
+			return []any{"news", strings.NewReader("text"), io.LimitReader(strings.NewReader("bytes"), 3)}
+		},
+		"a reader closed": func() any { return []any{"news", &closer{strings.NewReader("bytes"), &closed}} },
+	} {
+		id := uint64(7)
+		for _, p := range []parser.Packet{
+			{Type: parser.EVENT, Nsp: "/"}, {Type: parser.EVENT, Nsp: "/room"}, {Type: parser.EVENT, Nsp: "/room", Id: &id}, {Type: parser.ACK, Nsp: "/", Id: &id},
+		} {
+			p.Data = make()
+			want := parser.NewEncoder().Encode(&p)
+			p.Data = make()
+			got, err := encode(&p)
+			if err != nil {
+				t.Fatal(name, err)
+			}
+			if wanted := want[0].String(); len(want)-1 != len(got.payload.Attachments) || ascii(wanted) != got.String() {
+				t.Errorf("%s: got %s with %d attachments, want %s with %d", name, got, len(got.payload.Attachments), ascii(wanted), len(want)-1)
+				continue
+			}
+			for i, a := range got.payload.Attachments {
+				if string(a) != want[i+1].String() {
+					t.Errorf("%s: attachment %d is %q, want %q", name, i, a, want[i+1])
+				}
+			}
+		}
+	}
+	if closed != 8 {
+		t.Errorf("readers were closed %d times, want 4 by us and 4 by the library", closed)
+	}
+	if _, err := encode(&parser.Packet{Type: parser.EVENT, Nsp: "/", Data: []any{"news", make(chan int)}}); err == nil {
+		t.Error("a channel was encoded")
+	}
+}
+
+// ascii escapes what is not ASCII, as the engine does for clients 1.x and 2.x.
+func ascii(s string) string { return strings.ReplaceAll(s, "ü", `\u00fc`) }
+
+type closer struct {
+	io.Reader
+	closed *int
+}
+
+func (c *closer) Close() error {
+	*c.closed++
+	return nil
+}
+
+// TestDecode: packets are decoded as the library's decoder does it, and names that are
+// reserved for the server are refused.
+func TestDecode(t *testing.T) {
+	library := func(text string, attachments ...string) (p *parser.Packet, err error) {
+		d := parser.NewDecoder()
+		_ = d.On("decoded", func(args ...any) { p = args[0].(*parser.Packet) })
+		err = d.Add(text)
+		for _, a := range attachments {
+			err = d.Add([]byte(a))
+		}
+		return p, err
+	}
+	for _, test := range []struct {
+		text        string
+		packet      engine.Packet
+		attachments []string
+	}{
+		{`2["news",1,"ü",{"a":[null]}]`, engine.Packet{Event: "news", Data: []byte(`["news",1,"ü",{"a":[null]}]`)}, nil},
+		{`27["news"]`, engine.Packet{Event: "news", Data: []byte(`["news"]`), ID: 7, WantsAck: true}, nil},
+		{`37[1]`, engine.Packet{Data: []byte(`[1]`), ID: 7, IsAck: true}, nil},
+		{`52-["news",{"_placeholder":true,"num":1},[{"_placeholder":true,"num":0}]]`, engine.Packet{
+			Event: "news", Data: []byte(`["news",{"_placeholder":true,"num":1},[{"_placeholder":true,"num":0}]]`),
+		}, []string{"a", "bc"}},
+		{`61-0[{"_placeholder":true,"num":0}]`, engine.Packet{Data: []byte(`[{"_placeholder":true,"num":0}]`), IsAck: true}, []string{"a"}},
+	} {
+		want, err := library(test.text, test.attachments...)
+		if err != nil {
+			t.Fatal(test.text, err)
+		}
+		switch want.Type { // the library treats both alike
+		case parser.BINARY_EVENT:
+			want.Type = parser.EVENT
+		case parser.BINARY_ACK:
+			want.Type = parser.ACK
+		}
+		for _, a := range test.attachments {
+			test.packet.Attachments = append(test.packet.Attachments, []byte(a))
+		}
+		got, err := decode("/", &test.packet)
+		if err != nil || show(got.Data.([]any), nil) != show(want.Data.([]any), nil) || got.Type != want.Type || !reflect.DeepEqual(got.Id, want.Id) || got.Nsp != want.Nsp {
+			t.Errorf("%s: got %+v, %v, want %+v", test.text, got, err, want)
+		}
+	}
+	for _, name := range parser.ReservedEvents.Keys() {
+		if _, err := decode("/", &engine.Packet{Event: name, Data: []byte(`["` + name + `"]`)}); err != parser.ErrInvalidPayload {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
