@@ -67,7 +67,9 @@ type pollAnswer struct {
 // answerLocked returns the answer to p, if it is due. During an upgrade data still leaves
 // by polling, since the probe's answer may never reach the client. A poll without data
 // returns NOOP: the client waits for its poll before it changes to the websocket. The last
-// messages of a session that ends are kept for the websocket.
+// messages of a session that ends are kept for the websocket. CLOSE comes by itself: in one
+// answer with an event, a client 4.x would take it first, and keep the event until it has
+// connected again.
 func (s *Session) answerLocked(p *poller) (pollAnswer, bool) {
 	noop := pollAnswer{batch: []message{{text: []byte{typeNoop}}}}
 	switch {
@@ -77,10 +79,10 @@ func (s *Session) answerLocked(p *poller) (pollAnswer, bool) {
 		return pollAnswer{batch: []message{{text: []byte{typeClose}}}}, true
 	case s.link.upgrading && (s.final || len(s.out.queue) == 0):
 		return noop, p.idle
-	case s.final:
-		return pollAnswer{batch: append(s.takeLocked(), message{text: []byte{typeClose}}), final: true}, true
 	case len(s.out.queue) > 0:
 		return pollAnswer{batch: s.takeLocked()}, true
+	case s.final:
+		return pollAnswer{batch: []message{{text: []byte{typeClose}}}, final: true}, true
 	}
 	return pollAnswer{}, false
 }
