@@ -18,6 +18,7 @@ const lifetime = 6 * time.Second
 
 var (
 	revokedToken = refusal{"invalid_token", "jwt revoked", "token_revoked", false}
+	restarting   = refusal{"server_restarting", "the server restarts", "server_restarting", true}
 	tooManyOfOne = refusal{"session_limit", "replaced by a newer session", "session_limit", false}
 )
 
@@ -88,6 +89,28 @@ func ends(err error) step {
 	}
 }
 
+// comingBack is o for a client that comes back soon.
+func comingBack(o func(string) jsclient.Options) func(string) jsclient.Options {
+	return func(token string) jsclient.Options {
+		options := o(token)
+		options.Extra = map[string]any{"reconnectionDelay": 20}
+		return options
+	}
+}
+
+// cutOff waits for the end of the transport.
+func cutOff() step { return sees("disconnect", `["transport close"]`) }
+
+// comesBackLater waits until a client that has reported its disconnect is back.
+func comesBackLater() step {
+	return func(r *run) {
+		r.Helper()
+		r.client.Expect(r, "reconnect_attempt")
+		r.client.Expect(r, "reconnect")
+		r.client.Expect(r, "connect")
+	}
+}
+
 // liveRows are the ways in which a session can go on and end once it has begun.
 func liveRows() []behaviour {
 	gone := script{asksWithoutAnswer("whoami", 0), broadcasts("/", "news", 2), silence()}
@@ -132,6 +155,16 @@ func liveRows() []behaviour {
 			ends:  []string{"token_revoked"},
 		})
 		if name == "handshake" {
+			rows = append(rows, behaviour{
+				name: "live/the application ends it for now", guards: root(mode.policy), refusalDelay: time.Nanosecond,
+				script: script{
+					opensWith(comingBack(mode.present), func() string { return alice }), connects(), asks("whoami", 0, `["alice"]`),
+					ends(&verifier.UnauthorizedError{Code: "server_restarting", Message: "the server restarts", Reason: "server_restarting", Retryable: true}),
+					unauthorized(restarting), cutOff(), comesBackLater(), asks("whoami", 0, `["alice"]`),
+				},
+				calls: []string{"authenticated alice", "success alice", "failure server_restarting", "disconnected", "authenticated alice", "success alice", "disconnected"},
+				ends:  []string{"server_restarting", "disconnected"},
+			})
 			continue // how a session began is nothing to its renewal
 		}
 		token := short("alice")
