@@ -15,8 +15,8 @@ import (
 )
 
 // codec takes the place of the library's parser. The engine has parsed what a client sent,
-// and frames what is sent to it, so that a packet stays a value on its way through the
-// library.
+// and frames what is sent to it. In between a packet stays a value, which the library hands
+// on.
 type codec struct{ server *Server }
 
 func (c codec) NewEncoder() parser.Encoder { return c }
