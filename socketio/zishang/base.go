@@ -76,9 +76,9 @@ func newConn(g *guarded, id string) *conn {
 	}
 }
 
-// On is for the library, and for applications.
+// On adds listeners. The first for "data" is the library's; there is no such event for others.
 func (c *conn) On(event types.EventName, listeners ...types.EventListener) error {
-	if event == "data" {
+	if event == "data" && c.data == nil {
 		c.data = listeners[0]
 		return nil
 	}

@@ -2,14 +2,17 @@ package zishang
 
 import (
 	"io"
+	"log/slog"
 	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/zishang520/socket.io/parsers/socket/v3/parser"
+	"github.com/zishang520/socket.io/servers/socket/v3"
 	"github.com/zishang520/socket.io/v3/pkg/types"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/engine"
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/logtest"
 )
 
 // TestEncode: packets are encoded as the library's encoder does it.
@@ -68,6 +71,46 @@ type closer struct {
 func (c *closer) Close() error {
 	*c.closed++
 	return nil
+}
+
+// TestNotSent: what cannot be encoded, and what an adapter has encoded by itself, is logged
+// and not sent. The client stays, and so do the listeners of its connection.
+func TestNotSent(t *testing.T) {
+	log := &logtest.Buffer{}
+	server := NewServer(nil, WithLogger(slog.New(slog.NewTextHandler(log, nil))))
+	n := guard(t, server, "/", byName())
+	closed := make(chan any, 1)
+	_ = n.On("connection", func(args ...any) {
+		s := args[0].(*socket.Socket)
+		_ = s.Conn().On("data", func(...any) { t.Error("a listener heard a packet") })
+		_ = s.Conn().On("close", func(args ...any) { closed <- args[0] })
+		_ = s.On("send", func(args ...any) {
+			_ = s.Emit("broken", make(chan int))
+			_ = n.Emit("broken", make(chan int))
+			s.Client().WriteToEngine([]types.BufferInterface{types.NewStringBufferString(`2["own"]`)}, &socket.WriteOptions{})
+			_ = s.Emit("sent")
+			args[0].(socket.Ack)([]any{make(chan int)}, nil)
+			_ = s.Emit("then")
+		})
+	})
+	f := upgrade(t, serveServer(t, server))
+	f.send(`40{"token":"alice"}`)
+	f.expect("40")
+	f.send(`427["send"]`)
+	f.expect(`42["sent"]`)
+	f.expect(`42["then"]`)
+	for want, times := range map[string]int{
+		"a packet cannot be encoded, and is not sent": 3,
+		"expected an adapter to encode it":            1,
+	} {
+		if got := strings.Count(log.String(), want); got != times {
+			t.Errorf("%q was logged %d times, want %d: %s", want, got, times, log)
+		}
+	}
+	f.send("41")
+	if reason := <-closed; reason != "client namespace disconnect" {
+		t.Errorf("the connection closed: %v", reason)
+	}
 }
 
 // TestDecode: packets are decoded as the library's decoder does it, and names that are
