@@ -93,7 +93,10 @@ func listenAndServe() error {
 		return err
 	}
 	fmt.Println("listening at http://" + l.Addr().String())
-	return http.Serve(l, nil)
+	return http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Println("a request from", r.RemoteAddr)
+		http.DefaultServeMux.ServeHTTP(w, r)
+	}))
 }
 `)
 	r.run("go build -o server .")
@@ -308,4 +311,23 @@ func TestFirstServerWithOwnKeys(t *testing.T) {
 	if set := read(t, filepath.Join(r.dir, "public", "jwks.json")); strings.Contains(set, "2026-1") || !strings.Contains(set, "2026-2") {
 		t.Errorf("the set without the old key: %s", set)
 	}
+}
+
+// TestFirstServerFromAnotherAddress: the second client of deployment.md comes from the address
+// that its line names. The test of nginx checks that this address leads to another node.
+func TestFirstServerFromAnotherAddress(t *testing.T) {
+	text := section(t, read(t, "deployment.md"), "Try it on one machine")
+	line := regexp.MustCompile(`(?m)^    (const socket = .*\n)`).FindStringSubmatch(text)
+	if line == nil {
+		t.Fatal("there is no line for b.js")
+	}
+	main, client, blocks := firstServer(t)
+	r := newReader(t)
+	secret := strings.Repeat("secret", 8)
+	server := r.serve(main, "JWT_SECRET="+secret)
+	r.listening(server)
+	client = regexp.MustCompile(`(?m)^const socket = .*\n`).ReplaceAllLiteralString(client, replace(t, line[1], "'http://127.0.0.1'", "'http://localhost:3000'"))
+	token := r.token(replace(t, blocks[2], "$(cat secret.txt)", secret))
+	r.client(client, []string{token}, "hello", "sent")
+	server.prints("a request from 127.0.0.8:", "hello! ada")
 }
