@@ -12,6 +12,7 @@ var clientWords = []string{
 	"xhr poll error", "xhr post error", "websocket error", "timeout",
 	"io server disconnect", "transport close", "ping timeout", "disconnect",
 	"unauthorized", "connect", "/chat",
+	"login_required", // of the client helper
 }
 
 // TestTroubleshooting: each message that troubleshooting.md quotes as a symptom is one of the
