@@ -1,9 +1,10 @@
 package zishang
 
 import (
-	"bytes"
+	"cmp"
 	"encoding/json"
 	"io"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -42,6 +43,15 @@ func (d *decoder) Add(packet any) error {
 
 func (d *decoder) Destroy() {}
 
+// nameFor is a namespace's name in packets for the library. Of clients 1.x and 2.x it takes
+// the name for a URL, and its path for the namespace.
+func nameFor(protocol int, namespace string) string {
+	if protocol != 3 {
+		return namespace
+	}
+	return "/" + url.PathEscape(namespace[1:])
+}
+
 // decode makes the library's packet of one that a client sent.
 func decode(namespace string, p *engine.Packet) (*parser.Packet, error) {
 	if parser.ReservedEvents.Has(p.Event) {
@@ -77,7 +87,12 @@ func (e *encoded) Clone() types.BufferInterface { return e }
 // Encode encodes a packet, once for any number of sockets.
 func (c codec) Encode(p *parser.Packet) []types.BufferInterface {
 	e, err := encode(p)
-	if err != nil {
+	switch {
+	case err == nil:
+	case p.Type == parser.CONNECT_ERROR: // the client is refused all the same
+		c.server.logger.Error("zishang: the data of a refusal cannot be encoded, and is not sent", "namespace", p.Nsp, "error", err)
+		e, _ = encode(&parser.Packet{Type: p.Type, Data: messageOf(p.Data)}) // strings: it cannot fail
+	default:
 		c.server.logger.Error("zishang: a packet cannot be encoded, and is not sent", "namespace", p.Nsp, "error", err)
 		return nil
 	}
@@ -85,6 +100,13 @@ func (c codec) Encode(p *parser.Packet) []types.BufferInterface {
 		e.broadcast = b.(*broadcast)
 	}
 	return []types.BufferInterface{e}
+}
+
+// messageOf is a refusal without its data.
+func messageOf(refusal any) map[string]string {
+	members, _ := refusal.(map[string]any)
+	message, _ := members["message"].(string)
+	return map[string]string{"message": cmp.Or(message, "refused")}
 }
 
 func encode(p *parser.Packet) (e *encoded, err error) {
@@ -116,11 +138,16 @@ func payloadOf(v any) (cluster.Payload, error) {
 // readable reports whether plain changes a value.
 func readable(v any) bool {
 	switch v := v.(type) {
+	case *types.StringBuffer: // it encodes itself
+		return false
 	case []byte, io.Reader:
 		return true
 	case []any:
-		return slices.ContainsFunc(v, readable)
+		return v == nil || slices.ContainsFunc(v, readable)
 	case map[string]any:
+		if v == nil {
+			return true
+		}
 		for _, e := range v {
 			if readable(e) {
 				return true
@@ -130,21 +157,21 @@ func readable(v any) bool {
 	return false
 }
 
-// plain replaces what can be read by its bytes, and by a string if it is text.
+// plain replaces what can be read by a copy of its bytes, and by a string if it is text.
+// Nothing in it is nil: a list is empty then, as an acknowledgement without values is.
 func plain(v any) any {
 	switch v := v.(type) {
 	case *types.StringBuffer:
-		return v.String()
+		return v
+	case []byte:
+		return append([]byte{}, v...)
 	case types.BufferInterface:
-		return bytes.Clone(v.Bytes())
+		return append([]byte{}, v.Bytes()...)
 	case io.Reader:
 		if c, ok := v.(io.Closer); ok {
 			defer c.Close()
 		}
-		b, err := io.ReadAll(v)
-		if err != nil {
-			return nil
-		}
+		b, _ := io.ReadAll(v) // of one that fails, what came before
 		if _, text := v.(*strings.Reader); text {
 			return string(b)
 		}

@@ -1,11 +1,14 @@
 package zishang
 
 import (
+	"encoding/json"
 	"io"
 	"log/slog"
 	"reflect"
 	"strings"
 	"testing"
+	"testing/iotest"
+	"time"
 
 	"github.com/zishang520/socket.io/parsers/socket/v3/parser"
 	"github.com/zishang520/socket.io/servers/socket/v3"
@@ -27,6 +30,19 @@ func TestEncode(t *testing.T) {
 		"buffers": func() any { return []any{"news", types.NewBytesBuffer([]byte{1}), types.NewStringBufferString("text")} },
 		"readers": func() any {
 			return []any{"news", strings.NewReader("text"), io.LimitReader(strings.NewReader("bytes"), 3)}
+		},
+		"nil": func() any {
+			return []any{"news", []any(nil), map[string]any(nil), []any{[]any(nil)}, (*types.StringBuffer)(nil), json.RawMessage(nil)}
+		},
+		"nil beside bytes": func() any { return []any{"news", []byte(nil), []any(nil), (*types.StringBuffer)(nil)} },
+		"no values":        func() any { return []any(nil) },
+		"a reader that fails": func() any {
+			return []any{"news", io.MultiReader(strings.NewReader("part"), iotest.ErrReader(io.ErrUnexpectedEOF))}
+		},
+		"what encodes itself": func() any { return []any{"news", json.Number("1e999"), json.RawMessage(`"<>"`), time.Unix(0, 0).UTC()} },
+		"a buffer half read":  func() any { return []any{"news", half()} },
+		"what is not attached": func() any {
+			return []any{"news", [][]byte{{1}}, map[string][]byte{"a": {1}}, struct{ B []byte }{[]byte{1}}}
 		},
 		"a reader closed": func() any { return []any{"news", &closer{strings.NewReader("bytes"), &closed}} },
 	} {
@@ -57,6 +73,28 @@ func TestEncode(t *testing.T) {
 	}
 	if _, err := encode(&parser.Packet{Type: parser.EVENT, Nsp: "/", Data: []any{"news", make(chan int)}}); err == nil {
 		t.Error("a channel was encoded")
+	}
+}
+
+// half returns a buffer that has been read up to a point.
+func half() types.BufferInterface {
+	b := types.NewBytesBufferString("abc")
+	_, _ = b.ReadByte()
+	return b
+}
+
+// TestEncodeCopies: the application may use its bytes again when Emit has returned.
+func TestEncodeCopies(t *testing.T) {
+	mine := []byte("first")
+	e, err := encode(&parser.Packet{Type: parser.EVENT, Nsp: "/", Data: []any{"news", mine, map[string]any{"deep": mine}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	copy(mine, "other")
+	for i, a := range e.payload.Attachments {
+		if string(a) != "first" {
+			t.Errorf("attachment %d is %q", i, a)
+		}
 	}
 }
 

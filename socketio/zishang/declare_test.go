@@ -2,6 +2,7 @@ package zishang
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -99,5 +100,27 @@ func TestJoinWithOtherAdapters(t *testing.T) {
 				t.Errorf("JoinWith of a socket that is gone: %v, want %v", err, socketio.ErrDisconnected)
 			}
 		})
+	}
+}
+
+// TestNamespaceOfOldClients: a client 2.x is in the namespace that it authenticated for, not
+// in the one that its name means as a URL.
+func TestNamespaceOfOldClients(t *testing.T) {
+	web := serve(t, withOld(), func(s *Server) {
+		public(t, s, "/")
+		n := guard(t, s, regexp.MustCompile("^/tenant-"), byName())
+		_ = n.On("connection", func(args ...any) {
+			s := args[0].(*socket.Socket)
+			asked := SessionOf(s).Handshake().Namespace
+			_ = s.On("where", func(...any) { _ = s.Nsp().Emit("here", s.Nsp().Name(), asked) })
+		})
+	})
+	for _, name := range []string{"/tenant-A", "/tenant-%41", "/tenant-A#x", "/tenant-A/../B", "/tenant-A;x&y"} {
+		f := upgradeOld(t, web, "")
+		f.send("40" + name + "?token=alice,")
+		f.expect("40" + name)
+		f.send("42" + name + `,["where"]`)
+		quoted := strings.ReplaceAll(name, "&", `\u0026`)
+		f.expect("42" + name + `,["here","` + quoted + `","` + quoted + `"]`)
 	}
 }

@@ -33,3 +33,20 @@ func TestDeniedIsForgotten(t *testing.T) {
 		return n < before+attempts/4, fmt.Sprintf("%d goroutines, before them %d", n, before)
 	})
 }
+
+// TestDeniedWithoutData: a client whose refusal has data that cannot be encoded is refused
+// without it.
+func TestDeniedWithoutData(t *testing.T) {
+	web := serve(t, withOld(), func(s *Server) {
+		public(t, s, "/")
+		guard(t, s, "/x", byName()).Use(func(_ *socket.Socket, next func(*socket.ExtendedError)) {
+			next(socket.NewExtendedError("no", make(chan int)))
+		})
+	})
+	f := upgrade(t, web)
+	f.send(`40/x,{"token":"alice"}`)
+	f.expect(`44/x,{"message":"no"}`)
+	old := upgradeOld(t, web, "")
+	old.send("40/x?token=alice,")
+	old.expect(`44/x,{"message":"refused"}`)
+}

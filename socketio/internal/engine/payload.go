@@ -124,7 +124,7 @@ func decodeBinaryPayload(body []byte) ([]frame, error) {
 		if isBinary {
 			read = binaryFrame
 		}
-		f, err := read(body[:n])
+		f, err := read(body[:n:n]) // what appends to an attachment must not change the next
 		if err != nil {
 			return nil, err
 		}

@@ -70,6 +70,19 @@ func TestDecodePayload(t *testing.T) {
 
 // TestFaultsE5TextEncoding: text comes out as the application sent it. Text that a
 // client 1.x cannot have written proves a client 2.x for the rest of the session.
+// TestAttachmentsApart: an application may append to an attachment, and does not change what
+// the client sent behind it.
+func TestAttachmentsApart(t *testing.T) {
+	frames, err := decodePayload([]byte("\x01\x02\xff\x04a\x01\x02\xff\x04b"), true, new(textEncoding))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = append(frames[0].data, "more and more"...)
+	if got := string(frames[1].data); got != "b" {
+		t.Errorf("the second attachment is %q", got)
+	}
+}
+
 func TestFaultsE5TextEncoding(t *testing.T) {
 	// twice is how a client 1.x in a browser writes text.
 	twice := func(s string) string {
