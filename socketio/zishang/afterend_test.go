@@ -324,3 +324,33 @@ func TestGuestEndsInMiddleware(t *testing.T) {
 		t.Errorf("%d were heard after the end", n)
 	}
 }
+
+// TestDisconnectWhileDeciding: a socket that leaves while a rule is asked about its event
+// leaves nothing else: the client's other namespaces stay.
+func TestDisconnectWhileDeciding(t *testing.T) {
+	var server *Server
+	leave := func(_ context.Context, _ *socketio.Session, action socketio.Action, event string) error {
+		if action == socketio.ActionEvent {
+			server.IO().Of("/", nil).DisconnectSockets(false)
+		}
+		return nil
+	}
+	web := serve(t, nil, func(s *Server) {
+		server = s
+		guard(t, s, "/", byName(), socketio.WithDecider(socketio.DeciderFunc(leave)))
+		other := public(t, s, "/other")
+		_ = other.On("connection", func(args ...any) {
+			s := args[0].(*socket.Socket)
+			_ = s.On("hello", func(...any) { _ = s.Emit("hello") })
+		})
+	})
+	f := upgrade(t, web)
+	f.send("40/other,")
+	f.expect("40/other,")
+	f.send(`40{"token":"alice"}`)
+	f.expect("40")
+	f.send(`42["say"]`)
+	f.expect("41")
+	f.send(`42/other,["hello"]`)
+	f.expect(`42/other,["hello"]`)
+}

@@ -84,7 +84,7 @@ func (g *guarded) feed() {
 
 // handle hands a packet to the library.
 func (g *guarded) handle(p *engine.Packet) {
-	if !g.mayHandle(p) {
+	if !g.mayHandle(p) || g.now().over() { // rules take their time
 		return
 	}
 	packet, err := decode(nameFor(g.conn.Protocol(), g.Stay.Namespace()), p)
