@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/gorilla/websocket"
+	"github.com/zishang520/socket.io/parsers/socket/v3/parser"
 	"github.com/zishang520/socket.io/servers/socket/v3"
 	"github.com/zishang520/socket.io/v3/pkg/types"
 )
@@ -75,5 +76,21 @@ func TestManyAttachments(t *testing.T) {
 	}
 	if got := f.next(); got != `42["total",128]` {
 		t.Error(got)
+	}
+}
+
+// TestPacketTypes: an adapter may broadcast what another node calls a binary event, and a
+// type that does not exist is not sent.
+func TestPacketTypes(t *testing.T) {
+	var n socket.Namespace
+	web := serve(t, nil, func(io *Server) { n = guard(t, io, "/", byName()) })
+	f := upgrade(t, web)
+	f.send(`40{"token":"alice"}`)
+	f.expect("40")
+	for _, kind := range []parser.PacketType{99, parser.BINARY_EVENT, parser.EVENT} {
+		n.Adapter().Broadcast(&parser.Packet{Type: kind, Data: []any{"news", []byte{1}}}, nil)
+	}
+	for range 2 {
+		f.expect(`451-["news",{"_placeholder":true,"num":0}]`, "\x01")
 	}
 }

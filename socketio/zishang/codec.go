@@ -117,8 +117,10 @@ func encode(p *parser.Packet) (e *encoded, err error) {
 		}
 	}
 	var text []byte
-	if p.Type == parser.EVENT || p.Type == parser.ACK {
-		e.event = engine.NewPacket(p.Nsp, p.Type == parser.ACK, p.Id, e.payload.JSON, e.payload.Attachments)
+	switch p.Type { // an adapter may bring the binary types from other nodes
+	case parser.EVENT, parser.ACK, parser.BINARY_EVENT, parser.BINARY_ACK:
+		isAck := p.Type == parser.ACK || p.Type == parser.BINARY_ACK
+		e.event = engine.NewPacket(p.Nsp, isAck, p.Id, e.payload.JSON, e.payload.Attachments)
 		text = e.event.Text()
 	}
 	e.Buffer = types.NewBuffer(text)

@@ -105,7 +105,7 @@ func (g *guarded) write(e *encoded) {
 		g.Stay.Leave(serverDisconnect, nil)
 	case parser.CONNECT_ERROR:
 		g.deny(e.payload.JSON)
-	default:
+	case parser.EVENT, parser.ACK, parser.BINARY_EVENT, parser.BINARY_ACK:
 		if b := e.broadcast; b == nil {
 			g.Stay.Send(e.event, nil)
 		} else if !g.deliver(e.event, false, b.rooms) {
