@@ -117,7 +117,7 @@ func (g *guarded) Admitted() {
 func (g *guarded) arrive(s *socket.Socket, next func(*socket.ExtendedError)) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.declared.has(s.Nsp()) || g.state != joining {
+	if !g.declared.has(s.Nsp()) || s.Nsp().Name() != g.Stay.Namespace() || g.state != joining {
 		return errOtherNamespace
 	}
 	a, err := g.declared.adapterOf(s.Nsp(), g.server.recovers())
