@@ -167,3 +167,31 @@ func TestFaultsE10FirstPing(t *testing.T) {
 		})
 	})
 }
+
+// TestEndingTakesAPlace: a client that nobody has accepted, and that breaks the protocol,
+// counts until its session is gone. Otherwise a client could hold any number.
+func TestEndingTakesAPlace(t *testing.T) {
+	for _, packets := range [][]string{{"4garbage"}, {"40/pending,", "4garbage"}} {
+		inWorld(t, func(_ *world, c *Config, _ *hooks) { c.MaxHandshakes = 2 }, func(w *world) {
+			for _, want := range []int{http.StatusOK, http.StatusOK, http.StatusServiceUnavailable} {
+				c := w.client()
+				c.EIO = "4"
+				if r, err := c.Get(w.Context()); err != nil || r.Status != want {
+					t.Fatalf("got %v, %v, want %d", r, err, want)
+				}
+				if want == http.StatusOK {
+					_, _ = c.Post(w.Context(), packets...)
+				}
+				synctest.Wait()
+			}
+			time.Sleep(6 * time.Second)
+			if n := w.Count(); n != 0 {
+				t.Errorf("%d sessions are left", n)
+			}
+			c := w.client()
+			if r, err := c.Get(w.Context()); err != nil || r.Status != http.StatusOK {
+				t.Errorf("the places were not given back: %v, %v", r, err)
+			}
+		})
+	}
+}

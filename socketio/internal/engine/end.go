@@ -38,6 +38,10 @@ func (s *Session) endLocked(e end) {
 	if s.state >= closing {
 		return
 	}
+	if !s.halfOpen && !s.provenLocked() {
+		s.halfOpen = true
+		s.server.handshakes.Add(1)
+	}
 	hold := time.Duration(0)
 	if e.tell {
 		first, last := s.closingMessagesLocked(e.refusal)
@@ -69,7 +73,6 @@ func (s *Session) endLocked(e end) {
 	if s.cancel != nil {
 		s.cancel(errors.New(e.reason))
 	}
-	s.establishedLocked()
 	s.cond.Broadcast()
 	if hold > 0 && s.timer != nil {
 		s.timer.Reset(hold) // see tick
@@ -137,6 +140,7 @@ func (s *Session) cutLocked() {
 	}
 	s.finishLocked()
 	s.cutOff = true
+	s.establishedLocked()
 	s.out.queue, s.out.bytes, s.last = nil, 0, nil
 	s.wakeLocked()
 	s.cond.Broadcast()

@@ -3,12 +3,15 @@ package engine
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/seed15b1dee8/socketio-jwt/socketio/internal/rawclient"
 )
 
 // TestHeldEnd: the server holds the end of a session as the refusal says, until the session
@@ -218,4 +221,24 @@ func TestLeftBeforeTheAnswer(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRefusedThatCloses: a refused client says CLOSE, and is not kept for another poll.
+func TestRefusedThatCloses(t *testing.T) {
+	inWorld(t, func(_ *world, _ *Config, h *hooks) { h.Decide = refuseAll(nil) }, func(w *world) {
+		c := w.client()
+		if r, err := c.Get(w.Context()); err != nil || r.Status != http.StatusOK {
+			t.Fatalf("got %v, %v", r, err)
+		}
+		waiting := w.async(func() (rawclient.Reply, error) { return c.Get(w.Context()) })
+		synctest.Wait()
+		w.post(c, http.StatusOK, "1")
+		if r := <-waiting; len(r.Packets) == 0 || r.Packets[len(r.Packets)-1] != "1" {
+			t.Errorf("the poll brought %q", r.Packets)
+		}
+		synctest.Wait()
+		if n := w.Count(); n != 0 {
+			t.Errorf("%d sessions are left", n)
+		}
+	})
 }

@@ -69,7 +69,7 @@ type pollAnswer struct {
 // returns NOOP: the client waits for its poll before it changes to the websocket. The last
 // messages of a session that ends are kept for the websocket. CLOSE comes by itself: in one
 // answer with an event, a client 4.x would take it first, and keep the event until it has
-// connected again.
+// connected again. A session that is brief has no time for that.
 func (s *Session) answerLocked(p *poller) (pollAnswer, bool) {
 	noop := pollAnswer{batch: []message{{text: []byte{typeNoop}}}}
 	switch {
@@ -79,10 +79,10 @@ func (s *Session) answerLocked(p *poller) (pollAnswer, bool) {
 		return pollAnswer{batch: []message{{text: []byte{typeClose}}}}, true
 	case s.link.upgrading && (s.final || len(s.out.queue) == 0):
 		return noop, p.idle
-	case len(s.out.queue) > 0:
+	case len(s.out.queue) > 0 && !s.brief:
 		return pollAnswer{batch: s.takeLocked()}, true
 	case s.final:
-		return pollAnswer{batch: []message{{text: []byte{typeClose}}}, final: true}, true
+		return pollAnswer{batch: append(s.takeLocked(), message{text: []byte{typeClose}}), final: true}, true
 	}
 	return pollAnswer{}, false
 }

@@ -61,7 +61,7 @@ type Session struct {
 	held       bool      // counted among the server's refused, until it is closed
 	final      bool      // nothing more will be queued for the client
 	brief      bool      // there is no time for the client to answer the last packets
-	halfOpen   bool      // in no namespace, or yet to show that it got OPEN; counted among the server's handshakes
+	halfOpen   bool      // in no namespace, yet to show that it got OPEN, or ending unproven; counted among the server's handshakes
 	cutOff     bool      // the client's side is finished
 	late       bool      // the timer fires later than it should, since a decision was awaited
 }

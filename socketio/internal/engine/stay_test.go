@@ -336,6 +336,14 @@ func TestTooManyRefused(t *testing.T) {
 				t.Fatalf("got %v, %v", r, err)
 			}
 		}
+		polling := w.client() // gets everything at once, and is not kept
+		if r, err := polling.Get(w.Context()); err != nil || len(r.Packets) == 0 || r.Packets[len(r.Packets)-1] != "1" {
+			t.Errorf("got %v, %v", r, err)
+		}
+		synctest.Wait()
+		if n := w.Count(); n != 2 {
+			t.Errorf("%d sessions are kept, want 2", n)
+		}
 		start := time.Now()
 		ws := w.dial(w.client())
 		ws.until("41")
