@@ -89,7 +89,7 @@ func (c codec) Encode(p *parser.Packet) []types.BufferInterface {
 	e, err := encode(p)
 	switch {
 	case err == nil:
-	case p.Type == parser.CONNECT_ERROR: // the client is refused all the same
+	case p.Type == parser.CONNECT_ERROR: // the client must be told that it is refused
 		c.server.logger.Error("zishang: the data of a refusal cannot be encoded, and is not sent", "namespace", p.Nsp, "error", err)
 		e, _ = encode(&parser.Packet{Type: p.Type, Data: messageOf(p.Data)}) // strings: it cannot fail
 	default:

@@ -38,10 +38,7 @@ func (s *Session) endLocked(e end) {
 	if s.state >= closing {
 		return
 	}
-	if !s.halfOpen && !s.provenLocked() {
-		s.halfOpen = true
-		s.server.handshakes.Add(1)
-	}
+	s.takePlaceLocked()
 	hold := time.Duration(0)
 	if e.tell {
 		first, last := s.closingMessagesLocked(e.refusal)
@@ -80,6 +77,15 @@ func (s *Session) endLocked(e end) {
 		return
 	}
 	s.finishLocked()
+}
+
+// takePlaceLocked counts a session that ends among the server's handshakes, unless a
+// namespace has accepted its client. cutLocked gives the place back.
+func (s *Session) takePlaceLocked() {
+	if !s.halfOpen && !s.provenLocked() {
+		s.halfOpen = true
+		s.server.handshakes.Add(1)
+	}
 }
 
 // finishLocked queues the last messages of a session that is closing. The writer, or
