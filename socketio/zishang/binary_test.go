@@ -79,14 +79,16 @@ func TestManyAttachments(t *testing.T) {
 	}
 }
 
-// TestPacketTypes: an adapter may broadcast what another node calls a binary event, and a
-// type that does not exist is not sent.
+// TestPacketTypes: an adapter may broadcast what another node calls a binary event. What is
+// no event is not sent.
 func TestPacketTypes(t *testing.T) {
 	var n socket.Namespace
 	web := serve(t, nil, func(io *Server) { n = guard(t, io, "/", byName()) })
 	f := upgrade(t, web)
 	f.send(`40{"token":"alice"}`)
 	f.expect("40")
+	n.Adapter().Broadcast(&parser.Packet{Type: parser.EVENT}, nil)
+	n.Adapter().Broadcast(&parser.Packet{Type: parser.EVENT, Data: "news"}, nil)
 	for _, kind := range []parser.PacketType{99, parser.BINARY_EVENT, parser.EVENT} {
 		n.Adapter().Broadcast(&parser.Packet{Type: kind, Data: []any{"news", []byte{1}}}, nil)
 	}

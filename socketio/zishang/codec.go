@@ -3,6 +3,7 @@ package zishang
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/url"
 	"slices"
@@ -111,21 +112,28 @@ func messageOf(refusal any) map[string]string {
 
 func encode(p *parser.Packet) (e *encoded, err error) {
 	e = &encoded{kind: p.Type}
-	if p.Data != nil {
-		if e.payload, err = payloadOf(p.Data); err != nil {
-			return nil, err
-		}
-	}
 	var text []byte
 	switch p.Type { // an adapter may bring the binary types from other nodes
 	case parser.EVENT, parser.ACK, parser.BINARY_EVENT, parser.BINARY_ACK:
+		if e.payload, err = payloadOf(p.Data); err != nil {
+			return nil, err
+		}
+		if e.payload.JSON[0] != '[' {
+			return nil, errNoList
+		}
 		isAck := p.Type == parser.ACK || p.Type == parser.BINARY_ACK
 		e.event = engine.NewPacket(p.Nsp, isAck, p.Id, e.payload.JSON, e.payload.Attachments)
 		text = e.event.Text()
+	case parser.CONNECT_ERROR: // without attachments
+		if e.payload.JSON, err = json.Marshal(p.Data); err != nil {
+			return nil, err
+		}
 	}
 	e.Buffer = types.NewBuffer(text)
 	return e, nil
 }
+
+var errNoList = errors.New("the data of an event is not a list")
 
 // payloadOf encodes a value as the library's encoder does: what can be read is an
 // attachment, but for text.

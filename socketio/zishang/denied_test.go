@@ -34,19 +34,25 @@ func TestDeniedIsForgotten(t *testing.T) {
 	})
 }
 
-// TestDeniedWithoutData: a client whose refusal has data that cannot be encoded is refused
-// without it.
-func TestDeniedWithoutData(t *testing.T) {
+// TestDeniedWithData: a refusal has no attachments. One whose data cannot be encoded refuses
+// the client without it.
+func TestDeniedWithData(t *testing.T) {
 	web := serve(t, withOld(), func(s *Server) {
 		public(t, s, "/")
-		guard(t, s, "/x", byName()).Use(func(_ *socket.Socket, next func(*socket.ExtendedError)) {
-			next(socket.NewExtendedError("no", make(chan int)))
-		})
+		for name, data := range map[string]any{"/broken": make(chan int), "/bytes": map[string]any{"a": []byte{1}}} {
+			guard(t, s, name, byName()).Use(func(_ *socket.Socket, next func(*socket.ExtendedError)) {
+				next(socket.NewExtendedError("no", data))
+			})
+		}
 	})
 	f := upgrade(t, web)
-	f.send(`40/x,{"token":"alice"}`)
-	f.expect(`44/x,{"message":"no"}`)
-	old := upgradeOld(t, web, "")
-	old.send("40/x?token=alice,")
-	old.expect(`44/x,{"message":"refused"}`)
+	f.send(`40/broken,{"token":"alice"}`)
+	f.expect(`44/broken,{"message":"no"}`)
+	f.send(`40/bytes,{"token":"alice"}`)
+	f.expect(`44/bytes,{"message":"no","data":{"a":"AQ=="}}`)
+	for name, want := range map[string]string{"/broken": `{"message":"refused"}`, "/bytes": `{"a":"AQ=="}`} {
+		old := upgradeOld(t, web, "")
+		old.send("40" + name + "?token=alice,")
+		old.expect("44" + name + "," + want)
+	}
 }
