@@ -79,8 +79,8 @@ func TestManyAttachments(t *testing.T) {
 	}
 }
 
-// TestPacketTypes: an adapter may broadcast what another node calls a binary event. What is
-// no event is not sent.
+// TestPacketTypes: an adapter may broadcast what another node calls a binary event. Packets
+// of unknown types, and without a list of arguments, are not sent.
 func TestPacketTypes(t *testing.T) {
 	var n socket.Namespace
 	web := serve(t, nil, func(io *Server) { n = guard(t, io, "/", byName()) })
