@@ -185,12 +185,36 @@ func TestEndingTakesAPlace(t *testing.T) {
 				synctest.Wait()
 			}
 			time.Sleep(6 * time.Second)
-			if n := w.Count(); n != 0 {
-				t.Errorf("%d sessions are left", n)
+			if n, held := w.Count(), w.handshakes.Load(); n != 0 || held != 0 {
+				t.Errorf("%d sessions are left, and %d places", n, held)
 			}
-			c := w.client()
-			if r, err := c.Get(w.Context()); err != nil || r.Status != http.StatusOK {
-				t.Errorf("the places were not given back: %v, %v", r, err)
+		})
+	}
+}
+
+// TestEndingTakesNoPlace: clients that were accepted do not count when their sessions end.
+func TestEndingTakesNoPlace(t *testing.T) {
+	for _, protocol := range []string{"3", "4"} {
+		inWorld(t, func(_ *world, c *Config, _ *hooks) { c.MaxHandshakes = 2 }, func(w *world) {
+			for range 5 {
+				c := w.client()
+				c.EIO = protocol
+				if r, err := c.Get(w.Context()); err != nil || r.Status != http.StatusOK {
+					t.Fatalf("got %v, %v", r, err)
+				}
+				if protocol == "4" {
+					w.post(c, http.StatusOK, "40")
+				}
+				synctest.Wait()
+				w.last.End("the reason", &Refusal{Error: "no"})
+				synctest.Wait()
+			}
+			if n := w.Count(); n != 5 {
+				t.Errorf("%d sessions are left, want 5 that wait for a poll", n)
+			}
+			time.Sleep(6 * time.Second)
+			if n, held := w.Count(), w.handshakes.Load(); n != 0 || held != 0 {
+				t.Errorf("%d sessions are left, and %d places", n, held)
 			}
 		})
 	}

@@ -38,7 +38,7 @@ func (s *Session) endLocked(e end) {
 	if s.state >= closing {
 		return
 	}
-	s.takePlaceLocked()
+	proven := s.provenLocked()
 	hold := time.Duration(0)
 	if e.tell {
 		first, last := s.closingMessagesLocked(e.refusal)
@@ -70,6 +70,7 @@ func (s *Session) endLocked(e end) {
 	if s.cancel != nil {
 		s.cancel(errors.New(e.reason))
 	}
+	s.takePlaceLocked(!proven)
 	s.cond.Broadcast()
 	if hold > 0 && s.timer != nil {
 		s.timer.Reset(hold) // see tick
@@ -79,10 +80,13 @@ func (s *Session) endLocked(e end) {
 	s.finishLocked()
 }
 
-// takePlaceLocked counts a session that ends among the server's handshakes, unless a
-// namespace has accepted its client. cutLocked gives the place back.
-func (s *Session) takePlaceLocked() {
-	if !s.halfOpen && !s.provenLocked() {
+// takePlaceLocked counts a session that has ended among the server's handshakes, or not if
+// a namespace had accepted its client. cutLocked gives the place back.
+func (s *Session) takePlaceLocked(take bool) {
+	switch {
+	case !take:
+		s.establishedLocked()
+	case !s.halfOpen:
 		s.halfOpen = true
 		s.server.handshakes.Add(1)
 	}
