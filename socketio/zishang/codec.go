@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/url"
 	"slices"
@@ -125,6 +126,11 @@ func encode(p *parser.Packet) (e *encoded, err error) {
 		e.event = engine.NewPacket(p.Nsp, isAck, p.Id, e.payload.JSON, e.payload.Attachments)
 		text = e.event.Text()
 	case parser.CONNECT_ERROR: // without attachments
+		defer func() {
+			if r := recover(); r != nil { // of a MarshalJSON: the library would keep it to itself
+				err = fmt.Errorf("a panic: %v", r)
+			}
+		}()
 		if e.payload.JSON, err = json.Marshal(p.Data); err != nil {
 			return nil, err
 		}

@@ -39,7 +39,7 @@ func TestDeniedIsForgotten(t *testing.T) {
 func TestDeniedWithData(t *testing.T) {
 	web := serve(t, withOld(), func(s *Server) {
 		public(t, s, "/")
-		for name, data := range map[string]any{"/broken": make(chan int), "/bytes": map[string]any{"a": []byte{1}}} {
+		for name, data := range map[string]any{"/broken": make(chan int), "/panic": panics{}, "/bytes": map[string]any{"a": []byte{1}}} {
 			guard(t, s, name, byName()).Use(func(_ *socket.Socket, next func(*socket.ExtendedError)) {
 				next(socket.NewExtendedError("no", data))
 			})
@@ -48,6 +48,8 @@ func TestDeniedWithData(t *testing.T) {
 	f := upgrade(t, web)
 	f.send(`40/broken,{"token":"alice"}`)
 	f.expect(`44/broken,{"message":"no"}`)
+	f.send(`40/panic,{"token":"alice"}`)
+	f.expect(`44/panic,{"message":"no"}`)
 	f.send(`40/bytes,{"token":"alice"}`)
 	f.expect(`44/bytes,{"message":"no","data":{"a":"AQ=="}}`)
 	for name, want := range map[string]string{"/broken": `{"message":"refused"}`, "/bytes": `{"a":"AQ=="}`} {
@@ -56,3 +58,8 @@ func TestDeniedWithData(t *testing.T) {
 		old.expect("44" + name + "," + want)
 	}
 }
+
+// panics cannot be encoded.
+type panics struct{}
+
+func (panics) MarshalJSON() ([]byte, error) { panic("boom") }
