@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/seed15b1dee8/socketio-jwt/socketio/interop/jsclient"
+	"github.com/seed15b1dee8/socketio-jwt/verifier/verifiertest"
 )
 
 // reader follows the pages in a new folder: it saves their programs, runs their commands, and
@@ -222,15 +223,23 @@ func TestFirstServerRuns(t *testing.T) {
 	r := newReader(t)
 	r.run(strings.Split(blocks[1], "\n")[0])
 	secret := strings.TrimSpace(read(t, filepath.Join(r.dir, "secret.txt")))
-	main = replace(t, main, "func main() {\n", "func main() {\n\tslog.SetLogLoggerLevel(slog.LevelDebug)\n")
-	server := r.serve(replace(t, main, "\t\"log\"\n", "\t\"log\"\n\t\"log/slog\"\n"), "JWT_SECRET="+secret)
+	server := r.serve(main, "JWT_SECRET="+secret)
 	r.listening(server)
 
 	r.client(client, []string{r.token(blocks[2])}, "hello", "sent")
 	server.prints("hello! ada")
-	expired := r.token(replace(t, blocks[2], "-expires 15m", "-expires -1m"))
-	r.client(client, []string{expired}, "jwt expired token_expired")
-	server.prints("token_expired")
+	r.client(client, nil, "no token provided token_missing")
+	server.prints("token_missing")
+	for reason, change := range map[string][2]string{
+		"jwt expired token_expired":                              {"-expires 15m", "-expires -1m"},
+		"jwt audience invalid. expected: chat audience_mismatch": {`"aud":"chat"`, `"aud":"billing"`},
+	} {
+		r.client(client, []string{r.token(replace(t, blocks[2], change[0], change[1]))}, reason)
+		server.prints(reason[strings.LastIndex(reason, " ")+1:])
+		if text := read(t, "../README.md"); !strings.Contains(text, "`"+reason+"`") {
+			t.Errorf("the README does not say %q", reason)
+		}
+	}
 }
 
 // TestFirstServerOfGettingStarted: the server with the simulated tenant accepts and refuses
@@ -257,11 +266,29 @@ func TestFirstServerOfGettingStarted(t *testing.T) {
 	if !strings.Contains(main, claim) {
 		t.Fatalf("the page does not say %s", claim)
 	}
-	main = replace(t, main, `"aud": audience`, `"aud": audience, `+claim)
-	server := r.serve(replace(t, main, "\t\"os\"\n", "\t\"os\"\n\t\"time\"\n"), "AUTH0_DOMAIN=")
-	token := server.prints("eyJ")[0]
+	expired := replace(t, main, "\t\"os\"\n", "\t\"os\"\n\t\"time\"\n")
+	for refusal, main := range map[string]string{
+		"jwt expired": replace(t, expired, `"aud": audience`, `"aud": audience, `+claim),
+		"jwt audience invalid. expected: https://chat.example.com": replace(t, main, `"aud": audience`, `"aud": "my client"`),
+	} {
+		server := r.serve(main, "AUTH0_DOMAIN=")
+		token := server.prints("eyJ")[0]
+		r.listening(server)
+		r.client(client, []string{token}, refusal)
+	}
+}
+
+// TestFirstServerWithoutItsTenant: the log says why a client prints nothing.
+func TestFirstServerWithoutItsTenant(t *testing.T) {
+	page := read(t, "getting-started.md")
+	main, client := snippet(t, page, "go", "func main"), snippet(t, page, "js", "process.argv")
+	r := newReader(t)
+	server := r.serve(main, "AUTH0_DOMAIN=tenant.invalid") // RFC 6761: nobody has that name
 	r.listening(server)
-	r.client(client, []string{token}, "jwt expired")
+	r.save("client.js", replace(t, client, "'http://localhost:3000'", "'"+r.url+"'"))
+	token := verifiertest.NewIssuer("https://tenant.invalid/").Token(verifiertest.Claims{"aud": "https://chat.example.com"})
+	defer r.start(nil, "node", "client.js", token).stop()
+	server.prints("jwks: failure", "keys_unavailable")
 }
 
 // TestFirstServerWithAProvider: the lines of providers.md in the README's program.
