@@ -5,7 +5,7 @@
 // Refusals of one token after which another token of the same login may be good.
 const NEW_TOKEN_HELPS = ['token_expired', 'token_inactive', 'token_not_active', 'max_age_exceeded',
   'key_withdrawn', 'ticket_invalid', 'authentication_timeout', 'too_many_attempts'];
-// Refusals that end a session: the disconnect may follow only seconds later.
+// Refusals that end a session, also while the answer to a renewal is due.
 const SESSION_OVER = ['token_expired', 'token_inactive', 'token_revoked', 'key_withdrawn', 'session_expired', 'session_limit', 'server_restarting'];
 const CLAIM_WINDOW = 100; // ms in which tabs agree on which of them gets the next token
 const calls = new WeakMap(); // the running call of each getToken: one at a time
@@ -190,9 +190,9 @@ export function authenticated(io, url, options) {
     if (state !== 'connecting' && state !== 'authenticated') return;
     told = { why, at: Date.now() };
     if (!why.retryable && (state === 'connecting' || answerDue)) refused = token;
-    if (state === 'connecting' || SESSION_OVER.includes(why.reason)) return over(why);
-    if (answerDue && (why.retryable || NEW_TOKEN_HELPS.includes(why.reason))) renewIn(backoff());
-    else if (answerDue) over(why);
+    const answers = state === 'authenticated' && answerDue && !SESSION_OVER.includes(why.reason);
+    if (answers && (why.retryable || NEW_TOKEN_HELPS.includes(why.reason))) renewIn(backoff());
+    else over(why);
   }
 
   socket.on('connect', () => {

@@ -17,6 +17,7 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/socketio/clientjs"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/interop/browser"
 	"github.com/seed15b1dee8/socketio-jwt/socketio/interop/npm"
+	"github.com/seed15b1dee8/socketio-jwt/verifier"
 )
 
 var (
@@ -59,9 +60,22 @@ func TestReact(t *testing.T) {
 	page.Eval(t, `logOut()`)
 	n.link.Cut()
 	n.link.Mend()
-	page.Wait(t, `document.querySelector('button').textContent === 'Log in'`)
+	page.Wait(t, `document.querySelector('button').textContent === 'Log in' && document.querySelector('p').textContent === 'login_required'`)
 	page.Eval(t, `document.querySelector('button').click()`)
 	send(4)
+
+	page.Eval(t, `document.querySelectorAll('button')[1].click()`)
+	page.Wait(t, `document.querySelector('button').textContent === 'Log in' && document.querySelector('p').textContent === ''`)
+	eventually(t, "the session ends with the logout", func() bool { return n.connected("ada") == 0 })
+	page.Eval(t, `document.querySelector('button').click()`)
+	send(5)
+
+	for s := range n.registry.Sessions(socketio.Filter{Subject: "ada"}) {
+		s.End(&verifier.UnauthorizedError{Code: "blocked", Message: "this account is blocked", Reason: verifier.ErrRejected})
+	}
+	page.Wait(t, `document.querySelector('p').textContent === 'rejected'`)
+	page.Eval(t, `document.querySelector('button').click()`)
+	send(6)
 
 	page.Eval(t, `leave()`)
 	eventually(t, "the session ends with the component", func() bool { return n.connected("ada") == 0 })

@@ -22,15 +22,13 @@ type outcome struct{ handshake, session, renewal string }
 
 var (
 	// The same token may be accepted later.
-	later = outcome{"retry", "disconnect, then retry", "renew"}
+	later = outcome{"retry", "retry", "renew"}
 	// Another token of the same login may be accepted.
-	newToken = outcome{"retry", "disconnect, then retry", "renew"}
+	newToken = outcome{"retry", "retry", "renew"}
 	// The session has ended, and another token may be accepted.
 	newSession = outcome{"retry", "retry", "retry"}
 	// Only a login or another client helps.
-	login = outcome{"stop", "disconnect, then stop", "stop"}
-	// The same, and the session has ended.
-	ended = outcome{"stop", "stop", "stop"}
+	login = outcome{"stop", "stop", "stop"}
 )
 
 // decisions has a line for each row of "What each reason means" in docs/operations.md, which
@@ -41,7 +39,7 @@ var (
 		"token_not_active": newToken, "max_age_exceeded": newToken, "ticket_invalid": newToken,
 		"authentication_timeout": newToken, "too_many_attempts": newToken,
 
-		"token_revoked": ended, "session_limit": ended,
+		"token_revoked": login, "session_limit": login,
 
 		"token_missing": login, "token_conflict": login, "token_malformed": login, "token_too_long": login,
 		"algorithm_not_allowed": login, "signature_invalid": login, "key_not_found": login, "type_mismatch": login,
@@ -192,7 +190,7 @@ func TestListsOfReasons(t *testing.T) {
 	python := after(t, "client.md", "\n## Python\n")
 	for name, lists := range map[string][3][]string{
 		"new token": {words(module, "NEW_TOKEN_HELPS = [", "]"), words(rules, "connect again after the back-off |\n   | ", "|"), words(python, "NEW_TOKEN_HELPS = {", "}")},
-		"ended":     {words(module, "SESSION_OVER = [", "]"), words(rules, "On a live session, `unauthorized` with ", "ends the"), words(python, "SESSION_OVER = {", "}")},
+		"ended":     {words(module, "SESSION_OVER = [", "]"), words(rules, "Any\n   `unauthorized` with ", "and any"), words(python, "SESSION_OVER = {", "}")},
 	} {
 		if len(lists[0]) < 5 || !slices.Equal(lists[0], lists[1]) || !slices.Equal(lists[0], lists[2]) {
 			t.Errorf("%s: the helper has\n%q, the rules have\n%q, the Python program has\n%q", name, lists[0], lists[1], lists[2])

@@ -36,11 +36,7 @@ async function outcomes({ reason, retryable }) {
 
   const second = await live();
   second.handlers.unauthorized({ data });
-  let session = second.outcome();
-  if (session === 'stay') {
-    second.handlers.disconnect('io server disconnect');
-    session = 'disconnect, then ' + second.outcome();
-  }
+  const session = second.outcome();
   second.connection.stop();
 
   const third = await live();

@@ -1,6 +1,5 @@
 const tokens = new URLSearchParams(location.search).get('tokens');
 let loggedIn = true;
-window.logOut = () => { loggedIn = false; };
 
 export async function getToken({ reason, signal }) {
   if (!loggedIn) return null;
@@ -10,3 +9,5 @@ export async function getToken({ reason, signal }) {
 }
 
 export async function logIn() { loggedIn = true; }
+export async function logOut() { loggedIn = false; }
+window.logOut = logOut;
