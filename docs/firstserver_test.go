@@ -315,7 +315,8 @@ func TestFirstServerWithOwnKeys(t *testing.T) {
 	text := section(t, read(t, "cookbook.md"), "Your own keys at a URL")
 	main, client, _ := firstServer(t)
 	r := newReader(t)
-	r.save("ownkeys.go", replace(t, snippet(t, text, "go", "func ownKeys"), "package cookbook", "package main"))
+	ownKeys := replace(t, snippet(t, text, "go", "func ownKeys"), "package cookbook", "package main")
+	r.save("ownkeys.go", replace(t, ownKeys, "EndOnWithdrawnKey(keys, time.Minute)", "EndOnWithdrawnKey(keys, time.Second)"))
 	r.save("jwks.js", snippet(t, text, "js", "createPublicKey"))
 	site := httptest.NewServer(http.FileServer(http.Dir(filepath.Join(r.dir, "public"))))
 	defer site.Close()
@@ -329,12 +330,24 @@ func TestFirstServerWithOwnKeys(t *testing.T) {
 
 	main = regexp.MustCompile(`(?m)^\tsecret := .*\n\tv := .*\n`).ReplaceAllLiteralString(main, "")
 	main = regexp.MustCompile(`(?m)^\tchat := .*\n`).ReplaceAllLiteralString(main, replace(t, line, "http://localhost:8080", site.URL))
-	main = replace(t, main, "\t\"os\"\n", "")
+	ttl := "jwks.TTL(5*time.Second)"
+	if !strings.Contains(text, ttl) {
+		t.Fatalf("the page does not say %s", ttl)
+	}
+	main = replace(t, main, "jwks.InsecureAllowHTTP()", "jwks.InsecureAllowHTTP(), "+ttl)
+	main = replace(t, main, "\t\"os\"\n", "\t\"time\"\n")
 	server := r.serve(replace(t, main, module+"/keys", module+"/jwks"))
 	r.listening(server)
-	r.client(client, []string{r.token(signing)}, "hello", "sent")
+	old := r.token(signing)
+	r.client(client, []string{old}, "hello", "sent")
 	r.client(client, []string{r.token(changing)}, "hello", "sent")
+
+	r.save("client.js", replace(t, client, "'http://localhost:3000'", "'"+r.url+"'")+snippet(t, read(t, "disconnects.md"), "js", "unauthorized"))
+	withdrawn := r.start(nil, "node", "client.js", old)
+	withdrawn.prints("sent")
 	r.run(withdrawing)
+	server.prints("session ended", "key_withdrawn")
+	withdrawn.prints("io server disconnect key_withdrawn")
 	if set := read(t, filepath.Join(r.dir, "public", "jwks.json")); strings.Contains(set, "2026-1") || !strings.Contains(set, "2026-2") {
 		t.Errorf("the set without the old key: %s", set)
 	}

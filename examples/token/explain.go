@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -177,7 +179,7 @@ func (e *explanation) checkKey(ctx context.Context) {
 			key.Hint = fmt.Sprintf("no key has the kid %q: was it rotated out, or is the token another environment's?", kid)
 		}
 	case verifier.ErrKeysUnavailable:
-		key.Result, key.Expected, key.Got = failed, "the keys", u.Error()
+		key.Result, key.Expected, key.Got, key.Hint = failed, "the keys", u.Error(), certificateHint(u)
 	case verifier.ErrSignatureInvalid:
 		key.Result, key.Got = ok, names(e.keys.candidates)
 		signature.Result, signature.Expected, signature.Got = failed, "one by "+names(e.keys.candidates), "another, or the token was changed"
@@ -201,6 +203,14 @@ func (e *explanation) ask(ctx context.Context, provider verifier.KeyProvider, op
 		_, err = v.Verify(ctx, e.token)
 	}
 	return verifier.AsUnauthorized(err)
+}
+
+// certificateHint says how Go's programs trust a private certificate authority.
+func certificateHint(err error) string {
+	if unknown := (x509.UnknownAuthorityError{}); errors.As(err, &unknown) {
+		return "is it a private certificate authority? Set SSL_CERT_FILE to the file of its certificate (not on macOS and Windows)"
+	}
+	return ""
 }
 
 // algorithms says which would be accepted, and why the token's is not.

@@ -13,6 +13,10 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"flag"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -216,6 +220,10 @@ func TestNetwork(t *testing.T) {
 	token := issuer.Token(verifiertest.Claims{"sub": "ada"})
 	unknown := issuer.TokenBy(verifiertest.NewKey(verifier.ES256, "2026-09"), nil, verifiertest.Claims{"sub": "ada"})
 	shared := issuer.TokenBy(verifiertest.NewKey(verifier.HS256, "2026-11"), nil, verifiertest.Claims{"sub": "ada"})
+	private := httptest.NewUnstartedServer(http.NotFoundHandler())
+	private.Config.ErrorLog = log.New(io.Discard, "", 0) // the client does not trust it
+	private.StartTLS()
+	defer private.Close()
 	strange := issuer.Token(verifiertest.Claims{"iss": "https://elsewhere.test/"})
 	for _, row := range []struct {
 		name, token string
@@ -229,6 +237,7 @@ func TestNetwork(t *testing.T) {
 		{"a shared secret", shared, []string{"-jwks", issuer.JWKSURL()}, 1, []string{"FAIL  algorithm   expected one for public keys, such as RS256", "signed with a shared secret"}},
 		{"another's", strange, []string{"-oidc", issuer.URL()}, 1, []string{`the token's iss is "https://elsewhere.test/"`, "the keys are only for their issuer"}},
 		{"no server", token, []string{"-jwks", "http://127.0.0.1:1/jwks.json"}, 1, []string{"FAIL  key         expected the keys", `"retryable":true`}},
+		{"a private certificate authority", token, []string{"-jwks", private.URL}, 1, []string{"unknown authority", "Set SSL_CERT_FILE"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			out, trouble, status := run(t, row.token, append([]string{"explain", "-insecure-allow-http"}, row.args...)...)
