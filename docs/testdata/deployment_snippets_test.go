@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +14,38 @@ import (
 	"github.com/seed15b1dee8/socketio-jwt/verifier"
 	"github.com/seed15b1dee8/socketio-jwt/verifier/verifiertest"
 )
+
+// TestAllowOrigin: pages of the origin get the headers that their browsers ask for, and the
+// endpoints do not see preflights.
+func TestAllowOrigin(t *testing.T) {
+	const origin = "https://app.example.com"
+	endpoints := http.NewServeMux()
+	endpoints.HandleFunc("POST /login", func(http.ResponseWriter, *http.Request) {})
+	for _, row := range []struct {
+		method, origin string
+		status         int
+		allowed        string
+	}{
+		{"OPTIONS", origin, http.StatusNoContent, origin},
+		{"POST", origin, http.StatusOK, origin},
+		{"POST", "", http.StatusOK, ""},
+		{"POST", "https://other.example", http.StatusOK, ""},
+		{"OPTIONS", "https://other.example", http.StatusMethodNotAllowed, ""},
+	} {
+		r := httptest.NewRequest(row.method, "/login", nil)
+		r.Header.Set("Origin", row.origin)
+		w := httptest.NewRecorder()
+		allowOrigin(origin, endpoints).ServeHTTP(w, r)
+		h := w.Header()
+		if w.Code != row.status || h.Get("Access-Control-Allow-Origin") != row.allowed || h.Get("Vary") != "Origin" {
+			t.Errorf("%s from %q: status %d, headers %v", row.method, row.origin, w.Code, h)
+		}
+		preflight := h.Get("Access-Control-Allow-Methods") == "GET, POST" && h.Get("Access-Control-Allow-Headers") == "Authorization, Content-Type"
+		if preflight != (row.status == http.StatusNoContent) || (h.Get("Access-Control-Allow-Credentials") == "true") != (row.allowed != "") {
+			t.Errorf("%s from %q: headers %v", row.method, row.origin, h)
+		}
+	}
+}
 
 // TestNode runs the whole node beside a Redis: it becomes healthy, serves, and is not
 // healthy any longer when it is told to stop.
