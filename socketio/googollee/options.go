@@ -56,8 +56,8 @@ type Options struct {
 	MaxNamespaces int
 
 	// MaxHandshakes is how many connections may be in no namespace at once: 4096 by
-	// default. Each has ten seconds. One more is answered 503, and its client tries
-	// again. As many connections of clients 1.x and 2.x that were refused in the
+	// default. Each has ten seconds, and counts until it is gone. One more is answered
+	// 503, and its client tries again. As many connections of clients 1.x and 2.x that were refused in the
 	// handshake may wait for their end.
 	MaxHandshakes int
 

@@ -22,8 +22,9 @@ type Config struct {
 	// HandshakeTimeout bounds the time in which a client must show that it got
 	// the handshake's answer and enter a namespace, also after it has left the last
 	// one (10 s). MaxHandshakes is the number of clients that have not come as far
-	// (4096). One more is answered 503, or ended if it was in a namespace before.
-	// Refused clients of Engine.IO 3 are bounded by the same number.
+	// (4096), those included whose session ends before it has. One more is answered
+	// 503, or ended if it was in a namespace before. Refused clients of Engine.IO 3
+	// are bounded by the same number.
 	HandshakeTimeout time.Duration
 	MaxHandshakes    int
 
