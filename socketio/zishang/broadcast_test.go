@@ -1,10 +1,12 @@
 package zishang
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/zishang520/socket.io/parsers/socket/v3/parser"
 	"github.com/zishang520/socket.io/servers/socket/v3"
@@ -151,5 +153,49 @@ func TestBroadcastAckedByAll(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// panicking makes adapters that panic in a broadcast.
+type panicking struct{ socket.AdapterBuilder }
+
+func (p *panicking) New(n socket.Namespace) socket.Adapter {
+	return panickingAdapter{p.AdapterBuilder.New(n)}
+}
+
+type panickingAdapter struct{ socket.Adapter }
+
+func (panickingAdapter) Broadcast(*parser.Packet, *socket.BroadcastOptions) { panic("boom") }
+func (panickingAdapter) BroadcastWithAck(*parser.Packet, *socket.BroadcastOptions, func(uint64), socket.Ack) {
+	panic("boom")
+}
+
+// TestBroadcastForgotten: nothing is kept of a broadcast, nor of one in which an adapter
+// panicked.
+func TestBroadcastForgotten(t *testing.T) {
+	for name, adapter := range map[string]socket.AdapterConstructor{"panics": &panicking{}, "works": &socket.AdapterBuilder{}} {
+		options := socket.DefaultServerOptions()
+		options.SetAdapter(adapter)
+		server := NewServer(options)
+		a := public(t, server, "/").Adapter()
+		for what, send := range map[string]func(*parser.Packet){
+			"Broadcast":        func(p *parser.Packet) { a.Broadcast(p, nil) },
+			"BroadcastWithAck": func(p *parser.Packet) { a.BroadcastWithAck(p, nil, func(uint64) {}, func([]any, error) {}) },
+		} {
+			kept := func() (kept weak.Pointer[parser.Packet]) {
+				p := &parser.Packet{Type: parser.EVENT, Data: []any{"news"}}
+				kept = weak.Make(p)
+				defer func() { _ = recover() }()
+				send(p)
+				return kept
+			}()
+			runtime.GC()
+			if kept.Value() != nil {
+				t.Errorf("%s of an adapter that %s: the packet is kept", what, name)
+			}
+		}
+		if err := server.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -155,12 +155,19 @@ func TestClusterVolatile(t *testing.T) {
 // answer has a client answer the next event with the arguments, which are JSON.
 func (n *node) answer(event, args string) {
 	n.client.t.Helper()
-	packet := n.client.next()
-	id, ok := strings.CutSuffix(strings.TrimPrefix(packet, "42"+n.prefix), event)
-	if !ok {
+	packet, kind := n.client.next(), "42"
+	if strings.Contains(event, "_placeholder") {
+		kind = "451-"
+		if got := n.client.next(); got != "\x07" {
+			n.client.t.Errorf("the attachment is %q", got)
+		}
+	}
+	id, ok := strings.CutSuffix(strings.TrimPrefix(packet, kind+n.prefix), event)
+	if !ok || !strings.HasPrefix(packet, kind) {
 		n.client.t.Errorf("got %s, want the event %s", packet, event)
 	}
-	kind, attached := "43", strings.Contains(args, "_placeholder")
+	attached := strings.Contains(args, "_placeholder")
+	kind = "43"
 	if attached {
 		kind = "461-"
 	}
@@ -199,6 +206,13 @@ func TestClusterAcknowledgements(t *testing.T) {
 				t.Errorf("%s: %s: bob: got %s, want %s", namespace, test.answer, got, want)
 			}
 		}
+	}
+	ada, bob := newNodes(t, "/", nil)
+	result := make(chan string, 1)
+	ada.nsp.To("bob").Timeout(time.Minute).EmitWithAck("ask", []byte{7})(func(values []any, err error) { result <- show(values, err) })
+	bob.answer(`["ask",{"_placeholder":true,"num":0}]`, `["yes"]`)
+	if got := <-result; got != "[yes] <nil>" {
+		t.Errorf("a question with an attachment: got %s", got)
 	}
 }
 

@@ -2,8 +2,10 @@ package zishang
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"reflect"
 	"strings"
 	"testing"
@@ -197,6 +199,31 @@ func TestDecode(t *testing.T) {
 	for _, name := range parser.ReservedEvents.Keys() {
 		if _, err := decode("/", &engine.Packet{Event: name, Data: []byte(`["` + name + `"]`)}); err != parser.ErrInvalidPayload {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestReservedNames: a client that sends an event of the server's own loses its connection,
+// and no listener hears it.
+func TestReservedNames(t *testing.T) {
+	for _, name := range parser.ReservedEvents.Keys() {
+		web := serve(t, nil, func(io *Server) {
+			_ = guard(t, io, "/", byName()).On("connection", func(args ...any) {
+				s := args[0].(*socket.Socket)
+				_ = s.On(name, func(args ...any) {
+					if len(args) > 0 && args[0] == "forged" {
+						t.Errorf("%s was heard", name)
+					}
+				})
+			})
+		})
+		f := upgrade(t, web)
+		f.send(`40{"token":"alice"}`)
+		f.expect("40")
+		f.send(`42["` + name + `","forged"]`)
+		var late net.Error
+		if _, packet, err := f.conn.ReadMessage(); err == nil || errors.As(err, &late) && late.Timeout() {
+			t.Errorf("%s: the connection stays: %s, %v", name, packet, err)
 		}
 	}
 }

@@ -74,7 +74,6 @@ func (g *guarded) feed() {
 	g.changed.Broadcast()
 	g.mu.Unlock()
 	defer g.socket.Enqueue(g.again)
-	defer g.recovered()
 	if t.packet != nil {
 		g.handle(t.packet)
 	} else {

@@ -6,7 +6,7 @@ import "encoding/json"
 // a namespace.
 type Event struct {
 	nsp         string
-	data        []byte // a JSON array in ASCII; nil for a packet that is encoded already
+	data        []byte // a JSON array in ASCII
 	attachments [][]byte
 	message     message
 }
@@ -31,7 +31,6 @@ func NewPacket(nsp string, isAck bool, id *uint64, data []byte, attachments [][]
 		number = *id
 	}
 	e.message = e.encode(kind, number, id != nil)
-	e.data = nil
 	return e
 }
 
@@ -82,7 +81,7 @@ func (st *Stay) sendLocked(e *Event, ack any) bool {
 		return false
 	}
 	m := e.message
-	if ack != nil && e.data != nil {
+	if ack != nil {
 		if len(s.acks) < maxAcks {
 			m = e.encode(kindEvent, s.expectLocked(ownAck{stay: st, app: ack}), true)
 		} else if _, ok := ack.(Answer); ok {
