@@ -63,6 +63,7 @@ type conn struct {
 	guarded *guarded
 	session *engine.Session
 	request *types.HttpContext
+	opened  atomic.Bool // the guarded has its socket
 	closed  atomic.Bool
 	data    types.EventListener // the library's, for packets
 }
@@ -98,7 +99,7 @@ func (c *conn) ReadyState() string {
 	switch {
 	case c.closed.Load():
 		return "closed"
-	case c.guarded.socketOf() == nil:
+	case !c.opened.Load():
 		return "opening"
 	}
 	return "open"

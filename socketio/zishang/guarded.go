@@ -130,6 +130,7 @@ func (g *guarded) arrive(s *socket.Socket, next func(*socket.ExtendedError)) err
 	}
 	s.StrictEventEmitter.EventEmitter = &ears{s.StrictEventEmitter.EventEmitter, g}
 	g.socket, g.adapter, g.next = s, a, next
+	g.conn.opened.Store(true)
 	g.feeder = g.feed
 	g.again = func() { s.Enqueue(g.feeder) }
 	if g.Guest.Load() && g.Authorizer != nil {

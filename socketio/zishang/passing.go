@@ -83,7 +83,7 @@ func (g *guarded) feed() {
 
 // handle hands a packet to the library.
 func (g *guarded) handle(p *engine.Packet) {
-	if !g.mayHandle(p) || g.now().over() { // rules take their time
+	if !g.mayHandle(p) {
 		return
 	}
 	packet, err := decode(nameFor(g.conn.Protocol(), g.Stay.Namespace()), p)
@@ -91,7 +91,13 @@ func (g *guarded) handle(p *engine.Packet) {
 		g.conn.Emit("error", err) // the library ends the connection
 		return
 	}
-	g.conn.data(packet)
+	// The library would end the connection if it had forgotten the socket, which it does not
+	// before the state says so.
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.state.over() {
+		g.conn.data(packet)
+	}
 }
 
 // write sends a packet of the library's, which it has encoded.
