@@ -60,7 +60,7 @@ func TestReact(t *testing.T) {
 	page.Eval(t, `logOut()`)
 	n.link.Cut()
 	n.link.Mend()
-	page.Wait(t, `document.querySelector('button').textContent === 'Log in' && document.querySelector('p').textContent === 'login_required'`)
+	page.Wait(t, `document.querySelector('button').textContent === 'Log in' && document.querySelector('p').textContent === ''`)
 	page.Eval(t, `document.querySelector('button').click()`)
 	send(4)
 
@@ -73,7 +73,7 @@ func TestReact(t *testing.T) {
 	for s := range n.registry.Sessions(socketio.Filter{Subject: "ada"}) {
 		s.End(&verifier.UnauthorizedError{Code: "blocked", Message: "this account is blocked", Reason: verifier.ErrRejected})
 	}
-	page.Wait(t, `document.querySelector('p').textContent === 'rejected'`)
+	page.Wait(t, `document.querySelector('p').textContent === 'this account is blocked'`)
 	page.Eval(t, `document.querySelector('button').click()`)
 	send(6)
 

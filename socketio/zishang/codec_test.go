@@ -203,7 +203,7 @@ func TestDecode(t *testing.T) {
 	}
 }
 
-// TestReservedNames: a client that sends an event of the server's own loses its connection,
+// TestReservedNames: a client that sends an event that is the server's loses its connection,
 // and no listener hears it.
 func TestReservedNames(t *testing.T) {
 	for _, name := range parser.ReservedEvents.Keys() {
