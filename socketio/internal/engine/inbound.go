@@ -84,7 +84,9 @@ func (s *Session) lateFrameLocked(f frame) {
 	switch {
 	case s.cutOff:
 	case f.kind == typeClose:
-		s.brief = s.brief || s.link.ws == nil // it does not poll again
+		if s.link.ws == nil {
+			s.brief = true // it does not poll again
+		}
 		s.finishLocked()
 		s.cutPollingLocked()
 	case s.refusal != nil:

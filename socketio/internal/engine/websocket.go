@@ -234,13 +234,14 @@ func (s *Session) writeLoop(ws *wsConn) {
 		err := ws.write(batch, s.server.config.WriteTimeout, last)
 		s.mu.Lock()
 		s.wroteLocked(batch)
+		brief := s.brief
 		s.mu.Unlock()
 		if err != nil {
 			s.lost(ws, err)
 			return
 		}
 		if last {
-			if s.brief {
+			if brief {
 				s.lost(ws, net.ErrClosed)
 				return
 			}
