@@ -59,13 +59,14 @@ func (b *base) Handshake(string, *types.HttpContext) (*types.CodeMessage, transp
 // is. It is open from the moment at which the socket is ours.
 type conn struct {
 	types.EventEmitter
-	id      string
-	guarded *guarded
-	session *engine.Session
-	request *types.HttpContext
-	opened  atomic.Bool // the guarded has its socket
-	closed  atomic.Bool
-	data    types.EventListener // the library's, for packets
+	id        string
+	namespace string // see nameFor
+	guarded   *guarded
+	session   *engine.Session
+	request   *types.HttpContext
+	opened    atomic.Bool // the guarded has its socket
+	closed    atomic.Bool
+	data      types.EventListener // the library's, for packets
 }
 
 var _ eio.Socket = (*conn)(nil)
@@ -73,7 +74,8 @@ var _ eio.Socket = (*conn)(nil)
 func newConn(g *guarded, id string) *conn {
 	return &conn{
 		EventEmitter: types.NewEventEmitter(), id: id, guarded: g, session: g.Stay.Session(),
-		request: types.NewHttpContext(answered{}, g.Stay.Request()),
+		namespace: nameFor(g.Stay.Session().Protocol(), g.Stay.Namespace()),
+		request:   types.NewHttpContext(answered{}, g.Stay.Request()),
 	}
 }
 

@@ -88,7 +88,7 @@ func (g *guarded) Admitted() {
 		return
 	}
 	socket.NewClient(g.server.io, c)
-	connect := &parser.Packet{Type: parser.CONNECT, Nsp: nameFor(c.Protocol(), g.Stay.Namespace())}
+	connect := &parser.Packet{Type: parser.CONNECT, Nsp: c.namespace}
 	alias := ""
 	if g.Stay.Session().Protocol() != 3 {
 		connect.Data, alias = g.present()

@@ -86,7 +86,7 @@ func (g *guarded) handle(p *engine.Packet) {
 	if !g.mayHandle(p) {
 		return
 	}
-	packet, err := decode(nameFor(g.conn.Protocol(), g.Stay.Namespace()), p)
+	packet, err := decode(g.conn.namespace, p)
 	if err != nil {
 		g.conn.Emit("error", err) // the library ends the connection
 		return
