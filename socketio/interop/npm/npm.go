@@ -63,6 +63,26 @@ func Script(dir, name string, content []byte) (path string, err error) {
 	return path, nil
 }
 
+// Bundle bundles main.jsx of a folder into its bundle.js, with the packages of a folder of
+// [Install], which esbuild is one of. A warning of esbuild is an error.
+func Bundle(installed, dir string, options ...string) error {
+	modules := filepath.Join(installed, "node_modules")
+	if err := os.Symlink(modules, filepath.Join(dir, "node_modules")); err != nil {
+		return err
+	}
+	cmd := exec.Command("node", append([]string{filepath.Join(modules, "esbuild", "bin", "esbuild"), "main.jsx", "--bundle",
+		"--jsx=automatic", "--outfile=bundle.js", "--log-level=warning", `--define:process.env.NODE_ENV="development"`}, options...)...)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	if err == nil && len(out) > 0 {
+		err = errors.New("there is a warning")
+	}
+	if err != nil {
+		return fmt.Errorf("esbuild: %w\n%s", err, out)
+	}
+	return nil
+}
+
 func install(cache, dir string, packageJSON, packageLock []byte) error {
 	work, err := os.MkdirTemp(cache, "installing-")
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -174,14 +173,8 @@ func bundle(t *testing.T, installed, main string, changes []string) (path string
 			t.Fatal(err)
 		}
 	}
-	if err := os.Symlink(filepath.Join(installed, "node_modules"), filepath.Join(dir, "node_modules")); err != nil {
+	if err := npm.Bundle(installed, dir, "--format=esm"); err != nil {
 		t.Fatal(err)
-	}
-	cmd := exec.Command("node", filepath.Join(installed, "node_modules/esbuild/bin/esbuild"), "main.jsx", "--bundle", "--format=esm",
-		"--jsx=automatic", "--outfile=bundle.js", "--log-level=warning", `--define:process.env.NODE_ENV="development"`)
-	cmd.Dir = dir
-	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
-		t.Fatalf("esbuild: %v\n%s", err, out)
 	}
 	return filepath.Join(dir, "bundle.js")
 }
