@@ -14,9 +14,7 @@ type Event struct {
 // NewEvent makes an event of its JSON array, whose first element is its name, and
 // of the attachments that the array's placeholders stand for. It keeps both.
 func NewEvent(nsp string, data []byte, attachments [][]byte) *Event {
-	e := &Event{nsp: nsp, data: toASCII(data), attachments: attachments}
-	e.message = e.encode(kindEvent, 0, false)
-	return e
+	return NewPacket(nsp, false, nil, data, attachments)
 }
 
 // NewPacket makes an event, or an acknowledgement, that a library numbers by itself: id is
